@@ -1,0 +1,419 @@
+//! The forge itself, and what people do on it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::access::{Caller, Role, Scope};
+use crate::fault::Fault;
+use crate::record::Recorded;
+use crate::repository::Repository;
+use crate::server;
+use crate::state::{CommentRecord, RepositoryRecord, Shared, State, StatusRecord};
+
+const OWNER: &str = "octo-org";
+const NAME: &str = "demo";
+
+/// What the base repository holds at first.
+const FIRST_FILES: [(&str, Option<&str>); 4] = [
+    ("README.md", Some("# demo\n")),
+    (
+        "k8s/app/overlays/main/kustomization.yaml",
+        Some("namespace: app\n"),
+    ),
+    (
+        "k8s/app/overlays/ephemeral/kustomization.yaml",
+        Some("namespace: ${BRANCH_NAME}\n"),
+    ),
+    ("k8s/app/overlays/ephemeral-instances/.gitkeep", Some("")),
+];
+
+/// A GitHub of one's own, on a free port of the loopback address, with one base repository `octo-org/demo`.
+///
+/// Dropping it ends the server, the Git processes it started, and its directory. A mistake in a test, such as an unknown
+/// number, is a panic that names it.
+pub struct Forge {
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _directory: TempDir,
+}
+
+/// A comment, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Comment {
+    /// Its id.
+    pub id: u64,
+    /// Whose it is.
+    pub login: String,
+    /// Its text.
+    pub body: String,
+    /// Its page.
+    pub url: String,
+}
+
+/// A commit status, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// `pending`, `success`, `failure` or `error`.
+    pub state: String,
+    /// What it is about.
+    pub context: String,
+    /// What it says.
+    pub description: Option<String>,
+    /// Where it leads.
+    pub target_url: Option<String>,
+}
+
+impl Forge {
+    /// Starts the server and creates the base repository.
+    pub fn start() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("forge-")
+            .tempdir()
+            .expect("a temporary directory");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("the port's number");
+        let token = format!("ghs_forge{:05}", address.port());
+        let shared = Arc::new(Shared::new(
+            format!("http://{address}"),
+            token,
+            directory.path().to_owned(),
+        ));
+
+        let git_dir = directory.path().join(OWNER).join(format!("{NAME}.git"));
+        Repository::init(&git_dir);
+        let base = add_repository(&shared, OWNER, NAME, false, &git_dir);
+        shared.state().base = base.id;
+        Repository::new(Arc::clone(&shared), base).commit("main", &FIRST_FILES, "start");
+
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("forge".to_owned());
+        let thread = thread
+            .spawn(move || serve(listener, &served, stopped))
+            .expect("a thread");
+        Self {
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+            _directory: directory,
+        }
+    }
+
+    /// `http://127.0.0.1:<port>`, as `GITHUB_SERVER_URL`.
+    pub fn server_url(&self) -> String {
+        self.shared.server_url.clone()
+    }
+
+    /// As `GITHUB_API_URL`, in the form of GitHub Enterprise Server.
+    pub fn api_url(&self) -> String {
+        format!("{}/api/v3", self.shared.server_url)
+    }
+
+    /// As `GITHUB_GRAPHQL_URL`.
+    pub fn graphql_url(&self) -> String {
+        format!("{}/api/graphql", self.shared.server_url)
+    }
+
+    /// The workflow's token, which is `github-actions[bot]`'s.
+    pub fn token(&self) -> String {
+        self.shared.token.clone()
+    }
+
+    /// Gives the workflow's token these permissions and no others, written as `contents:write`.
+    pub fn restrict_token(&self, permissions: &[&str]) {
+        self.shared.state().scopes =
+            Some(permissions.iter().map(|text| Scope::parse(text)).collect());
+    }
+
+    /// Adds a person's token, which may what the person may.
+    pub fn add_personal_token(&self, token: &str, login: &str) {
+        let caller = Caller {
+            login: login.to_owned(),
+            workflow: false,
+        };
+        self.shared.tokens().insert(token.to_owned(), caller);
+    }
+
+    /// Gives someone `admin`, `maintain`, `write`, `triage`, `read` or `none` on the base repository. Who is not named here has
+    /// `read`.
+    pub fn set_permission(&self, login: &str, permission: &str) {
+        self.shared
+            .state()
+            .roles
+            .insert(login.to_lowercase(), Role::parse(permission));
+    }
+
+    /// Deletes someone's account: the permission is a 404, and what they wrote is by `null`.
+    pub fn remove_user(&self, login: &str) {
+        self.shared
+            .state()
+            .removed_users
+            .insert(login.to_lowercase());
+    }
+
+    /// The base repository, `octo-org/demo`.
+    pub fn repository(&self) -> Repository {
+        self.handle(self.shared.state().base().clone())
+    }
+
+    /// Forks the base repository: a real clone of the same name.
+    pub fn fork(&self, owner: &str) -> Repository {
+        self.fork_named(owner, NAME)
+    }
+
+    /// Forks the base repository under another name.
+    pub fn fork_named(&self, owner: &str, name: &str) -> Repository {
+        assert!(
+            self.shared.state().repository(owner, name).is_none(),
+            "{owner}/{name} is there already"
+        );
+        let git_dir = self.shared.git_root.join(owner).join(format!("{name}.git"));
+        Repository::copy(&self.repository().git_dir(), &git_dir);
+        self.handle(add_repository(&self.shared, owner, name, true, &git_dir))
+    }
+
+    fn handle(&self, record: RepositoryRecord) -> Repository {
+        Repository::new(Arc::clone(&self.shared), record)
+    }
+
+    /// Opens a pull request from a branch of the base repository or a fork to the default branch, and returns its number.
+    ///
+    /// It follows the branch while it is open, and its `refs/pull/<number>/head` and `…/merge` with it.
+    ///
+    /// # Panics
+    /// Where GitHub would refuse: no such branch, or one that has an open pull request.
+    pub fn open_pull_request(&self, head: &Repository, branch: &str, author: &str) -> u64 {
+        self.open_pull_request_titled(head, branch, author, &format!("Changes from {branch}"))
+    }
+
+    /// The same with a title.
+    ///
+    /// # Panics
+    /// As [`Forge::open_pull_request`].
+    pub fn open_pull_request_titled(
+        &self,
+        head: &Repository,
+        branch: &str,
+        author: &str,
+        title: &str,
+    ) -> u64 {
+        let opened = self
+            .shared
+            .state()
+            .open_pull(&self.shared, head.id(), branch, author, title);
+        opened.unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+
+    /// Closes a pull request without merging it. Its head stays what it was.
+    pub fn close_pull_request(&self, number: u64) {
+        self.shared.state().close(number);
+    }
+
+    /// Merges a pull request with a merge commit on its base branch, and returns that commit.
+    ///
+    /// # Panics
+    /// Where GitHub would refuse: it is closed or has conflicts.
+    pub fn merge_pull_request(&self, number: u64) -> String {
+        let merged = self.shared.state().merge(&self.shared, number, OWNER);
+        merged.unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+
+    /// Brings `refs/pull/<number>/merge` up to the base branch of now, which GitHub does when someone looks.
+    pub fn refresh_merge_commit(&self, number: u64) {
+        self.shared.state().refresh_merge(&self.shared, number);
+    }
+
+    /// Deletes the fork that a pull request comes from. See [`Repository::delete`].
+    pub fn delete_head_repository(&self, number: u64) {
+        let head = {
+            let mut state = self.shared.state();
+            let head = state.pull_mut(number).head;
+            state.repositories[&head].clone()
+        };
+        self.handle(head).delete();
+    }
+
+    /// Renames the branch of a pull request, which stays open and follows.
+    pub fn rename_head(&self, number: u64, new: &str) {
+        self.shared.state().rename_head(number, new);
+    }
+
+    /// Opens an issue that is no pull request, and returns its number.
+    pub fn open_issue(&self, author: &str, title: &str) -> u64 {
+        self.shared.state().add_issue(author, title, None)
+    }
+
+    /// Comments on an issue or a pull request, and returns the comment's id.
+    pub fn comment(&self, number: u64, login: &str, body: &str) -> u64 {
+        self.shared.state().add_comment(number, login, body)
+    }
+
+    /// The payload of `issue_comment`, sent by the comment's author.
+    pub fn issue_comment_event(&self, comment: u64, action: &str) -> Value {
+        let state = self.shared.state();
+        let record = state
+            .comments
+            .get(&comment)
+            .unwrap_or_else(|| panic!("there is no comment {comment}"));
+        state.comment_event(record, action)
+    }
+
+    /// The payload of `pull_request` and of `pull_request_target`, as things stand.
+    pub fn pull_request_event(&self, number: u64, action: &str, sender: &str) -> Value {
+        let mut state = self.shared.state();
+        let pull = state.pull_mut(number).clone();
+        state.pull_event(&state.issues[&number], &pull, action, sender)
+    }
+
+    /// Puts a label on a pull request (`labeled`) or takes it off (`unlabeled`), and returns the payload of that.
+    pub fn labeled_event(&self, number: u64, action: &str, label: &str, sender: &str) -> Value {
+        let mut state = self.shared.state();
+        let pull = state.pull_mut(number).clone();
+        let labels = &mut state.issue_mut(number).labels;
+        match action {
+            "labeled" => labels.insert(label.to_owned()),
+            "unlabeled" => labels.remove(label),
+            other => panic!("`{other}` is neither `labeled` nor `unlabeled`"),
+        };
+        state.label_event(&state.issues[&number], &pull, action, label, sender)
+    }
+
+    /// The payload of an event that is about the repository only: `schedule`, `workflow_dispatch`.
+    pub fn repository_event(&self, sender: &str) -> Value {
+        let mut event = self.shared.state().event("", sender);
+        event.as_object_mut().expect("an object").remove("action");
+        event
+    }
+
+    /// The comments of an issue or a pull request, oldest first.
+    pub fn comments(&self, number: u64) -> Vec<Comment> {
+        let state = self.shared.state();
+        let of_issue = state
+            .comments
+            .values()
+            .filter(|comment| comment.number == number);
+        of_issue
+            .map(|comment| read_comment(&state, comment))
+            .collect()
+    }
+
+    /// The reactions to a comment, oldest first: who, and what.
+    pub fn reactions(&self, comment: u64) -> Vec<(String, String)> {
+        let state = self.shared.state();
+        let of_comment = state
+            .reactions
+            .iter()
+            .filter(|reaction| reaction.comment == comment);
+        of_comment
+            .map(|reaction| (reaction.login.clone(), reaction.content.clone()))
+            .collect()
+    }
+
+    /// The statuses of a commit, oldest first.
+    pub fn statuses(&self, sha: &str) -> Vec<Status> {
+        let state = self.shared.state();
+        let of_commit = state.statuses.iter().filter(|status| status.sha == sha);
+        of_commit.map(read_status).collect()
+    }
+
+    /// Every request so far, in the order of arrival.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.requests().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.requests().clear();
+    }
+
+    /// Makes requests go wrong from now on.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.faults().push(fault);
+    }
+
+    /// Takes all faults back.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
+    }
+}
+
+impl Drop for Forge {
+    fn drop(&mut self) {
+        // A hook of a fault may hold a repository, and so what this forge shares.
+        self.clear_faults();
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // What panicked on the thread has been printed there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The server's thread: serves until told to stop, then ends what still runs.
+fn serve(listener: TcpListener, shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        listener
+            .set_nonblocking(true)
+            .expect("a listener for tokio");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener for tokio");
+        tokio::spawn(server::serve(listener, Arc::clone(shared)));
+        // Dropping the sender is the signal.
+        let _ = stopped.await;
+    });
+    shared.end_servers();
+    runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+fn add_repository(
+    shared: &Shared,
+    owner: &str,
+    name: &str,
+    fork: bool,
+    git_dir: &Path,
+) -> RepositoryRecord {
+    let mut state = shared.state();
+    let record = RepositoryRecord {
+        id: state.new_id(),
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+        fork,
+        public: false,
+        deleted: false,
+        default_branch: "main".to_owned(),
+        git_dir: git_dir.to_owned(),
+    };
+    state.repositories.insert(record.id, record.clone());
+    record
+}
+
+fn read_comment(state: &State, comment: &CommentRecord) -> Comment {
+    Comment {
+        id: comment.id,
+        login: comment.login.clone(),
+        body: comment.body.clone(),
+        url: state.comment_html(comment),
+    }
+}
+
+fn read_status(status: &StatusRecord) -> Status {
+    Status {
+        state: status.state.clone(),
+        context: status.context.clone(),
+        description: status.description.clone(),
+        target_url: status.target_url.clone(),
+    }
+}

@@ -1,0 +1,57 @@
+//! A local GitHub for tests: a stateful REST and GraphQL API in front of a real Git server.
+//!
+//! ```text
+//!   test ── Forge, Repository, Job ──┐                       ┌── api, graphql ──▶ state, payload
+//!                                    ├──▶ state              │
+//!   the program under test ── HTTP ──┴──▶ server ── fault ───┤
+//!                                         (records)          └── backend ──▶ git http-backend
+//! ```
+//!
+//! [`Forge`] starts the server and says what people do on GitHub: open a pull request, comment, push, take a permission
+//! away. [`Repository`] is a real Git repository on it. [`Fault`] makes single requests fail the way networks and servers
+//! do. [`Job`] starts a program as the GitHub runner would. Everything is blocking, so a plain `#[test]` function is
+//! enough, and each forge has its own port and directory, so tests run side by side.
+//!
+//! ```no_run
+//! let forge = forge::Forge::start();
+//! let repository = forge.repository();
+//! repository.commit("feature", &[("README.md", Some("# Hello"))], "say hello");
+//! let number = forge.open_pull_request(&repository, "feature", "alice");
+//! let comment = forge.comment(number, "alice", "/deploy-ephemeral");
+//! let outcome = forge::Job::new(&forge)
+//!     .event("issue_comment", &forge.issue_comment_event(comment, "created"))
+//!     .run("target/debug/action".as_ref());
+//! assert_eq!(outcome.status, 0);
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support: a panic with its message is how a test learns that its set-up is wrong"
+)]
+
+mod access;
+mod api;
+mod backend;
+mod clock;
+mod fault;
+mod forge;
+mod git;
+mod graphql;
+mod http;
+mod payload;
+mod pulls;
+mod record;
+mod repository;
+mod runner;
+mod server;
+mod state;
+
+pub use fault::Fault;
+pub use forge::{Comment, Forge, Status};
+pub use git::{git, try_git};
+pub use record::{Kind, Recorded};
+pub use repository::{Commit, Repository};
+pub use runner::{Job, Outcome, RunningJob};

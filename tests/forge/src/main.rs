@@ -1,0 +1,49 @@
+//! `cargo run -p forge`: a forge to try things on by hand, until Ctrl-C.
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a command that talks to a person"
+)]
+
+use forge::Forge;
+
+fn main() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    repository.commit(
+        "feature/login",
+        &[("src/login.txt", Some("hello\n"))],
+        "add a login page",
+    );
+    forge.set_permission("alice", "write");
+    let number =
+        forge.open_pull_request_titled(&repository, "feature/login", "alice", "Add a login page");
+    forge.comment(number, "alice", "/deploy-ephemeral");
+
+    let (server, api, token) = (forge.server_url(), forge.api_url(), forge.token());
+    let (host, name) = (server.trim_start_matches("http://"), repository.full_name());
+    println!(
+        "\
+Server        {server}
+API           {api}
+Token         {token}
+Pull request  #{number}, `feature/login` to `main`, by alice
+
+List its comments:
+  curl -sS -H 'Authorization: Bearer {token}' {api}/repos/{name}/issues/{number}/comments
+Comment on it:
+  curl -sS -H 'Authorization: Bearer {token}' -d '{{\"body\": \"hello\"}}' {api}/repos/{name}/issues/{number}/comments
+Clone the repository:
+  git clone http://x-access-token:{token}@{host}/{name}.git
+
+Ctrl-C ends it; nothing stays behind."
+    );
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime
+        .block_on(tokio::signal::ctrl_c())
+        .expect("a handler for Ctrl-C");
+}

@@ -1,0 +1,346 @@
+//! What the forge knows, in the shapes of GitHub's API and webhooks.
+
+use serde_json::{Value, json};
+
+use crate::access::Role;
+use crate::state::{
+    BOT, CommentRecord, Issue, Pull, Reaction, RepositoryRecord, State, StatusRecord,
+};
+
+/// The id of GitHub's own bot, which its noreply address holds.
+const BOT_ID: u64 = 41_898_282;
+
+/// The same login has the same id everywhere.
+fn user_id(login: &str) -> u64 {
+    if login == BOT {
+        return BOT_ID;
+    }
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    login
+        .to_lowercase()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, fnv)
+        % 100_000_000
+        + 1_000
+}
+
+impl State {
+    fn api(&self, path: &str) -> String {
+        format!("{}/api/v3{path}", self.server_url)
+    }
+
+    /// The URL of something of the base repository.
+    fn base_api(&self, path: &str) -> String {
+        self.api(&format!("/repos/{}{path}", self.base().full_name()))
+    }
+
+    fn base_html(&self, path: &str) -> String {
+        format!("{}/{}{path}", self.server_url, self.base().full_name())
+    }
+
+    /// The page of an issue or a pull request.
+    fn html(&self, issue: &Issue) -> String {
+        let kind = if issue.pull.is_some() {
+            "pull"
+        } else {
+            "issues"
+        };
+        self.base_html(&format!("/{kind}/{}", issue.number))
+    }
+
+    /// The page of a comment.
+    pub(crate) fn comment_html(&self, comment: &CommentRecord) -> String {
+        format!(
+            "{}#issuecomment-{}",
+            self.html(&self.issues[&comment.number]),
+            comment.id
+        )
+    }
+
+    /// A user who is no more is `null`.
+    pub(crate) fn user(&self, login: &str) -> Value {
+        if self.removed_users.contains(&login.to_lowercase()) {
+            return Value::Null;
+        }
+        let organization = login == self.base().owner;
+        let kind = match login {
+            _ if login.ends_with("[bot]") => "Bot",
+            _ if organization => "Organization",
+            _ => "User",
+        };
+        json!({
+            "login": login,
+            "id": user_id(login),
+            "node_id": format!("U_{}", user_id(login)),
+            "avatar_url": format!("{}/avatars/{}", self.server_url, user_id(login)),
+            "url": self.api(&format!("/users/{login}")),
+            "html_url": format!("{}/{login}", self.server_url),
+            "type": kind,
+            "user_view_type": "public",
+            "site_admin": false,
+        })
+    }
+
+    /// How GitHub describes an author; it says little about what the author may.
+    fn association(&self, login: &str) -> &'static str {
+        let role = self.roles.get(&login.to_lowercase()).copied();
+        if role.is_some_and(|role| role >= Role::Triage) {
+            "COLLABORATOR"
+        } else {
+            "NONE"
+        }
+    }
+
+    pub(crate) fn repository_json(&self, repository: &RepositoryRecord) -> Value {
+        let full_name = repository.full_name();
+        let (host, html) = (
+            self.server_url.trim_start_matches("http://"),
+            format!("{}/{full_name}", self.server_url),
+        );
+        json!({
+            "id": repository.id,
+            "node_id": format!("R_{}", repository.id),
+            "name": repository.name,
+            "full_name": full_name,
+            "private": !repository.public,
+            "visibility": if repository.public { "public" } else { "private" },
+            "owner": self.user(&repository.owner),
+            "html_url": html,
+            "description": null,
+            "fork": repository.fork,
+            "url": self.api(&format!("/repos/{full_name}")),
+            "clone_url": format!("{html}.git"),
+            "git_url": format!("git://{host}/{full_name}.git"),
+            "ssh_url": format!("git@{host}:{full_name}.git"),
+            "default_branch": repository.default_branch,
+            "archived": false,
+            "disabled": false,
+        })
+    }
+
+    fn label(&self, name: &str) -> Value {
+        json!({
+            "id": user_id(name),
+            "node_id": format!("LA_{}", user_id(name)),
+            "url": self.base_api(&format!("/labels/{name}")),
+            "name": name,
+            "color": "ededed",
+            "default": false,
+            "description": null,
+        })
+    }
+
+    fn labels(&self, issue: &Issue) -> Vec<Value> {
+        issue.labels.iter().map(|name| self.label(name)).collect()
+    }
+
+    /// As in the payload of a comment.
+    fn issue_json(&self, issue: &Issue) -> Value {
+        let number = issue.number;
+        let mut json = json!({
+            "id": issue.id,
+            "node_id": format!("I_{}", issue.id),
+            "number": number,
+            "title": issue.title,
+            "user": self.user(&issue.author),
+            "labels": self.labels(issue),
+            "state": issue.state(),
+            "locked": false,
+            "assignee": null,
+            "assignees": [],
+            "milestone": null,
+            "comments": self.comments.values().filter(|comment| comment.number == number).count(),
+            "created_at": issue.created,
+            "updated_at": issue.updated,
+            "closed_at": issue.closed,
+            "author_association": self.association(&issue.author),
+            "body": null,
+            "url": self.base_api(&format!("/issues/{number}")),
+            "repository_url": self.base_api(""),
+            "comments_url": self.base_api(&format!("/issues/{number}/comments")),
+            "html_url": self.html(issue),
+        });
+        if let Some(pull) = &issue.pull {
+            json["draft"] = false.into();
+            json["pull_request"] = json!({
+                "url": self.base_api(&format!("/pulls/{number}")),
+                "html_url": self.html(issue),
+                "diff_url": format!("{}.diff", self.html(issue)),
+                "patch_url": format!("{}.patch", self.html(issue)),
+                "merged_at": pull.merged_by.as_ref().and(issue.closed.as_ref()),
+            });
+        }
+        json
+    }
+
+    /// One side of a pull request.
+    fn side(&self, repository: u64, branch: &str, sha: &str) -> Value {
+        let record = &self.repositories[&repository];
+        json!({
+            "label": format!("{}:{branch}", record.owner),
+            "ref": branch,
+            "sha": sha,
+            "user": self.user(&record.owner),
+            "repo": if record.deleted { Value::Null } else { self.repository_json(record) },
+        })
+    }
+
+    pub(crate) fn pull_json(&self, issue: &Issue, pull: &Pull) -> Value {
+        let number = issue.number;
+        let mut json = self.issue_json(issue);
+        let merged = pull.merged_by.is_some();
+        let more = json!({
+            "id": pull.id,
+            "node_id": format!("PR_{}", pull.id),
+            "url": self.base_api(&format!("/pulls/{number}")),
+            "issue_url": self.base_api(&format!("/issues/{number}")),
+            "statuses_url": self.base_api(&format!("/statuses/{}", pull.head_sha)),
+            "diff_url": format!("{}.diff", self.html(issue)),
+            "patch_url": format!("{}.patch", self.html(issue)),
+            "head": self.side(pull.head, &pull.head_branch, &pull.head_sha),
+            "base": self.side(self.base, &pull.base_branch, &pull.base_sha),
+            "draft": false,
+            "merged": merged,
+            "merged_at": pull.merged_by.as_ref().and(issue.closed.as_ref()),
+            "merged_by": pull.merged_by.as_ref().map(|login| self.user(login)),
+            "merge_commit_sha": pull.merge_sha,
+            "mergeable": if issue.closed.is_some() { Value::Null } else { pull.merge_sha.is_some().into() },
+            "mergeable_state": if pull.merge_sha.is_some() { "clean" } else { "dirty" },
+            "auto_merge": null,
+            "requested_reviewers": [],
+            "requested_teams": [],
+            "maintainer_can_modify": false,
+        });
+        let (Value::Object(json_fields), Value::Object(more)) = (&mut json, more) else {
+            unreachable!("both are objects")
+        };
+        for issue_only in ["pull_request", "repository_url"] {
+            json_fields.remove(issue_only);
+        }
+        json_fields.extend(more);
+        json
+    }
+
+    pub(crate) fn comment_json(&self, comment: &CommentRecord) -> Value {
+        let id = comment.id;
+        json!({
+            "id": id,
+            "node_id": format!("IC_{id}"),
+            "url": self.base_api(&format!("/issues/comments/{id}")),
+            "html_url": self.comment_html(comment),
+            "issue_url": self.base_api(&format!("/issues/{}", comment.number)),
+            "user": self.user(&comment.login),
+            "created_at": comment.created,
+            "updated_at": comment.updated,
+            "author_association": self.association(&comment.login),
+            "body": comment.body,
+            "performed_via_github_app": null,
+            "reactions": self.rollup(id),
+        })
+    }
+
+    /// How often a comment has each reaction.
+    fn rollup(&self, comment: u64) -> Value {
+        let of = |content: &str| {
+            let same =
+                |reaction: &&Reaction| reaction.comment == comment && reaction.content == content;
+            self.reactions.iter().filter(same).count()
+        };
+        let counts = REACTIONS.map(|content| (content.to_owned(), Value::from(of(content))));
+        let mut json = Value::Object(counts.into_iter().collect());
+        json["total_count"] = self
+            .reactions
+            .iter()
+            .filter(|reaction| reaction.comment == comment)
+            .count()
+            .into();
+        json["url"] = self
+            .base_api(&format!("/issues/comments/{comment}/reactions"))
+            .into();
+        json
+    }
+
+    pub(crate) fn reaction_json(&self, reaction: &Reaction) -> Value {
+        json!({
+            "id": reaction.id,
+            "node_id": format!("REA_{}", reaction.id),
+            "user": self.user(&reaction.login),
+            "content": reaction.content,
+            "created_at": reaction.created,
+        })
+    }
+
+    pub(crate) fn status_json(&self, status: &StatusRecord) -> Value {
+        json!({
+            "id": status.id,
+            "node_id": format!("SC_{}", status.id),
+            "url": self.base_api(&format!("/statuses/{}", status.sha)),
+            "state": status.state,
+            "context": status.context,
+            "description": status.description,
+            "target_url": status.target_url,
+            "creator": self.user(&status.login),
+            "created_at": status.created,
+            "updated_at": status.created,
+        })
+    }
+
+    /// The payload of `issue_comment`.
+    pub(crate) fn comment_event(&self, comment: &CommentRecord, action: &str) -> Value {
+        let mut event = self.event(action, &comment.login);
+        event["issue"] = self.issue_json(&self.issues[&comment.number]);
+        event["comment"] = self.comment_json(comment);
+        if action == "edited" {
+            event["changes"] = json!({"body": {"from": comment.body}});
+        }
+        event
+    }
+
+    /// The payload of `pull_request` and `pull_request_target`.
+    pub(crate) fn pull_event(
+        &self,
+        issue: &Issue,
+        pull: &Pull,
+        action: &str,
+        sender: &str,
+    ) -> Value {
+        let mut event = self.event(action, sender);
+        event["number"] = issue.number.into();
+        event["pull_request"] = self.pull_json(issue, pull);
+        event
+    }
+
+    /// The same with `label`.
+    pub(crate) fn label_event(
+        &self,
+        issue: &Issue,
+        pull: &Pull,
+        action: &str,
+        label: &str,
+        sender: &str,
+    ) -> Value {
+        let mut event = self.pull_event(issue, pull, action, sender);
+        event["label"] = self.label(label);
+        event
+    }
+
+    /// What every payload has.
+    pub(crate) fn event(&self, action: &str, sender: &str) -> Value {
+        let owner = &self.base().owner;
+        json!({
+            "action": action,
+            "repository": self.repository_json(self.base()),
+            "organization": {
+                "login": owner,
+                "id": user_id(owner),
+                "url": self.api(&format!("/orgs/{owner}")),
+            },
+            "sender": self.user(sender),
+        })
+    }
+}
+
+/// The contents a reaction may have.
+pub(crate) const REACTIONS: [&str; 8] = [
+    "+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes",
+];

@@ -1,0 +1,365 @@
+//! A real Git repository on the forge, and what people do to it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::git;
+use crate::state::{RepositoryRecord, Shared};
+
+/// A bare repository, as its other users see and change it: by the real `git`, past the server.
+///
+/// It is cheap to clone, and no lock of the server is held while it works, so a
+/// [`Fault::run`](crate::Fault::run) may use it. A mistake in a test, such as a branch that is not there, is a panic
+/// that says what `git` said.
+#[derive(Clone)]
+pub struct Repository {
+    shared: Arc<Shared>,
+    record: RepositoryRecord,
+}
+
+/// A commit, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Commit {
+    /// Its name.
+    pub sha: String,
+    /// The names of its parents; the first is the branch it was made on.
+    pub parents: Vec<String>,
+    /// `name <address>`.
+    pub author: String,
+    /// `name <address>`.
+    pub committer: String,
+    /// Without the last newline.
+    pub message: String,
+    /// The letter (`A`, `M`, `D`, …) and path of each change against the first parent.
+    pub changes: Vec<(char, String)>,
+}
+
+impl Repository {
+    pub(crate) fn new(shared: Arc<Shared>, record: RepositoryRecord) -> Self {
+        Self { shared, record }
+    }
+
+    /// An empty bare repository, set up as a server's.
+    pub(crate) fn init(git_dir: &Path) {
+        fs::create_dir_all(git_dir).expect("a directory for a repository");
+        git::git(
+            git_dir,
+            &[
+                "init",
+                "--quiet",
+                "--bare",
+                "--template=",
+                "--initial-branch=main",
+            ],
+        );
+        Self::configure(git_dir);
+    }
+
+    /// A real clone of `from`.
+    pub(crate) fn copy(from: &Path, git_dir: &Path) {
+        fs::create_dir_all(git_dir).expect("a directory for a repository");
+        let from = from.to_str().expect("a directory in UTF-8");
+        git::git(
+            git_dir,
+            &["clone", "--quiet", "--bare", "--template=", from, "."],
+        );
+        Self::configure(git_dir);
+    }
+
+    fn configure(git_dir: &Path) {
+        let config = "\
+            [http]\n\treceivepack = true\n\
+            [receive]\n\tautogc = false\n\thideRefs = refs/pull\n\
+            [gc]\n\tauto = 0\n\
+            [uploadpack]\n\tallowFilter = true\n\tallowReachableSHA1InWant = true\n\tallowTipSHA1InWant = true\n";
+        let path = git_dir.join("config");
+        let before = fs::read_to_string(&path).expect("the repository's configuration");
+        fs::write(&path, before + config).expect("the repository's configuration, written");
+    }
+
+    /// The id that the API and the payloads give.
+    pub fn id(&self) -> u64 {
+        self.record.id
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> &str {
+        &self.record.owner
+    }
+
+    /// Its name without the owner.
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+
+    /// `owner/name`.
+    pub fn full_name(&self) -> String {
+        self.record.full_name()
+    }
+
+    /// Where it is on disk.
+    pub fn git_dir(&self) -> PathBuf {
+        self.record.git_dir.clone()
+    }
+
+    /// Where it is on the server, without credentials.
+    pub fn clone_url(&self) -> String {
+        format!("{}/{}.git", self.shared.server_url, self.full_name())
+    }
+
+    /// From now on anyone may read it, without credentials.
+    pub fn make_public(&self) {
+        let mut state = self.shared.state();
+        state
+            .repositories
+            .get_mut(&self.record.id)
+            .expect("its record")
+            .public = true;
+    }
+
+    /// Deletes the repository. Its pull requests stay, with `null` for their head's repository.
+    ///
+    /// # Panics
+    /// For the base repository.
+    pub fn delete(&self) {
+        let mut state = self.shared.state();
+        assert_ne!(self.record.id, state.base, "the base repository stays");
+        state
+            .repositories
+            .get_mut(&self.record.id)
+            .expect("its record")
+            .deleted = true;
+        fs::remove_dir_all(&self.record.git_dir).expect("the repository's directory");
+    }
+
+    /// Commits these files (`None` deletes one) to a branch, which is created from the default branch where there is none
+    /// of that name. Returns the commit's name.
+    pub fn commit(&self, branch: &str, changes: &[(&str, Option<&str>)], message: &str) -> String {
+        let reference = format!("refs/heads/{branch}");
+        let default = format!("refs/heads/{}", self.record.default_branch);
+        loop {
+            let before = git::tip(&self.record.git_dir, &reference);
+            let parent = before
+                .clone()
+                .or_else(|| git::tip(&self.record.git_dir, &default));
+            let stream = fast_import(
+                &reference,
+                parent.as_deref(),
+                changes,
+                message,
+                self.shared.tick(),
+            );
+            let mut command = git::command(&self.record.git_dir, 0);
+            command.args(["fast-import", "--quiet"]);
+            let result = git::feed(command, &stream);
+            let after = git::tip(&self.record.git_dir, &reference);
+            match result {
+                Ok(_) => return after.unwrap_or_else(|| panic!("`{branch}` is gone at once")),
+                // Someone else was faster: commit on top of theirs.
+                Err(_) if after != before => {}
+                Err(said) => panic!("commit to {branch}: {said}"),
+            }
+        }
+    }
+
+    /// Creates a branch at another branch or commit.
+    pub fn create_branch(&self, new: &str, from: &str) {
+        let sha = self.tip(from).unwrap_or_else(|| from.to_owned());
+        git::git(
+            &self.record.git_dir,
+            &["update-ref", &format!("refs/heads/{new}"), &sha, ""],
+        );
+    }
+
+    /// The commit a branch points at; none where there is no such branch.
+    pub fn tip(&self, branch: &str) -> Option<String> {
+        git::tip(&self.record.git_dir, &format!("refs/heads/{branch}"))
+    }
+
+    /// A file on a branch, to the byte; none where the branch or the file is not there.
+    pub fn read(&self, branch: &str, path: &str) -> Option<String> {
+        let mut command = git::command(&self.record.git_dir, 0);
+        command.args(["cat-file", "blob", &format!("refs/heads/{branch}:{path}")]);
+        let blob = git::feed(command, b"").ok()?;
+        Some(String::from_utf8(blob).expect("a text file"))
+    }
+
+    /// The paths of all files on a branch at or below a path; of all files for the path `""`.
+    pub fn files(&self, branch: &str, under: &str) -> Vec<String> {
+        let reference = format!("refs/heads/{branch}");
+        let mut args = vec!["ls-tree", "-r", "-z", "--name-only", &reference, "--"];
+        args.extend(Some(under).filter(|under| !under.is_empty()));
+        let listed = git::git(&self.record.git_dir, &args);
+        listed.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    /// The commits of a branch, newest first.
+    pub fn log(&self, branch: &str) -> Vec<Commit> {
+        let format = "--format=%x1e%H%x1f%P%x1f%an <%ae>%x1f%cn <%ce>%x1f%B%x1f";
+        let shape = [
+            "--diff-merges=first-parent",
+            "--no-renames",
+            "--name-status",
+            "-z",
+        ];
+        let reference = format!("refs/heads/{branch}");
+        let args = [
+            &["log", "--topo-order", format],
+            &shape[..],
+            &[&reference, "--"],
+        ]
+        .concat();
+        let logged = git::git(&self.record.git_dir, &args);
+        logged.split('\x1e').skip(1).map(parse_commit).collect()
+    }
+
+    /// Renames a branch. An open pull request from it closes; see [`Forge::rename_head`](crate::Forge::rename_head) for
+    /// one that follows.
+    pub fn rename_branch(&self, old: &str, new: &str) {
+        let sha = self
+            .tip(old)
+            .unwrap_or_else(|| panic!("there is no branch `{old}`"));
+        self.delete_branch(old);
+        self.create_branch(new, &sha);
+    }
+
+    /// Deletes a branch. An open pull request from it closes, as on GitHub.
+    pub fn delete_branch(&self, branch: &str) {
+        git::git(
+            &self.record.git_dir,
+            &["update-ref", "-d", &format!("refs/heads/{branch}")],
+        );
+    }
+
+    /// Points a branch at a commit, whatever it points at now: a force push.
+    pub fn force_branch(&self, branch: &str, sha: &str) {
+        git::git(
+            &self.record.git_dir,
+            &["update-ref", &format!("refs/heads/{branch}"), sha],
+        );
+    }
+
+    /// Installs a hook such as `pre-receive`; the script starts with its `#!` line.
+    pub fn install_hook(&self, name: &str, script: &str) {
+        let hooks = self.record.git_dir.join("hooks");
+        fs::create_dir_all(&hooks).expect("a directory for hooks");
+        let path = hooks.join(name);
+        fs::write(&path, script).expect("a hook");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable hook");
+    }
+
+    /// Runs any other `git` command in the repository; the output without its last newline. `refs/pull/…` are up to date
+    /// for it.
+    pub fn git(&self, args: &[&str]) -> String {
+        drop(self.shared.state());
+        git::git(&self.record.git_dir, args)
+    }
+
+    /// Clones over HTTP as a workflow does: the token is on the command line only, so the clone holds the plain URL and
+    /// no credentials. `args` are `git clone`'s: `&["--depth", "1"]`, `&["--branch", "feature"]`.
+    pub fn checkout(&self, into: &Path, args: &[&str]) {
+        let (header, url) = (self.header(), self.clone_url());
+        let into = into.to_str().expect("a directory in UTF-8");
+        let args = [
+            &["-c", &header, "clone", "--quiet"],
+            args,
+            &["--", &url, into],
+        ]
+        .concat();
+        git::git(Path::new("/"), &args);
+    }
+
+    /// Checks out one commit by its reference, detached and with a history of 1, as actions/checkout does on the event
+    /// `pull_request` with `refs/pull/<number>/merge`.
+    pub fn checkout_reference(&self, into: &Path, reference: &str) {
+        fs::create_dir_all(into).expect("a directory to check out into");
+        git::git(into, &["init", "--quiet", "--initial-branch=main"]);
+        git::git(into, &["remote", "add", "origin", &self.clone_url()]);
+        let local = format!("refs/remotes/{}", reference.trim_start_matches("refs/"));
+        let refspec = format!("+{reference}:{local}");
+        git::git(
+            into,
+            &[
+                "-c",
+                &self.header(),
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--depth=1",
+                "origin",
+                &refspec,
+            ],
+        );
+        git::git(
+            into,
+            &["checkout", "--quiet", "--force", "--detach", &local],
+        );
+    }
+
+    fn header(&self) -> String {
+        let credentials = STANDARD.encode(format!("x-access-token:{}", self.shared.token));
+        format!("http.extraheader=AUTHORIZATION: basic {credentials}")
+    }
+}
+
+/// One commit in the format of <https://git-scm.com/docs/git-fast-import>, which takes any legal name as it is.
+fn fast_import(
+    reference: &str,
+    parent: Option<&str>,
+    changes: &[(&str, Option<&str>)],
+    message: &str,
+    seconds: u64,
+) -> Vec<u8> {
+    let mut stream = format!("commit {reference}\ncommitter {}\n", git::identity(seconds));
+    stream += &format!("data {}\n{message}\n", message.len());
+    if let Some(parent) = parent {
+        stream += &format!("from {parent}\n");
+    }
+    for (path, content) in changes {
+        let path = path
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        match content {
+            Some(content) => {
+                stream += &format!(
+                    "M 100644 inline \"{path}\"\ndata {}\n{content}\n",
+                    content.len()
+                )
+            }
+            None => stream += &format!("D \"{path}\"\n"),
+        }
+    }
+    stream.into_bytes()
+}
+
+fn parse_commit(record: &str) -> Commit {
+    let fields: Vec<&str> = record.split('\x1f').collect();
+    let [sha, parents, author, committer, message, changes] = fields[..] else {
+        panic!("not as git log was asked for it: {record:?}")
+    };
+    let changes: Vec<&str> = changes
+        .trim_start_matches(['\0', '\n'])
+        .split_terminator('\0')
+        .collect();
+    let change = |pair: &[&str]| {
+        (
+            pair[0].chars().next().expect("a letter"),
+            pair[1].to_owned(),
+        )
+    };
+    Commit {
+        sha: sha.to_owned(),
+        parents: parents.split_whitespace().map(str::to_owned).collect(),
+        author: author.to_owned(),
+        committer: committer.to_owned(),
+        message: message.trim_end_matches('\n').to_owned(),
+        changes: changes.chunks_exact(2).map(change).collect(),
+    }
+}

@@ -1,0 +1,393 @@
+//! How the GitHub runner starts an action.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::Forge;
+
+/// Where the runner mounts things in a container of an action.
+const MOUNT: &str = "/github";
+
+/// A job's step that is about to run: an event, inputs, a workspace.
+///
+/// The program gets the variables that an action gets and no others of this process but `PATH`.
+pub struct Job {
+    event: (String, Vec<u8>),
+    declared: Vec<(String, String)>,
+    inputs: Vec<(String, String)>,
+    variables: BTreeMap<String, String>,
+    removed: Vec<String>,
+    workspace: Option<PathBuf>,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The exit status; 128 and the signal's number where a signal ended it.
+    pub status: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed to standard error.
+    pub stderr: String,
+    /// What it wrote to `GITHUB_OUTPUT`.
+    pub outputs: BTreeMap<String, String>,
+    /// What it wrote to `GITHUB_STEP_SUMMARY`.
+    pub summary: String,
+    /// From the start to the end.
+    pub duration: Duration,
+}
+
+/// A job that runs. Dropping it kills it.
+pub struct RunningJob {
+    child: Child,
+    files: Files,
+    started: Instant,
+}
+
+impl Job {
+    /// A job of the forge's base repository, with its token, without an event.
+    pub fn new(forge: &Forge) -> Self {
+        let variables = [
+            ("GITHUB_REPOSITORY", forge.repository().full_name()),
+            ("GITHUB_API_URL", forge.api_url()),
+            ("GITHUB_SERVER_URL", forge.server_url()),
+            ("GITHUB_GRAPHQL_URL", forge.graphql_url()),
+            ("GITHUB_RUN_ID", "1".to_owned()),
+            ("INPUT_TOKEN", forge.token()),
+        ];
+        Self {
+            event: ("workflow_dispatch".to_owned(), b"{}".to_vec()),
+            declared: Vec::new(),
+            inputs: Vec::new(),
+            variables: variables
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            removed: Vec::new(),
+            workspace: None,
+        }
+    }
+
+    /// The event and its payload.
+    pub fn event(self, name: &str, payload: &Value) -> Self {
+        self.event_raw(name, payload.to_string())
+    }
+
+    /// The event and the bytes of its file, JSON or not.
+    pub fn event_raw(mut self, name: &str, payload: impl Into<Vec<u8>>) -> Self {
+        self.event = (name.to_owned(), payload.into());
+        self
+    }
+
+    /// The inputs that `action.yml` declares with their defaults (`""` for none), which the runner sets where the workflow
+    /// does not. The token's default is the forge's token.
+    pub fn declared_inputs(mut self, inputs: &[(&str, &str)]) -> Self {
+        self.declared = inputs
+            .iter()
+            .map(|(name, default)| ((*name).to_owned(), (*default).to_owned()))
+            .collect();
+        self
+    }
+
+    /// An input that the workflow sets, by its name in `action.yml`.
+    pub fn input(mut self, name: &str, value: &str) -> Self {
+        self.inputs.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable more, or another value for one.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.removed.retain(|removed| removed != name);
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Leaves a variable out.
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.removed.push(name.to_owned());
+        self
+    }
+
+    /// The workspace; an empty directory where it is not said.
+    pub fn workspace(mut self, workspace: &Path) -> Self {
+        self.workspace = Some(workspace.to_owned());
+        self
+    }
+
+    /// `GITHUB_RUN_ID`.
+    pub fn run_id(self, id: u64) -> Self {
+        self.env("GITHUB_RUN_ID", &id.to_string())
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// # Panics
+    /// Where the program cannot be started.
+    pub fn run(&self, executable: &Path) -> Outcome {
+        self.spawn(executable).wait()
+    }
+
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// Where the program cannot be started.
+    pub fn spawn(&self, executable: &Path) -> RunningJob {
+        let files = Files::new(self);
+        let mut command = Command::new(executable);
+        command
+            .current_dir(&files.workspace)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.environment(&files.places()));
+        RunningJob::start(command, files)
+    }
+
+    /// Runs an image to its end, by `docker run` as the runner does it, on the host's network.
+    ///
+    /// # Panics
+    /// Where there is no `docker` on `PATH`.
+    pub fn run_image(&self, image: &str) -> Outcome {
+        let files = Files::new(self);
+        let mut command = Command::new("docker");
+        command.args([
+            "run",
+            "--rm",
+            "--network=host",
+            "--workdir",
+            &format!("{MOUNT}/workspace"),
+        ]);
+        for (name, value) in self.environment(&Places::mounted()) {
+            command.args(["-e", &format!("{name}={value}")]);
+        }
+        let mounts = [
+            (files.workspace.clone(), "workspace"),
+            (files.directory.path().join("home"), "home"),
+            (files.directory.path().join("workflow"), "workflow"),
+            (
+                files.directory.path().join("file_commands"),
+                "file_commands",
+            ),
+            (files.directory.path().join("runner_temp"), "runner_temp"),
+        ];
+        for (from, to) in mounts {
+            command.args(["-v", &format!("{}:{MOUNT}/{to}", from.display())]);
+        }
+        command.arg(image);
+        RunningJob::start(command, files).wait()
+    }
+
+    fn environment(&self, places: &Places) -> BTreeMap<String, String> {
+        let input = |name: &str| format!("INPUT_{}", name.to_uppercase().replace(' ', "_"));
+        let mut environment: BTreeMap<_, _> = self
+            .declared
+            .iter()
+            .map(|(name, value)| (input(name), value.clone()))
+            .collect();
+        environment.extend([
+            ("GITHUB_EVENT_NAME".to_owned(), self.event.0.clone()),
+            ("GITHUB_EVENT_PATH".to_owned(), places.event.clone()),
+            ("GITHUB_WORKSPACE".to_owned(), places.workspace.clone()),
+            ("GITHUB_OUTPUT".to_owned(), places.output.clone()),
+            ("GITHUB_STEP_SUMMARY".to_owned(), places.summary.clone()),
+            ("HOME".to_owned(), places.home.clone()),
+            ("RUNNER_TEMP".to_owned(), places.temp.clone()),
+        ]);
+        environment.extend(self.variables.clone());
+        environment.extend(
+            self.inputs
+                .iter()
+                .map(|(name, value)| (input(name), value.clone())),
+        );
+        environment.retain(|name, _| !self.removed.contains(name));
+        environment
+    }
+}
+
+impl RunningJob {
+    fn start(mut command: Command, files: Files) -> Self {
+        let log = |name: &str| {
+            File::create(files.directory.path().join(name)).expect("a file for output")
+        };
+        command
+            .stdin(Stdio::null())
+            .stdout(log("stdout"))
+            .stderr(log("stderr"));
+        let started = Instant::now();
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!(
+                "{} cannot be started: {error}; is it built, or on PATH?",
+                command.get_program().display()
+            )
+        });
+        Self {
+            child,
+            files,
+            started,
+        }
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, `INT` or `TERM` as the runner does on cancelling, or `KILL`.
+    ///
+    /// # Panics
+    /// For another signal, and where the process has ended and been waited for.
+    pub fn signal(&self, name: &str) {
+        let signal = match name {
+            "INT" => Signal::INT,
+            "TERM" => Signal::TERM,
+            "KILL" => Signal::KILL,
+            other => panic!("`{other}` is none of INT, TERM and KILL"),
+        };
+        let id = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
+        kill_process(id, signal).expect("a process that runs");
+    }
+
+    /// What it has printed so far.
+    pub fn stdout(&self) -> String {
+        self.files.read("stdout")
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Outcome {
+        use std::os::unix::process::ExitStatusExt as _;
+        let status = self.child.wait().expect("the program's end");
+        let duration = self.started.elapsed();
+        Outcome {
+            status: status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().expect("a code or a signal")),
+            stdout: self.files.read("stdout"),
+            stderr: self.files.read("stderr"),
+            outputs: parse_outputs(&self.files.read("file_commands/output")),
+            summary: self.files.read("file_commands/summary"),
+            duration,
+        }
+    }
+}
+
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        // It has ended where it was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the runner lays out for one run, removed with it.
+struct Files {
+    directory: TempDir,
+    workspace: PathBuf,
+}
+
+impl Files {
+    fn new(job: &Job) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("job-")
+            .tempdir()
+            .expect("a temporary directory");
+        let path = directory.path();
+        for name in [
+            "workspace",
+            "home",
+            "workflow",
+            "file_commands",
+            "runner_temp",
+        ] {
+            fs::create_dir(path.join(name)).expect("a directory of the job");
+        }
+        fs::write(path.join("workflow/event.json"), &job.event.1).expect("the event's file");
+        for name in ["output", "summary"] {
+            File::create(path.join("file_commands").join(name)).expect("a command file");
+        }
+        let workspace = job
+            .workspace
+            .clone()
+            .unwrap_or_else(|| path.join("workspace"));
+        Self {
+            directory,
+            workspace,
+        }
+    }
+
+    fn places(&self) -> Places {
+        let mut places = Places::under(&self.directory.path().display().to_string());
+        places.workspace = self.workspace.display().to_string();
+        places
+    }
+
+    fn read(&self, name: &str) -> String {
+        let bytes = fs::read(self.directory.path().join(name)).expect("a file of the job");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// The same things' paths, as the program sees them.
+struct Places {
+    workspace: String,
+    home: String,
+    event: String,
+    output: String,
+    summary: String,
+    temp: String,
+}
+
+impl Places {
+    fn mounted() -> Self {
+        Self::under(MOUNT)
+    }
+
+    fn under(root: &str) -> Self {
+        Self {
+            workspace: format!("{root}/workspace"),
+            home: format!("{root}/home"),
+            event: format!("{root}/workflow/event.json"),
+            output: format!("{root}/file_commands/output"),
+            summary: format!("{root}/file_commands/summary"),
+            temp: format!("{root}/runner_temp"),
+        }
+    }
+}
+
+/// Reads `name=value` and `name<<DELIMITER` as the runner does.
+fn parse_outputs(text: &str) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let (equals, heredoc) = (line.find('='), line.find("<<"));
+        let (name, value) = match (equals, heredoc) {
+            _ if line.is_empty() => continue,
+            (Some(equals), heredoc) if heredoc.is_none_or(|heredoc| equals < heredoc) => {
+                (&line[..equals], line[equals + 1..].to_owned())
+            }
+            (_, Some(heredoc)) => {
+                let delimiter = &line[heredoc + 2..];
+                let mut value = Vec::new();
+                loop {
+                    match lines.next() {
+                        Some(line) if line == delimiter => break,
+                        Some(line) => value.push(line),
+                        None => panic!("GITHUB_OUTPUT ends before `{delimiter}`:\n{text}"),
+                    }
+                }
+                (&line[..heredoc], value.join("\n"))
+            }
+            _ => panic!("the runner would refuse this line of GITHUB_OUTPUT: {line}"),
+        };
+        outputs.insert(name.to_owned(), value);
+    }
+    outputs
+}

@@ -1,0 +1,873 @@
+//! The forge, asked over HTTP and by the real `git` as its clients ask it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test, a panic is the answer"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use forge::{Fault, Forge, Job, Kind, Repository, git, try_git};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::http::Request;
+
+const COMMENTS: &str = "/repos/octo-org/demo/issues/1/comments";
+
+/// A client of the API with one token.
+struct Client {
+    api: String,
+    token: String,
+    agent: ureq::Agent,
+}
+
+struct Response {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    json: Value,
+}
+
+impl Client {
+    fn new(forge: &Forge, token: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(5)));
+        Self {
+            api: forge.api_url(),
+            token: token.to_owned(),
+            agent: config.user_agent("test").build().into(),
+        }
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, ureq::Error> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.api))
+            .header("authorization", format!("Bearer {}", self.token));
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let mut response = self.agent.run(request.body(body).unwrap())?;
+        let text = response.body_mut().read_to_string()?;
+        let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
+            (name.to_string(), value.to_str().unwrap().to_owned())
+        };
+        Ok(Response {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().map(header).collect(),
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+        })
+    }
+
+    fn get(&self, path: &str) -> Response {
+        self.send("GET", path, None).unwrap()
+    }
+
+    fn post(&self, path: &str, body: Value) -> Response {
+        self.send("POST", path, Some(&body)).unwrap()
+    }
+}
+
+/// A forge with pull request 1 from the branch `feature` of its repository.
+fn with_pull_request() -> (Forge, Repository, Client) {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    repository.commit("feature", &[("new.txt", Some("new\n"))], "add a file");
+    assert_eq!(forge.open_pull_request(&repository, "feature", "alice"), 1);
+    let client = Client::new(&forge, &forge.token());
+    (forge, repository, client)
+}
+
+fn url_with(repository: &Repository, token: &str) -> String {
+    repository
+        .clone_url()
+        .replace("http://", &format!("http://x-access-token:{token}@"))
+}
+
+/// A clone with credentials in its URL, for a test that pushes.
+fn clone(forge: &Forge, repository: &Repository) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clone");
+    repository.checkout(&path, &[]);
+    git(
+        &path,
+        &[
+            "remote",
+            "set-url",
+            "--push",
+            "origin",
+            &url_with(repository, &forge.token()),
+        ],
+    );
+    (directory, path)
+}
+
+fn commit_in(clone: &Path, path: &str, content: &[u8]) {
+    fs::write(clone.join(path), content).unwrap();
+    git(clone, &["add", "--all"]);
+    git(clone, &["commit", "--quiet", "--message", "change"]);
+}
+
+fn script(text: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    (directory, path)
+}
+
+#[test]
+fn lists_are_paged_with_links() {
+    let (forge, _, client) = with_pull_request();
+    for number in 0..65 {
+        forge.comment(1, "alice", &format!("comment {number}"));
+    }
+    let first = client.get(COMMENTS);
+    assert_eq!(first.json.as_array().unwrap().len(), 30);
+    assert_eq!(first.json[0]["body"], "comment 0");
+    let page = |page| format!("<{}{COMMENTS}?page={page}>", forge.api_url());
+    assert_eq!(
+        first.headers["link"],
+        format!("{}; rel=\"next\", {}; rel=\"last\"", page(2), page(3))
+    );
+
+    let last = client.get(&format!("{COMMENTS}?page=3"));
+    assert_eq!(last.json.as_array().unwrap().len(), 5);
+    assert_eq!(
+        last.headers["link"],
+        format!("{}; rel=\"prev\", {}; rel=\"first\"", page(2), page(1))
+    );
+
+    let all = client.get(&format!("{COMMENTS}?per_page=1000"));
+    assert_eq!(all.json.as_array().unwrap().len(), 65);
+    assert!(!all.headers.contains_key("link"));
+}
+
+#[test]
+fn pull_requests_are_listed_by_state_newest_first() {
+    let (forge, repository, client) = with_pull_request();
+    for branch in ["b", "c"] {
+        repository.create_branch(branch, "feature");
+        forge.open_pull_request(&repository, branch, "alice");
+    }
+    forge.close_pull_request(2);
+    let numbers = |query: &str| {
+        let list = client
+            .get(&format!("/repos/octo-org/demo/pulls?{query}"))
+            .json;
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|pull| pull["number"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(""), [3, 1]);
+    assert_eq!(numbers("state=closed"), [2]);
+    assert_eq!(numbers("state=all&sort=created&direction=asc"), [1, 2, 3]);
+    assert_eq!(numbers("state=all&head=octo-org:c"), [3]);
+}
+
+#[test]
+fn a_stranger_learns_nothing() {
+    let (forge, _, client) = with_pull_request();
+    let stranger = Client::new(&forge, "wrong");
+    let refused = stranger.get(COMMENTS);
+    assert_eq!(
+        (refused.status, &refused.json["message"]),
+        (401, &json!("Bad credentials"))
+    );
+
+    assert_eq!(client.get("/user").status, 403);
+    forge.add_personal_token("personal", "alice");
+    assert_eq!(
+        Client::new(&forge, "personal").get("/user").json["login"],
+        "alice"
+    );
+
+    let nameless = client
+        .agent
+        .get(forge.api_url() + COMMENTS)
+        .header("user-agent", "")
+        .call()
+        .unwrap();
+    assert_eq!(nameless.status(), 403);
+    assert_eq!(
+        client.get("/repos/octo-org/other").json["message"],
+        "Not Found"
+    );
+
+    let logins: Vec<_> = forge
+        .requests()
+        .into_iter()
+        .map(|request| request.login)
+        .collect();
+    assert_eq!(
+        logins[..3],
+        [
+            None,
+            Some("github-actions[bot]".to_owned()),
+            Some("alice".to_owned())
+        ]
+    );
+    assert!(!format!("{:?}", forge.requests()).contains(&forge.token()));
+}
+
+#[test]
+fn graphql_says_who_the_token_is() {
+    let (forge, _, client) = with_pull_request();
+    let ask = |query: &str| {
+        let request = client
+            .agent
+            .post(forge.graphql_url())
+            .header("authorization", format!("token {}", forge.token()));
+        let mut response = request.send(json!({"query": query}).to_string()).unwrap();
+        serde_json::from_str::<Value>(&response.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    assert_eq!(
+        ask("query {\n  viewer { login }\n}")["data"]["viewer"]["login"],
+        "github-actions[bot]"
+    );
+    assert!(ask("{ repository { id } }")["errors"][0]["message"].is_string());
+    assert_eq!(forge.requests()[0].kind, Kind::GraphQl);
+}
+
+#[test]
+fn comments_are_created_edited_and_deleted_by_those_who_may() {
+    let (forge, _, client) = with_pull_request();
+    let created = client.post(COMMENTS, json!({"body": "deployed"}));
+    assert_eq!(
+        (created.status, &created.json["user"]["type"]),
+        (201, &json!("Bot"))
+    );
+    let path = format!(
+        "/repos/octo-org/demo/issues/comments/{}",
+        created.json["id"]
+    );
+    assert_eq!(
+        client
+            .send("PATCH", &path, Some(&json!({"body": "gone"})))
+            .unwrap()
+            .status,
+        200
+    );
+    assert_eq!(forge.comments(1)[0].body, "gone");
+
+    forge.add_personal_token("personal", "mallory");
+    let mallory = Client::new(&forge, "personal");
+    assert_eq!(
+        mallory
+            .send("PATCH", &path, Some(&json!({"body": "mine"})))
+            .unwrap()
+            .status,
+        403
+    );
+    assert_eq!(mallory.send("DELETE", &path, None).unwrap().status, 403);
+    assert_eq!(client.send("DELETE", &path, None).unwrap().status, 204);
+    assert!(forge.comments(1).is_empty());
+}
+
+#[test]
+fn what_github_refuses_is_refused_in_its_words() {
+    let (forge, repository, client) = with_pull_request();
+    assert_eq!(client.post(COMMENTS, json!({})).status, 422);
+    assert_eq!(
+        client.post(COMMENTS, json!({"body": " "})).json["errors"][0]["code"],
+        "missing_field"
+    );
+    assert_eq!(
+        client
+            .post(COMMENTS, json!({"body": "é".repeat(65_536)}))
+            .status,
+        201
+    );
+    let long = client.post(COMMENTS, json!({"body": "é".repeat(65_537)}));
+    assert_eq!(
+        long.json["errors"][0]["message"],
+        "body is too long (maximum is 65536 characters)"
+    );
+    assert_eq!(forge.comments(1).len(), 1);
+
+    let sha = repository.tip("feature").unwrap();
+    let status =
+        |sha: &str, body: Value| client.post(&format!("/repos/octo-org/demo/statuses/{sha}"), body);
+    assert_eq!(status(&sha, json!({"state": "great"})).status, 422);
+    assert_eq!(
+        status(
+            &sha,
+            json!({"state": "success", "description": "x".repeat(141)})
+        )
+        .status,
+        422
+    );
+    let missing = "0123456789".repeat(4);
+    let unknown = status(&missing, json!({"state": "success"}));
+    assert_eq!(
+        unknown.json["message"],
+        format!("No commit found for SHA: {missing}")
+    );
+    for state in ["pending", "success"] {
+        assert_eq!(
+            status(&sha, json!({"state": state, "context": "c"})).status,
+            201
+        );
+    }
+    assert_eq!(
+        forge
+            .statuses(&sha)
+            .iter()
+            .map(|status| status.state.as_str())
+            .collect::<Vec<_>>(),
+        ["pending", "success"]
+    );
+    assert_eq!(
+        client
+            .get(&format!("/repos/octo-org/demo/commits/{sha}/statuses"))
+            .json[0]["state"],
+        "success"
+    );
+}
+
+#[test]
+fn a_reaction_counts_once_for_each_user() {
+    let (forge, _, client) = with_pull_request();
+    let comment = forge.comment(1, "alice", "/deploy-ephemeral");
+    let path = format!("/repos/octo-org/demo/issues/comments/{comment}/reactions");
+    let react = |content: &str| client.post(&path, json!({"content": content})).status;
+    assert_eq!(
+        [
+            react("eyes"),
+            react("eyes"),
+            react("rocket"),
+            react("shrug")
+        ],
+        [201, 200, 201, 422]
+    );
+    let bot = "github-actions[bot]".to_owned();
+    assert_eq!(
+        forge.reactions(comment),
+        [(bot.clone(), "eyes".to_owned()), (bot, "rocket".to_owned())]
+    );
+    assert_eq!(client.get(&path).json.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_permission_is_what_was_said_and_read_for_others() {
+    let (forge, _, client) = with_pull_request();
+    forge.set_permission("maya", "maintain");
+    forge.set_permission("renovate[bot]", "none");
+    forge.remove_user("ghost");
+    let ask = |login: &str| {
+        let answer = client.get(&format!(
+            "/repos/octo-org/demo/collaborators/{login}/permission"
+        ));
+        let field = |name: &str| answer.json[name].as_str().unwrap_or_default().to_owned();
+        (answer.status, field("permission"), field("role_name"))
+    };
+    let expect =
+        |status, permission: &str, role: &str| (status, permission.to_owned(), role.to_owned());
+    assert_eq!(ask("maya"), expect(200, "write", "maintain"));
+    assert_eq!(ask("stranger"), expect(200, "read", "read"));
+    assert_eq!(ask("renovate%5Bbot%5D"), expect(200, "none", "none"));
+    assert_eq!(ask("ghost"), expect(404, "", ""));
+}
+
+#[test]
+fn a_restricted_token_may_what_it_was_given() {
+    let (forge, repository, client) = with_pull_request();
+    forge.restrict_token(&["metadata:read", "contents:read", "pull-requests:write"]);
+    assert_eq!(
+        client
+            .post(COMMENTS, json!({"body": "by way of pull-requests"}))
+            .status,
+        201
+    );
+    let path = format!(
+        "/repos/octo-org/demo/statuses/{}",
+        repository.tip("feature").unwrap()
+    );
+    let refused = client.post(&path, json!({"state": "success"}));
+    assert_eq!(
+        (refused.status, &refused.json["message"]),
+        (403, &json!("Resource not accessible by integration"))
+    );
+    assert_eq!(
+        refused.headers["x-accepted-github-permissions"],
+        "statuses=write"
+    );
+
+    let (_directory, clone) = clone(&forge, &repository);
+    commit_in(&clone, "a", b"a");
+    let said = try_git(&clone, &["push", "origin", "main"]).unwrap_err();
+    assert!(
+        said.contains("Permission to octo-org/demo.git denied to github-actions[bot]."),
+        "{said}"
+    );
+    assert!(said.contains("error: 403"), "{said}");
+}
+
+#[test]
+fn a_clone_holds_no_credentials_and_a_stranger_gets_none() {
+    let (forge, repository, _) = with_pull_request();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shallow");
+    repository.checkout(&path, &["--depth", "1", "--branch", "feature"]);
+    assert_eq!(git(&path, &["rev-list", "--count", "HEAD"]), "1");
+    let config = fs::read_to_string(path.join(".git/config")).unwrap();
+    assert!(
+        config.contains(&repository.clone_url())
+            && !config.to_lowercase().contains("authorization"),
+        "{config}"
+    );
+
+    let anonymous = || try_git(directory.path(), &["ls-remote", &repository.clone_url()]);
+    assert!(anonymous().is_err());
+    let wrong = url_with(&repository, "wrong");
+    let said = try_git(directory.path(), &["ls-remote", &wrong]).unwrap_err();
+    assert!(said.contains("Authentication failed"), "{said}");
+    repository.make_public();
+    assert!(anonymous().unwrap().contains("refs/pull/1/head"));
+    assert!(
+        forge
+            .requests()
+            .iter()
+            .all(|request| request.kind == Kind::Git)
+    );
+}
+
+#[test]
+fn a_push_that_is_late_is_rejected_and_one_that_is_large_arrives() {
+    let (forge, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&forge, &repository);
+    repository.commit("main", &[("theirs", Some("first"))], "be faster");
+    // Past the post buffer, git sends a push in chunks.
+    let mut seed = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        seed.to_be_bytes()[0]
+    })
+    .take(200_000)
+    .collect();
+    commit_in(&clone, "ours", &noise);
+    let push = ["-c", "http.postBuffer=65536", "push", "origin", "main"];
+    assert!(try_git(&clone, &push).unwrap_err().contains("rejected"));
+    git(
+        &clone,
+        &[
+            "-c",
+            &extraheader(&forge),
+            "pull",
+            "--quiet",
+            "--rebase",
+            "origin",
+            "main",
+        ],
+    );
+    git(&clone, &push);
+
+    let log = repository.log("main");
+    assert_eq!(log.len(), 3);
+    assert_eq!(log[0].changes, [('A', "ours".to_owned())]);
+    assert_eq!(log[0].parents, [log[1].sha.clone()]);
+    assert_eq!(
+        (log[1].message.as_str(), log[1].author.as_str()),
+        ("be faster", "Forge <forge@example.com>")
+    );
+
+    let hidden = try_git(&clone, &["push", "origin", "HEAD:refs/pull/9/head"]).unwrap_err();
+    assert!(hidden.contains("deny updating a hidden ref"), "{hidden}");
+    repository.install_hook(
+        "pre-receive",
+        "#!/bin/sh\necho 'GH006: no such luck' >&2\nexit 1\n",
+    );
+    commit_in(&clone, "more", b"more");
+    let declined = try_git(&clone, &["push", "origin", "main"]).unwrap_err();
+    assert!(
+        declined.contains("GH006") && declined.contains("pre-receive hook declined"),
+        "{declined}"
+    );
+}
+
+fn extraheader(forge: &Forge) -> String {
+    // actions/checkout sends `basic`; any scheme that the API knows is as good here.
+    format!("http.extraheader=AUTHORIZATION: bearer {}", forge.token())
+}
+
+#[test]
+fn a_long_negotiation_arrives_compressed() {
+    let (forge, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&forge, &repository);
+    for number in 0..40 {
+        git(
+            &clone,
+            &[
+                "commit",
+                "--quiet",
+                "--allow-empty",
+                "--message",
+                &number.to_string(),
+            ],
+        );
+    }
+    let theirs = repository.commit("main", &[("theirs", Some(""))], "more to fetch");
+    git(
+        &clone,
+        &[
+            "-c",
+            &extraheader(&forge),
+            "fetch",
+            "--quiet",
+            "origin",
+            "main",
+        ],
+    );
+    assert_eq!(git(&clone, &["rev-parse", "FETCH_HEAD"]), theirs);
+}
+
+#[test]
+fn a_pull_request_follows_its_branch_until_it_closes() {
+    let (forge, repository, client) = with_pull_request();
+    let head = || {
+        client.get("/repos/octo-org/demo/pulls/1").json["head"]["sha"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (_directory, clone) = clone(&forge, &repository);
+    git(&clone, &["checkout", "--quiet", "feature"]);
+    commit_in(&clone, "more.txt", b"more");
+    git(&clone, &["push", "--quiet", "origin", "feature"]);
+    let pushed = git(&clone, &["rev-parse", "HEAD"]);
+    assert_eq!(head(), pushed);
+    assert_eq!(repository.git(&["rev-parse", "refs/pull/1/head"]), pushed);
+
+    let merge = clone.with_file_name("merge");
+    repository.checkout_reference(&merge, "refs/pull/1/merge");
+    assert!(merge.join("more.txt").exists() && merge.join("README.md").exists());
+    assert_eq!(
+        git(&merge, &["log", "-1", "--format=%s"]),
+        format!("Merge {pushed} into {}", repository.tip("main").unwrap())
+    );
+
+    forge.close_pull_request(1);
+    repository.commit("feature", &[("late.txt", Some("late"))], "too late");
+    assert_eq!(head(), pushed);
+    assert_eq!(
+        forge.pull_request_event(1, "closed", "alice")["pull_request"]["merged"],
+        false
+    );
+}
+
+#[test]
+fn a_pull_request_outlives_its_fork() {
+    let forge = Forge::start();
+    let client = Client::new(&forge, &forge.token());
+    let fork = forge.fork("bob");
+    let sha = fork.commit("feature/ä&b", &[("new.txt", Some("new"))], "new");
+    let number = forge.open_pull_request_titled(&fork, "feature/ä&b", "bob", "From afar");
+    let event = forge.pull_request_event(number, "opened", "bob");
+    assert_eq!(event["pull_request"]["head"]["repo"]["id"], fork.id());
+    assert_eq!(event["pull_request"]["head"]["label"], "bob:feature/ä&b");
+    assert_ne!(fork.id(), forge.repository().id());
+    assert_eq!(
+        forge.repository().git(&["rev-parse", "refs/pull/1/head"]),
+        sha
+    );
+
+    forge.rename_head(number, "feature/ä&b/c");
+    forge.delete_head_repository(number);
+    let pull = client.get("/repos/octo-org/demo/pulls/1").json;
+    assert_eq!(
+        (&pull["state"], &pull["head"]["repo"]),
+        (&json!("open"), &Value::Null)
+    );
+    assert_eq!(
+        (&pull["head"]["ref"], &pull["head"]["sha"]),
+        (&json!("feature/ä&b/c"), &json!(sha))
+    );
+    assert_eq!(client.get("/repos/bob/demo").status, 404);
+}
+
+#[test]
+fn a_merge_lands_and_a_deleted_branch_closes() {
+    let (forge, repository, client) = with_pull_request();
+    repository.commit("main", &[("meanwhile", Some(""))], "meanwhile");
+    let merge = forge.merge_pull_request(1);
+    assert_eq!(repository.tip("main").unwrap(), merge);
+    assert_eq!(repository.files("main", "new.txt"), ["new.txt"]);
+    assert_eq!(repository.read("main", "new.txt").as_deref(), Some("new\n"));
+    assert_eq!(
+        client.get("/repos/octo-org/demo/pulls/1").json["merged"],
+        true
+    );
+
+    repository.commit("other", &[("new.txt", None)], "remove");
+    let number = forge.open_pull_request(&repository, "other", "alice");
+    repository.delete_branch("other");
+    assert_eq!(
+        forge.pull_request_event(number, "closed", "alice")["pull_request"]["state"],
+        "closed"
+    );
+}
+
+#[test]
+fn events_have_what_the_webhooks_have() {
+    let (forge, repository, _) = with_pull_request();
+    let comment = forge.comment(1, "alice", "/deploy-ephemeral");
+    let event = forge.issue_comment_event(comment, "created");
+    assert_eq!(event["comment"]["id"], comment);
+    assert_eq!(event["comment"]["user"]["type"], "User");
+    assert_eq!(event["sender"]["login"], "alice");
+    assert!(
+        event["issue"]["pull_request"]["url"]
+            .as_str()
+            .unwrap()
+            .ends_with("/pulls/1")
+    );
+    assert_eq!(event["repository"]["id"], repository.id());
+    assert_eq!(event["repository"]["default_branch"], "main");
+
+    let plain = forge.open_issue("alice", "A question");
+    let question = forge.comment(plain, "alice", "why?");
+    assert!(
+        forge.issue_comment_event(question, "created")["issue"]
+            .get("pull_request")
+            .is_none()
+    );
+
+    let labeled = forge.labeled_event(1, "labeled", "preview", "alice");
+    assert_eq!(
+        (&labeled["label"]["name"], &labeled["number"]),
+        (&json!("preview"), &json!(1))
+    );
+    assert_eq!(labeled["pull_request"]["labels"][0]["name"], "preview");
+    let unlabeled = forge.labeled_event(1, "unlabeled", "preview", "alice");
+    assert_eq!(unlabeled["pull_request"]["labels"], json!([]));
+}
+
+#[test]
+fn a_fault_takes_the_requests_it_is_for() {
+    let (forge, _, client) = with_pull_request();
+    let busy = Fault::on("POST", "/repos/octo-org/demo/issues/*/comments")
+        .skip(1)
+        .times(2);
+    forge.fault(
+        busy.answer(503, json!({"message": "busy"}))
+            .header("retry-after", "1"),
+    );
+    let post = || client.post(COMMENTS, json!({"body": "hello"}));
+    assert_eq!([post().status, client.get(COMMENTS).status], [201, 200]);
+    let refused = post();
+    assert_eq!(
+        (refused.status, refused.headers["retry-after"].as_str()),
+        (503, "1")
+    );
+    assert_eq!([post().status, post().status], [503, 201]);
+    assert_eq!(forge.comments(1).len(), 2);
+    let statuses: Vec<_> = forge
+        .requests()
+        .iter()
+        .filter_map(|request| request.status)
+        .collect();
+    assert_eq!(statuses, [201, 200, 503, 503, 201]);
+    assert_eq!(forge.requests()[0].body, Some(json!({"body": "hello"})));
+}
+
+#[test]
+fn connections_break_before_during_and_after_the_work() {
+    let (forge, _, client) = with_pull_request();
+    let try_post = || client.send("POST", COMMENTS, Some(&json!({"body": "hello"})));
+    forge.fault(Fault::on("POST", "*/comments").drop_connection());
+    assert!(try_post().is_err());
+    assert!(forge.comments(1).is_empty());
+
+    forge.fault(Fault::on("POST", "*/comments").lose_answer());
+    assert!(try_post().is_err());
+    assert_eq!(forge.comments(1).len(), 1);
+    assert_eq!(forge.requests()[1].status, None);
+
+    forge.fault(Fault::on("GET", "*/comments").cut_body_after(10));
+    let mut cut = client
+        .agent
+        .get(forge.api_url() + COMMENTS)
+        .header("authorization", format!("token {}", forge.token()));
+    cut = cut.header("accept", "*/*");
+    let mut response = cut.call().unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.body_mut().read_to_string().is_err());
+    assert_eq!(client.get(COMMENTS).json[0]["body"], "hello");
+}
+
+#[test]
+fn answers_are_late_or_never_come() {
+    let (forge, _, client) = with_pull_request();
+    forge.fault(Fault::on("GET", "/repos/octo-org/demo").delay(Duration::from_millis(50)));
+    assert_eq!(client.get("/repos/octo-org/demo").status, 200);
+    assert!(forge.requests()[0].duration.unwrap() >= Duration::from_millis(50));
+
+    forge.fault(Fault::on("GET", "/repos/octo-org/demo").hang());
+    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(50)));
+    let impatient: ureq::Agent = config.build().into();
+    let request = impatient.get(forge.api_url() + "/repos/octo-org/demo");
+    assert!(matches!(request.call(), Err(ureq::Error::Timeout(_))));
+    assert_eq!(client.get("/repos/octo-org/demo").status, 200);
+}
+
+#[test]
+fn someone_lands_a_commit_between_a_fetch_and_a_push() {
+    let (forge, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&forge, &repository);
+    commit_in(&clone, "ours", b"ours");
+    let theirs = repository.clone();
+    forge.fault(
+        Fault::on("POST", "/octo-org/demo.git/git-receive-pack").run(move |request| {
+            assert_eq!(request.method, "POST");
+            theirs.commit("main", &[("theirs", Some("theirs"))], "be faster");
+        }),
+    );
+    let said = try_git(&clone, &["push", "origin", "main"]).unwrap_err();
+    assert!(
+        said.contains("rejected") || said.contains("cannot lock ref"),
+        "{said}"
+    );
+    assert_eq!(repository.log("main")[0].message, "be faster");
+}
+
+#[test]
+fn dropping_the_forge_ends_what_it_started() {
+    let (forge, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&forge, &repository);
+    commit_in(&clone, "ours", b"ours");
+    let started = clone.with_file_name("started");
+    let hook = format!(
+        "#!/bin/sh\nmkfifo {0}\necho $$ > {0}\nexec sleep 600\n",
+        started.display()
+    );
+    repository.install_hook("pre-receive", &hook);
+    let push = std::thread::spawn(move || try_git(&clone, &["push", "origin", "main"]));
+    let hook = loop {
+        // Reading the pipe waits for the hook that writes into it.
+        match fs::read_to_string(&started) {
+            Ok(id) => break id,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    let git_dir = repository.git_dir();
+    drop(forge);
+    assert!(push.join().unwrap().is_err());
+    assert!(!git_dir.exists());
+    // The kernel may take a moment, and an init that does not wait for orphans leaves a zombie.
+    let stat = format!("/proc/{}/stat", hook.trim());
+    let ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+    let started = Instant::now();
+    while !ended() {
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "the hook still runs"
+        );
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn odd_names_are_names() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    for branch in [
+        "-rf",
+        "$(touch${IFS}x)",
+        "a\"b'c;d",
+        "日本語",
+        "@",
+        "x%20y",
+        "a/b&c=d#e",
+    ] {
+        let sha = repository.commit(
+            branch,
+            &[("a \"b\"\\ä", Some("text"))],
+            "message \"$x\"\n\nbody",
+        );
+        assert_eq!(repository.tip(branch), Some(sha.clone()), "{branch}");
+        assert_eq!(repository.files(branch, "a \"b\"\\ä"), ["a \"b\"\\ä"]);
+        assert_eq!(repository.log(branch)[0].message, "message \"$x\"\n\nbody");
+        let number = forge.open_pull_request(&repository, branch, "alice");
+        assert_eq!(
+            forge.pull_request_event(number, "opened", "alice")["pull_request"]["head"]["sha"],
+            sha
+        );
+    }
+}
+
+#[test]
+fn a_job_gets_what_the_runner_gives_and_no_more() {
+    let forge = Forge::start();
+    let (_directory, program) = script(
+        "#!/bin/sh\n\
+         cat \"$GITHUB_EVENT_PATH\" >&2\n\
+         echo 'a=b=c' >> \"$GITHUB_OUTPUT\"\n\
+         printf 'many<<END\\none\\ntwo=2\\nEND\\n' >> \"$GITHUB_OUTPUT\"\n\
+         echo '# Done' > \"$GITHUB_STEP_SUMMARY\"\n\
+         exit 3\n",
+    );
+    let job = Job::new(&forge)
+        .event("issue_comment", &json!({"action": "created"}))
+        .declared_inputs(&[("dry-run", "false"), ("secret-ref", "")])
+        .input("two words", "x")
+        .without_env("GITHUB_GRAPHQL_URL");
+    let outcome = job.run(&program);
+    assert_eq!((outcome.status, outcome.summary.as_str()), (3, "# Done\n"));
+    assert_eq!(outcome.stderr, r#"{"action":"created"}"#);
+    assert_eq!(
+        outcome.outputs,
+        BTreeMap::from([("a", "b=c"), ("many", "one\ntwo=2")].map(|(k, v)| (k.into(), v.into())))
+    );
+
+    let environment = job.run("/usr/bin/env".as_ref()).stdout;
+    let mut names: Vec<_> = environment
+        .lines()
+        .map(|line| line.split('=').next().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "GITHUB_API_URL",
+            "GITHUB_EVENT_NAME",
+            "GITHUB_EVENT_PATH",
+            "GITHUB_OUTPUT",
+            "GITHUB_REPOSITORY",
+            "GITHUB_RUN_ID",
+            "GITHUB_SERVER_URL",
+            "GITHUB_STEP_SUMMARY",
+            "GITHUB_WORKSPACE",
+            "HOME",
+            "INPUT_DRY-RUN",
+            "INPUT_SECRET-REF",
+            "INPUT_TOKEN",
+            "INPUT_TWO_WORDS",
+            "PATH",
+            "RUNNER_TEMP",
+        ]
+    );
+}
+
+#[test]
+fn a_job_can_be_cancelled() {
+    let forge = Forge::start();
+    let (_directory, program) =
+        script("#!/bin/sh\ntrap 'kill $!; exit 7' TERM\nsleep 600 &\necho ready\nwait\n");
+    let job = Job::new(&forge).spawn(&program);
+    while job.stdout() != "ready\n" {
+        std::thread::yield_now();
+    }
+    job.signal("TERM");
+    assert_eq!(job.wait().status, 7);
+}
