@@ -1,0 +1,243 @@
+//! What a comment commands: its first line, or nothing.
+
+use std::fmt;
+
+/// The words that start a command, from the inputs `deploy-command` and `destroy-command`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Deploys.
+    pub deploy: String,
+    /// Destroys.
+    pub destroy: String,
+}
+
+/// A command with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Bring the environment up.
+    Deploy(DeployArguments),
+    /// Take it down.
+    Destroy,
+}
+
+/// What may follow the deploy command.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeployArguments {
+    /// Deploy only if the pull request's head is this commit.
+    pub commit: Option<Sha>,
+}
+
+/// A command word with arguments that it does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageError {
+    /// How the command is written.
+    pub usage: String,
+    /// The argument that was not understood.
+    pub argument: String,
+}
+
+/// The full name of a commit: 40 hexadecimal digits, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sha(String);
+
+impl Sha {
+    /// `None` for anything but 40 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Sha> {
+        let is_full = text.len() == 40 && text.chars().all(|c| c.is_ascii_hexdigit());
+        is_full.then(|| Sha(text.to_ascii_lowercase()))
+    }
+
+    /// The 40 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits, as Git abbreviates.
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Sha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Reads the command in a comment's body, `None` where there is none.
+///
+/// A command is the first line: the word, then nothing or arguments separated by blanks. An indented code block, a quote
+/// or a fence is no command.
+///
+/// # Errors
+/// The usage, where an argument is unknown or given twice.
+pub fn parse(body: &str, words: &Words) -> Option<Result<Command, UsageError>> {
+    let line = body.lines().next()?;
+    if is_code_block(line) {
+        return None;
+    }
+    let mut tokens = line.trim().split(BLANKS).filter(|token| !token.is_empty());
+    let word = tokens.next()?;
+    if word == words.deploy {
+        Some(deploy(tokens, words))
+    } else if word == words.destroy {
+        Some(destroy(tokens, words))
+    } else {
+        None
+    }
+}
+
+/// [Four columns of indentation](https://spec.commonmark.org/0.31.2/#indented-code-blocks) make a code block.
+fn is_code_block(line: &str) -> bool {
+    line.starts_with("    ")
+        || line
+            .split_once('\t')
+            .is_some_and(|(before, _)| before.len() < 4 && before.chars().all(|c| c == ' '))
+}
+
+fn deploy<'a>(
+    arguments: impl Iterator<Item = &'a str>,
+    words: &Words,
+) -> Result<Command, UsageError> {
+    let mut parsed = DeployArguments::default();
+    for argument in arguments {
+        match (Sha::parse(argument), &parsed.commit) {
+            (Some(sha), None) => parsed.commit = Some(sha),
+            _ => {
+                return Err(UsageError {
+                    usage: format!("{} [40-digit commit SHA]", words.deploy),
+                    argument: argument.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(Command::Deploy(parsed))
+}
+
+fn destroy<'a>(
+    mut arguments: impl Iterator<Item = &'a str>,
+    words: &Words,
+) -> Result<Command, UsageError> {
+    match arguments.next() {
+        None => Ok(Command::Destroy),
+        Some(argument) => Err(UsageError {
+            usage: words.destroy.clone(),
+            argument: argument.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn words() -> Words {
+        Words {
+            deploy: "/deploy-ephemeral".to_owned(),
+            destroy: "/destroy-ephemeral".to_owned(),
+        }
+    }
+
+    fn deployed(commit: Option<&str>) -> Option<Result<Command, UsageError>> {
+        let commit = commit.and_then(Sha::parse);
+        Some(Ok(Command::Deploy(DeployArguments { commit })))
+    }
+
+    #[test]
+    fn the_first_line_is_the_command() {
+        for body in [
+            "/deploy-ephemeral",
+            "/deploy-ephemeral\r\n",
+            "  /deploy-ephemeral  ",
+            "/deploy-ephemeral \t\r\nplease\r\n/destroy-ephemeral",
+        ] {
+            assert_eq!(parse(body, &words()), deployed(None), "{body:?}");
+        }
+        assert_eq!(
+            parse("/destroy-ephemeral\nthanks", &words()),
+            Some(Ok(Command::Destroy))
+        );
+    }
+
+    #[test]
+    fn a_commit_may_follow_the_deploy_command() {
+        for body in [
+            format!("/deploy-ephemeral {SHA}"),
+            format!("/deploy-ephemeral \t {}\r\n", SHA.to_uppercase()),
+        ] {
+            assert_eq!(parse(&body, &words()), deployed(Some(SHA)), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_command() {
+        for body in [
+            "",
+            "\n",
+            "\n/deploy-ephemeral",
+            "please\n/deploy-ephemeral",
+            "/deploy-ephemerals",
+            "/deploy-ephemeral/",
+            "/Deploy-Ephemeral",
+            "> /deploy-ephemeral",
+            "`/deploy-ephemeral`",
+            "```\n/deploy-ephemeral\n```",
+            "    /deploy-ephemeral",
+            "\t/deploy-ephemeral",
+            "  \t/deploy-ephemeral",
+            "please /deploy-ephemeral",
+            "/deploy-ephemeral\u{a0}x",
+        ] {
+            assert_eq!(parse(body, &words()), None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_argument_is_answered_with_the_usage() {
+        let twice = format!("/deploy-ephemeral {SHA} {SHA}");
+        for (body, argument) in [
+            ("/deploy-ephemeral now", "now"),
+            ("/deploy-ephemeral 0123456", "0123456"),
+            ("/destroy-ephemeral --force", "--force"),
+            (twice.as_str(), SHA),
+        ] {
+            let Some(Err(error)) = parse(body, &words()) else {
+                panic!("{body:?} was understood");
+            };
+            assert_eq!(error.argument, argument);
+            assert!(body.starts_with(error.usage.split(' ').next().unwrap()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_command_a_usage_error_or_nothing(body in "\\PC{0,40}|[ \t\r\n/a-z-]{0,60}") {
+            let first = body.lines().next().unwrap_or_default().trim().to_owned();
+            if parse(&body, &words()).is_some() {
+                prop_assert!(first.starts_with("/deploy-ephemeral") || first.starts_with("/destroy-ephemeral"));
+            }
+        }
+
+        #[test]
+        fn what_follows_the_first_line_says_nothing(line in "/de(ploy|stroy)-ephemeral[ a-z]{0,9}", rest in "\\PC{0,40}") {
+            prop_assert_eq!(parse(&line, &words()), parse(&format!("{line}\r\n{rest}"), &words()));
+        }
+
+        #[test]
+        fn blanks_around_words_say_nothing(before in " {0,3}", between in "[ \t]{1,5}", after in "[ \t]{0,5}", sha in "[0-9a-f]{40}") {
+            let body = format!("{before}/deploy-ephemeral{between}{sha}{after}");
+            prop_assert_eq!(parse(&body, &words()), deployed(Some(&sha)));
+        }
+
+        #[test]
+        fn only_forty_hexadecimal_digits_are_a_commit(text in "[0-9a-fA-Fg]{38,42}") {
+            let full = text.len() == 40 && !text.contains('g');
+            prop_assert_eq!(Sha::parse(&text).is_some(), full);
+        }
+    }
+}

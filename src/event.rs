@@ -1,0 +1,410 @@
+//! GitHub's event payloads, read down to the fields that matter here.
+//!
+//! Shapes: <https://docs.github.com/webhooks/webhook-events-and-payloads>.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::command::Sha;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody wrote, edited or deleted a comment on an issue or a pull request.
+    Comment(CommentEvent),
+    /// Something happened to a pull request.
+    PullRequest(PullRequestEvent),
+}
+
+/// A comment that was just created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommentEvent {
+    /// Number of the issue or pull request.
+    pub number: u64,
+    /// Whether it is a pull request.
+    pub on_pull_request: bool,
+    /// The comment's id.
+    pub comment_id: u64,
+    /// Its text, as it was written.
+    pub body: String,
+    /// Login of its author.
+    pub author: String,
+    /// Whether the author is a bot.
+    pub by_bot: bool,
+    /// The repository's default branch.
+    pub default_branch: String,
+}
+
+/// A pull request that was just closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequestEvent {
+    /// The pull request.
+    pub pull_request: PullRequest,
+    /// Login of who closed it.
+    pub sender: String,
+    /// The repository's default branch.
+    pub default_branch: String,
+}
+
+/// A pull request, as far as an environment depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Whether it is neither closed nor merged.
+    pub open: bool,
+    /// Name of the head branch.
+    pub branch: String,
+    /// The head commit.
+    pub commit: Sha,
+    /// Where the head branch is.
+    pub head: Head,
+}
+
+/// The repository of a pull request's head branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// The pull request's own repository.
+    Here,
+    /// Another one.
+    Fork {
+        /// Login of its owner.
+        owner: String,
+        /// Its URL over https.
+        clone_url: String,
+    },
+    /// A repository that is no more.
+    Deleted,
+}
+
+/// Why an event is none of ours, before its payload was looked into any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// The event itself.
+    Event,
+    /// An action other than the one that counts.
+    Action,
+    /// A comment that was edited or deleted.
+    CommentNotCreated,
+}
+
+/// Whether [`parse`] looks into the payload of the event called `name`.
+pub fn has_payload(name: &str) -> bool {
+    matches!(
+        name,
+        "issue_comment" | "pull_request" | "pull_request_target"
+    )
+}
+
+/// Reads the payload of the event called `name`.
+///
+/// `Err(Ignored)` inside for what is decided by the event's name and action alone; the rest of such a payload is not read.
+///
+/// # Errors
+/// A payload of ours that is no JSON or lacks a field; the message names the field.
+pub fn parse(name: &str, payload: &[u8]) -> Result<Result<Event, Ignored>> {
+    match name {
+        "issue_comment" => match read::<Action>(name, payload)?.action.as_str() {
+            "created" => Ok(Ok(Event::Comment(
+                read::<CommentPayload>(name, payload)?.into(),
+            ))),
+            _ => Ok(Err(Ignored::CommentNotCreated)),
+        },
+        "pull_request" | "pull_request_target" => {
+            match read::<Action>(name, payload)?.action.as_str() {
+                "closed" => {
+                    let payload: PullRequestPayload = read(name, payload)?;
+                    Ok(Ok(Event::PullRequest(payload.try_into()?)))
+                }
+                _ => Ok(Err(Ignored::Action)),
+            }
+        }
+        _ => Ok(Err(Ignored::Event)),
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    serde_path_to_error::deserialize(&mut json)
+        .with_context(|| format!("the payload of the event `{name}` is not as GitHub documents it"))
+}
+
+#[derive(Deserialize)]
+struct Action {
+    action: String,
+}
+
+#[derive(Deserialize)]
+struct CommentPayload {
+    issue: Issue,
+    comment: Comment,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    /// Present on pull requests only.
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    id: u64,
+    body: Option<String>,
+    /// `null` once the account is deleted.
+    user: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    login: String,
+    #[serde(default)]
+    r#type: String,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    default_branch: String,
+}
+
+#[derive(Deserialize)]
+struct PullRequestPayload {
+    pull_request: PullRequestObject,
+    repository: Repository,
+    sender: User,
+}
+
+/// A pull request as GitHub's API and its events both write it.
+#[derive(Debug, Deserialize)]
+pub struct PullRequestObject {
+    number: u64,
+    state: String,
+    head: HeadObject,
+    base: BaseObject,
+}
+
+#[derive(Debug, Deserialize)]
+struct HeadObject {
+    r#ref: String,
+    sha: String,
+    /// `null` once the repository is deleted.
+    repo: Option<HeadRepository>,
+}
+
+#[derive(Debug, Deserialize)]
+struct HeadRepository {
+    id: u64,
+    clone_url: String,
+    owner: Owner,
+}
+
+#[derive(Debug, Deserialize)]
+struct Owner {
+    login: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct BaseObject {
+    repo: BaseRepository,
+}
+
+#[derive(Debug, Deserialize)]
+struct BaseRepository {
+    id: u64,
+}
+
+impl From<CommentPayload> for CommentEvent {
+    fn from(payload: CommentPayload) -> CommentEvent {
+        // GitHub shows the comments of deleted accounts as those of the user `ghost`.
+        let author = payload.comment.user.unwrap_or(User {
+            login: "ghost".to_owned(),
+            r#type: "User".to_owned(),
+        });
+        CommentEvent {
+            number: payload.issue.number,
+            on_pull_request: payload.issue.pull_request.is_some(),
+            comment_id: payload.comment.id,
+            body: payload.comment.body.unwrap_or_default(),
+            by_bot: author.r#type == "Bot",
+            author: author.login,
+            default_branch: payload.repository.default_branch,
+        }
+    }
+}
+
+impl TryFrom<PullRequestPayload> for PullRequestEvent {
+    type Error = anyhow::Error;
+
+    fn try_from(payload: PullRequestPayload) -> Result<PullRequestEvent> {
+        Ok(PullRequestEvent {
+            pull_request: payload.pull_request.try_into()?,
+            sender: payload.sender.login,
+            default_branch: payload.repository.default_branch,
+        })
+    }
+}
+
+impl TryFrom<PullRequestObject> for PullRequest {
+    type Error = anyhow::Error;
+
+    fn try_from(object: PullRequestObject) -> Result<PullRequest> {
+        let Some(commit) = Sha::parse(&object.head.sha) else {
+            bail!(
+                "the head of pull request #{} is {:?}, not a commit's 40 hexadecimal digits",
+                object.number,
+                object.head.sha
+            );
+        };
+        let head = match object.head.repo {
+            None => Head::Deleted,
+            // A fork can be renamed to our name, but never to our id.
+            Some(repository) if repository.id == object.base.repo.id => Head::Here,
+            Some(repository) => Head::Fork {
+                owner: repository.owner.login,
+                clone_url: repository.clone_url,
+            },
+        };
+        Ok(PullRequest {
+            number: object.number,
+            open: object.state == "open",
+            branch: object.head.r#ref,
+            commit,
+            head,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn comment() -> Value {
+        json!({
+            "action": "created",
+            "issue": { "number": 7, "pull_request": { "url": "https://api" } },
+            "comment": { "id": 70, "body": "/deploy-ephemeral", "user": { "login": "rita", "type": "User" } },
+            "repository": { "default_branch": "main" },
+        })
+    }
+
+    fn closed() -> Value {
+        json!({
+            "action": "closed",
+            "pull_request": {
+                "number": 7, "state": "closed",
+                "head": { "ref": "dev", "sha": SHA,
+                    "repo": { "id": 1, "clone_url": "https://github.com/o/r.git", "owner": { "login": "o" } } },
+                "base": { "repo": { "id": 1 } },
+            },
+            "repository": { "default_branch": "main" },
+            "sender": { "login": "rita", "type": "User" },
+        })
+    }
+
+    fn parsed(name: &str, payload: &Value) -> Result<Result<Event, Ignored>> {
+        parse(name, payload.to_string().as_bytes())
+    }
+
+    fn head_of(payload: &Value) -> Head {
+        match parsed("pull_request_target", payload).unwrap().unwrap() {
+            Event::PullRequest(event) => event.pull_request.head,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_comment_is_read_down_to_what_matters() {
+        let Event::Comment(event) = parsed("issue_comment", &comment()).unwrap().unwrap() else {
+            panic!("no comment");
+        };
+        assert_eq!((event.number, event.comment_id), (7, 70));
+        assert!(event.on_pull_request && !event.by_bot);
+        assert_eq!(event.author, "rita");
+    }
+
+    #[test]
+    fn a_comment_of_a_deleted_account_is_a_ghosts() {
+        let mut payload = comment();
+        payload["comment"]["user"] = Value::Null;
+        payload["comment"]["body"] = Value::Null;
+        let Event::Comment(event) = parsed("issue_comment", &payload).unwrap().unwrap() else {
+            panic!("no comment");
+        };
+        assert_eq!((event.author.as_str(), event.body.as_str()), ("ghost", ""));
+    }
+
+    #[test]
+    fn the_repositories_ids_tell_a_fork_and_not_its_name() {
+        let mut payload = closed();
+        assert_eq!(head_of(&payload), Head::Here);
+        payload["pull_request"]["head"]["repo"]["id"] = json!(2);
+        assert_eq!(
+            head_of(&payload),
+            Head::Fork {
+                owner: "o".to_owned(),
+                clone_url: "https://github.com/o/r.git".to_owned()
+            }
+        );
+        payload["pull_request"]["head"]["repo"] = Value::Null;
+        assert_eq!(head_of(&payload), Head::Deleted);
+    }
+
+    #[test]
+    fn what_is_ignored_is_not_read_any_further() {
+        let action = |action: &str| json!({ "action": action });
+        for (name, payload, ignored) in [
+            (
+                "issue_comment",
+                action("edited"),
+                Ignored::CommentNotCreated,
+            ),
+            (
+                "issue_comment",
+                action("deleted"),
+                Ignored::CommentNotCreated,
+            ),
+            ("pull_request", action("opened"), Ignored::Action),
+            (
+                "pull_request_target",
+                action("synchronize"),
+                Ignored::Action,
+            ),
+            ("push", json!(null), Ignored::Event),
+        ] {
+            assert_eq!(
+                parsed(name, &payload).unwrap(),
+                Err(ignored),
+                "{name} {payload}"
+            );
+        }
+        assert_eq!(parse("push", b"not JSON").unwrap(), Err(Ignored::Event));
+    }
+
+    #[test]
+    fn a_field_that_is_missing_or_of_another_type_is_named() {
+        let mut payload = comment();
+        payload["issue"]["number"] = json!("seven");
+        let error = format!("{:#}", parsed("issue_comment", &payload).unwrap_err());
+        assert!(error.contains("issue.number"), "{error}");
+
+        let mut payload = closed();
+        payload["pull_request"]["head"]["sha"] = json!("main");
+        let error = format!("{:#}", parsed("pull_request", &payload).unwrap_err());
+        assert!(error.contains("\"main\""), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_is_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for name in ["issue_comment", "pull_request", "pull_request_target", "push"] {
+                let _ = parse(name, &bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a request that was granted came to nothing. Typed, since each kind has a remedy of its own.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a change did not land.
+#[derive(Debug)]
+pub enum Failure {
+    /// The server said no and will say it again.
+    Rejected(String),
+    /// The token may not read or push.
+    Forbidden(String),
+    /// The target branch does not exist.
+    BranchMissing(String),
+    /// It was tried until the time was over; the last answer.
+    TimedOut(Duration, String),
+    /// The action was told to end.
+    Interrupted,
+    /// GitHub's API gave no usable answer to something that the decision needs.
+    GitHub(anyhow::Error),
+    /// Anything else.
+    Broken(anyhow::Error),
+}
+
+impl Failure {
+    /// The output `reason`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Failure::Rejected(_) => "push-rejected",
+            Failure::Forbidden(_) => "push-forbidden",
+            Failure::BranchMissing(_) => "branch-missing",
+            Failure::TimedOut(..) => "push-timeout",
+            Failure::Interrupted => "interrupted",
+            Failure::GitHub(_) => "github-failed",
+            Failure::Broken(_) => "git-failed",
+        }
+    }
+
+    /// Whether somebody said no, rather than something broke.
+    pub fn is_rejection(&self) -> bool {
+        matches!(
+            self,
+            Failure::Rejected(_) | Failure::Forbidden(_) | Failure::BranchMissing(_)
+        )
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Rejected(words) => write!(f, "the server rejected the push: {words}"),
+            Failure::Forbidden(words) => write!(f, "the server refused the token: {words}"),
+            Failure::BranchMissing(words) => f.write_str(words),
+            Failure::TimedOut(after, words) => {
+                write!(
+                    f,
+                    "gave up after {} s; the last answer: {words}",
+                    after.as_secs()
+                )
+            }
+            Failure::Interrupted => f.write_str("the run was cancelled before the change landed"),
+            Failure::GitHub(error) | Failure::Broken(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Broken(error)
+    }
+}

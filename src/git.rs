@@ -1,0 +1,837 @@
+//! Git: reads the target branch's remote tip, commits a change onto it and pushes, again if somebody was faster.
+//!
+//! Everything happens in a bare repository of our own in a temporary directory. The workspace's objects are read through
+//! an alternate, so that what is there is not fetched again, but its configuration, hooks and remotes are never looked at
+//! for that: a pull request may have written them. The workspace itself is only touched where it has the target branch
+//! checked out, after the push.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
+use git2::{
+    AutotagOption, ConfigLevel, ErrorClass, ErrorCode, FetchOptions, FileMode, ObjectType, Oid,
+    PushOptions, RemoteCallbacks, RemoteRedirect, Repository, RepositoryInitOptions,
+    RepositoryOpenFlags, Signature, Sort, Tree,
+};
+use tempfile::TempDir;
+
+use crate::config::Token;
+use crate::decide::Refusal;
+use crate::environment::is_instance_file;
+use crate::failure::Failure;
+use crate::plan::{Change, Directory, Entry, Plan, Tip};
+
+/// Author and committer: [GitHub's own bot](https://api.github.com/users/github-actions%5Bbot%5D).
+const BOT: (&str, &str) = (
+    "github-actions[bot]",
+    "41898282+github-actions[bot]@users.noreply.github.com",
+);
+/// Where the remote tip is kept in our repository.
+const TIP: &str = "refs/flux-ephemeral-env/tip";
+/// Where the workspace's head is kept in our repository: what the server need not send.
+const HAVE: &str = "refs/flux-ephemeral-env/have";
+/// Longest wait for one answer of the server.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Longest wait between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// What an overlay's own file may be called
+/// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
+const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Where to push, and what of the tip to read.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The repository's URL, without credentials.
+    pub url: String,
+    /// Sent as the password of `x-access-token`.
+    pub token: Token,
+    /// The target branch.
+    pub branch: String,
+    /// Directory of the instances.
+    pub instances_path: String,
+    /// Directory of the overlay; the ones beside it are read.
+    pub overlay_path: String,
+    /// The checkout, where there may be one.
+    pub workspace: Option<PathBuf>,
+    /// How long it is tried.
+    pub timeout: Duration,
+}
+
+/// How a plan ended.
+#[derive(Debug)]
+pub enum Published {
+    /// The change is in the target branch.
+    Pushed {
+        /// What was done.
+        plan: Plan,
+        /// The commit.
+        commit: String,
+        /// What went wrong after the push, if anything: the workspace could not follow.
+        warning: Option<String>,
+    },
+    /// There was nothing to change.
+    Unchanged(Plan),
+    /// What the tip holds does not allow it.
+    Refused(Refusal),
+}
+
+/// What one push came to.
+enum Push {
+    Landed,
+    /// Worth another try: somebody was faster, or no clear answer came.
+    Again(String),
+    Failed(Failure),
+}
+
+/// What one fetch came to.
+enum Fetch {
+    Tip(Oid),
+    Again(String),
+    Failed(Failure),
+}
+
+/// Lets whoever asked for the change take it back.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends the work at the next occasion.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Computes the plan at the remote tip without applying it.
+///
+/// # Errors
+/// Why the tip could not be read.
+pub fn preview(
+    target: &Target,
+    stop: &Stop,
+    plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
+) -> Result<Result<Plan, Refusal>, Failure> {
+    let mut work = Work::new(target, stop)?;
+    let mut words = "none".to_owned();
+    loop {
+        work.check_time(&words)?;
+        match work.fetch()? {
+            Fetch::Tip(tip) => match work.read_tip(tip)? {
+                Some(tip) => return Ok(plan(&tip)?),
+                None => work.leave_workspace()?,
+            },
+            Fetch::Again(reason) => words = reason,
+            Fetch::Failed(failure) => return Err(failure),
+        }
+        work.pause();
+    }
+}
+
+/// Computes the plan at the remote tip and pushes it as one commit, until it lands or the time is over.
+///
+/// Blocks. `plan` is asked anew for every tip.
+///
+/// # Errors
+/// Why the change did not land.
+pub fn publish(
+    target: &Target,
+    stop: &Stop,
+    plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
+) -> Result<Published, Failure> {
+    let mut work = Work::new(target, stop)?;
+    let mut words = "none".to_owned();
+    let mut attempted: Option<(Oid, Plan)> = None;
+    loop {
+        let tip = match work.fetch()? {
+            Fetch::Tip(tip) => tip,
+            Fetch::Failed(failure) => return Err(failure),
+            Fetch::Again(reason) => {
+                work.check_time(&reason)?;
+                words = reason;
+                work.pause();
+                continue;
+            }
+        };
+        // The answer to an earlier push may have been lost, so look before anything is pushed again.
+        if let Some((commit, plan)) = attempted.take_if(|(commit, _)| work.contains(tip, *commit)) {
+            return Ok(work.pushed(plan, commit));
+        }
+        work.check_time(&words)?;
+        let Some(contents) = work.read_tip(tip)? else {
+            work.leave_workspace()?;
+            continue;
+        };
+        let planned = match plan(&contents)? {
+            Ok(planned) if planned.change.is_empty() => return Ok(Published::Unchanged(planned)),
+            Ok(planned) => planned,
+            Err(refusal) => return Ok(Published::Refused(refusal)),
+        };
+        let Some(commit) = work.commit(tip, &planned.change)? else {
+            return Ok(Published::Unchanged(planned));
+        };
+        match work.push(commit)? {
+            Push::Landed => return Ok(work.pushed(planned, commit)),
+            Push::Failed(failure) => return Err(failure),
+            Push::Again(reason) => {
+                words = reason;
+                attempted = Some((commit, planned));
+                work.pause();
+            }
+        }
+    }
+}
+
+/// One piece of work: our repository and the time it has.
+struct Work<'a> {
+    target: &'a Target,
+    stop: &'a Stop,
+    repository: Repository,
+    workspace: Option<Workspace>,
+    started: Instant,
+    tries: u32,
+    _directory: TempDir,
+}
+
+/// A checkout that may be of use.
+struct Workspace {
+    root: PathBuf,
+    head: Oid,
+    /// Whether the target branch is checked out in it.
+    on_target: bool,
+}
+
+impl<'a> Work<'a> {
+    fn new(target: &'a Target, stop: &'a Stop) -> Result<Work<'a>> {
+        set_up_libgit2()?;
+        let workspace = target
+            .workspace
+            .as_deref()
+            .and_then(|root| Workspace::open(root, &target.branch));
+        let opened = workspace
+            .as_ref()
+            .and_then(|workspace| bare_repository(Some(workspace)).ok());
+        let (workspace, (directory, repository)) = match opened {
+            Some(opened) => (workspace, opened),
+            None => (None, bare_repository(None)?),
+        };
+        Ok(Work {
+            target,
+            stop,
+            repository,
+            workspace,
+            started: Instant::now(),
+            tries: 0,
+            _directory: directory,
+        })
+    }
+
+    /// Goes on without the workspace: an object that it should hold is missing (a partial clone).
+    fn leave_workspace(&mut self) -> Result<()> {
+        if self.workspace.take().is_none() {
+            bail!(
+                "the fetched tip of `{}` is not complete",
+                self.target.branch
+            );
+        }
+        let (directory, repository) = bare_repository(None)?;
+        self.repository = repository;
+        self._directory = directory;
+        Ok(())
+    }
+
+    fn check_time(&self, words: &str) -> Result<(), Failure> {
+        if self.stop.is_stopped() {
+            return Err(Failure::Interrupted);
+        }
+        if self.tries > 0 && self.started.elapsed() >= self.target.timeout {
+            return Err(Failure::TimedOut(self.target.timeout, words.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Waits a random while, longer with every try, so that those who collided once do not again.
+    fn pause(&mut self) {
+        let ceiling = Duration::from_millis(100)
+            .saturating_mul(1 << self.tries.min(8))
+            .min(LONGEST_PAUSE);
+        self.tries += 1;
+        let left = self.target.timeout.saturating_sub(self.started.elapsed());
+        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left);
+        while Instant::now() < end && !self.stop.is_stopped() {
+            let step = Duration::from_millis(50);
+            std::thread::sleep(step.min(end.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn authorization(&self) -> String {
+        let credentials = format!("x-access-token:{}", self.target.token.expose());
+        format!("Authorization: Basic {}", STANDARD.encode(credentials))
+    }
+
+    fn fetch(&self) -> Result<Fetch> {
+        if self.stop.is_stopped() {
+            return Ok(Fetch::Failed(Failure::Interrupted));
+        }
+        let mut remote = self.repository.remote_anonymous(&self.target.url)?;
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.transfer_progress(|_| !self.stop.is_stopped());
+        let mut options = FetchOptions::new();
+        options
+            .remote_callbacks(callbacks)
+            .download_tags(AutotagOption::None)
+            .update_fetchhead(false)
+            .follow_redirects(RemoteRedirect::None)
+            .custom_headers(&[&self.authorization()]);
+        // The first tip needs no history, unless a checkout is to follow it. Later ones do: they are searched for our commit.
+        if self.tip().is_none() && !self.follows() {
+            options.depth(1);
+        }
+        let branch = &self.target.branch;
+        let refspec = format!("+refs/heads/{branch}:{TIP}");
+        if let Err(error) = remote.fetch(&[refspec], Some(&mut options), None) {
+            return Ok(self.failed_fetch(&error));
+        }
+        let advertised = remote.list().context("reading what the server has")?;
+        if !advertised
+            .iter()
+            .any(|head| head.name() == format!("refs/heads/{branch}"))
+        {
+            let words = if advertised.is_empty() {
+                format!(
+                    "{} is empty: push a first commit to `{branch}`",
+                    self.target.url
+                )
+            } else {
+                format!(
+                    "{} has no branch `{branch}`: set the input `branch` to the one Flux watches",
+                    self.target.url
+                )
+            };
+            return Ok(Fetch::Failed(Failure::BranchMissing(words)));
+        }
+        let tip = self
+            .tip()
+            .with_context(|| format!("`{branch}` was fetched, but its tip is not there"))?;
+        Ok(Fetch::Tip(tip))
+    }
+
+    fn failed_fetch(&self, error: &git2::Error) -> Fetch {
+        let words = format!(
+            "fetching `{}` from {}: {}",
+            self.target.branch,
+            self.target.url,
+            error.message()
+        );
+        match verdict(error) {
+            Verdict::Again => Fetch::Again(words),
+            Verdict::Forbidden => Fetch::Failed(Failure::Forbidden(words)),
+            Verdict::Final => Fetch::Failed(Failure::Broken(anyhow!(words))),
+        }
+    }
+
+    fn tip(&self) -> Option<Oid> {
+        self.repository.refname_to_id(TIP).ok()
+    }
+
+    fn follows(&self) -> bool {
+        self.workspace
+            .as_ref()
+            .is_some_and(|workspace| workspace.on_target)
+    }
+
+    /// Whether `commit` is in the history of `tip`.
+    fn contains(&self, tip: Oid, commit: Oid) -> bool {
+        tip == commit
+            || self
+                .repository
+                .graph_descendant_of(tip, commit)
+                .unwrap_or(false)
+    }
+
+    /// What a plan needs of the tip; `None` where an object is missing.
+    fn read_tip(&self, tip: Oid) -> Result<Option<Tip>> {
+        match self.try_read_tip(tip) {
+            Ok(tip) => Ok(Some(tip)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => {
+                Err(error).with_context(|| format!("reading the tip of `{}`", self.target.branch))
+            }
+        }
+    }
+
+    fn try_read_tip(&self, tip: Oid) -> Result<Tip, git2::Error> {
+        let root = self.repository.find_commit(tip)?.tree()?;
+        let (instances, instances_directory) =
+            match self.directory(&root, &self.target.instances_path)? {
+                Ok(Some(tree)) => (self.instances(&tree)?, Directory::Present),
+                Ok(None) => (BTreeMap::new(), Directory::Absent),
+                Err(obstruction) => (BTreeMap::new(), Directory::Obstructed(obstruction)),
+            };
+        Ok(Tip {
+            instances,
+            instances_directory,
+            overlays: self.overlays(&root)?,
+        })
+    }
+
+    /// The tree at `path`, `Ok(None)` where there is none, or the part of the path that is no directory.
+    fn directory(
+        &self,
+        root: &Tree<'_>,
+        path: &str,
+    ) -> Result<Result<Option<Tree<'_>>, String>, git2::Error> {
+        let mut tree = self.repository.find_tree(root.id())?;
+        let mut walked = String::new();
+        for part in path.split('/') {
+            walked = if walked.is_empty() {
+                part.to_owned()
+            } else {
+                format!("{walked}/{part}")
+            };
+            let entry = tree.get_name(part).map(|entry| (entry.kind(), entry.id()));
+            match entry {
+                None => return Ok(Ok(None)),
+                Some((Some(ObjectType::Tree), id)) => tree = self.repository.find_tree(id)?,
+                Some(_) => return Ok(Err(walked)),
+            }
+        }
+        Ok(Ok(Some(tree)))
+    }
+
+    fn instances(&self, directory: &Tree<'_>) -> Result<BTreeMap<String, Entry>, git2::Error> {
+        let mut instances = BTreeMap::new();
+        for entry in directory {
+            let Ok(name) = entry.name() else { continue };
+            if !is_instance_file(name) {
+                continue;
+            }
+            let is_file = matches!(
+                u32::try_from(entry.filemode()),
+                Ok(0o100_644 | 0o100_755 | 0o100_664)
+            );
+            let content = if is_file {
+                Entry::File(self.repository.find_blob(entry.id())?.content().to_vec())
+            } else {
+                Entry::Other
+            };
+            instances.insert(format!("{}/{name}", self.target.instances_path), content);
+        }
+        Ok(instances)
+    }
+
+    fn overlays(&self, root: &Tree<'_>) -> Result<BTreeMap<String, Vec<u8>>, git2::Error> {
+        let mut overlays = BTreeMap::new();
+        let (parent, own) = match self.target.overlay_path.rsplit_once('/') {
+            Some((parent, own)) => match self.directory(root, parent)? {
+                Ok(Some(tree)) => (Some((parent, tree)), own),
+                _ => return Ok(overlays),
+            },
+            None => (None, self.target.overlay_path.as_str()),
+        };
+        let (prefix, tree) = match &parent {
+            Some((parent, tree)) => (format!("{parent}/"), tree),
+            None => (String::new(), root),
+        };
+        for entry in tree {
+            let Ok(name) = entry.name() else { continue };
+            if name == own || entry.kind() != Some(ObjectType::Tree) {
+                continue;
+            }
+            let overlay = self.repository.find_tree(entry.id())?;
+            for file in KUSTOMIZATION {
+                let Some(file_entry) = overlay.get_name(file) else {
+                    continue;
+                };
+                if file_entry.kind() == Some(ObjectType::Blob) {
+                    let content = self
+                        .repository
+                        .find_blob(file_entry.id())?
+                        .content()
+                        .to_vec();
+                    overlays.insert(format!("{prefix}{name}/{file}"), content);
+                }
+            }
+        }
+        Ok(overlays)
+    }
+
+    /// Commits the change onto `tip`; `None` where it makes no difference.
+    fn commit(&self, tip: Oid, change: &Change) -> Result<Option<Oid>> {
+        let repository = &self.repository;
+        let parent = repository.find_commit(tip)?;
+        let tree = parent.tree()?;
+        let mut update = TreeUpdateBuilder::new();
+        for (path, content) in &change.writes {
+            update.upsert(
+                path.as_str(),
+                repository.blob(content.as_bytes())?,
+                FileMode::Blob,
+            );
+        }
+        for path in &change.removals {
+            update.remove(path.as_str());
+        }
+        let changed = update
+            .create_updated(repository, &tree)
+            .context("building the tree of the commit")?;
+        if changed == tree.id() {
+            return Ok(None);
+        }
+        let bot = Signature::now(BOT.0, BOT.1)?;
+        let changed = repository.find_tree(changed)?;
+        let commit = repository
+            .commit(None, &bot, &bot, &change.message, &changed, &[&parent])
+            .context("writing the commit")?;
+        Ok(Some(commit))
+    }
+
+    fn push(&self, commit: Oid) -> Result<Push> {
+        let refname = format!("refs/heads/{}", self.target.branch);
+        // What the server says besides its status: hook output, GitHub's own reasons.
+        let said = RefCell::new(Vec::new());
+        let status: RefCell<Option<Option<String>>> = RefCell::new(None);
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.sideband_progress(|text| {
+            said.borrow_mut().extend_from_slice(text);
+            !self.stop.is_stopped()
+        });
+        callbacks.push_update_reference(|name, refused| {
+            if name == refname {
+                *status.borrow_mut() = Some(refused.map(str::to_owned));
+            }
+            Ok(())
+        });
+        let mut options = PushOptions::new();
+        options
+            .remote_callbacks(callbacks)
+            .follow_redirects(RemoteRedirect::None)
+            .packbuilder_parallelism(1)
+            .custom_headers(&[&self.authorization()]);
+        let mut remote = self.repository.remote_anonymous(&self.target.url)?;
+        let pushed = remote.push(&[format!("{commit}:{refname}")], Some(&mut options));
+        drop(options);
+        let said = String::from_utf8_lossy(&said.into_inner()).into_owned();
+        Ok(match (pushed, status.into_inner()) {
+            (Ok(()), Some(None)) => Push::Landed,
+            (Ok(()), Some(Some(reason))) => self.rejected(&reason, &said),
+            (Ok(()), None) => Push::Again("the server said nothing about the branch".to_owned()),
+            (Err(error), _) => {
+                let words = with_words(
+                    &format!("pushing to {}: {}", self.target.url, error.message()),
+                    &said,
+                );
+                match verdict(&error) {
+                    Verdict::Again => Push::Again(words),
+                    Verdict::Forbidden => Push::Failed(Failure::Forbidden(words)),
+                    Verdict::Final => Push::Failed(Failure::Broken(anyhow!(words))),
+                }
+            }
+        })
+    }
+
+    fn rejected(&self, reason: &str, said: &str) -> Push {
+        let words = with_words(reason, said);
+        if is_lost_race(reason) {
+            Push::Again(words)
+        } else {
+            Push::Failed(Failure::Rejected(words))
+        }
+    }
+
+    fn pushed(&self, plan: Plan, commit: Oid) -> Published {
+        let followed = match &self.workspace {
+            Some(workspace) if workspace.on_target => {
+                workspace.follow(&self.repository, commit, &self.target.branch)
+            }
+            _ => Ok(()),
+        };
+        Published::Pushed {
+            plan,
+            commit: commit.to_string(),
+            warning: followed.err().map(|error| {
+                format!("the change is pushed, but the checkout could not follow it: {error:#}")
+            }),
+        }
+    }
+}
+
+/// The status and, below it, what else the server said.
+fn with_words(reason: &str, said: &str) -> String {
+    let said: Vec<&str> = said
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if said.is_empty() {
+        reason.to_owned()
+    } else {
+        format!("{reason}\n{}", said.join("\n"))
+    }
+}
+
+/// Whether a refused reference means that somebody else moved it
+/// (Git's `receive-pack.c` and GitHub's "incorrect old value", "cannot lock ref").
+fn is_lost_race(reason: &str) -> bool {
+    [
+        "non-fast-forward",
+        "fetch first",
+        "failed to update ref",
+        "failed to lock",
+        "cannot lock ref",
+        "incorrect old value",
+        "reference already exists",
+    ]
+    .iter()
+    .any(|text| reason.contains(text))
+}
+
+/// What an error of the transport means for another try.
+enum Verdict {
+    Again,
+    Forbidden,
+    Final,
+}
+
+fn verdict(error: &git2::Error) -> Verdict {
+    let http_status = error
+        .message()
+        .rsplit_once("status code: ")
+        .and_then(|(_, status)| status.trim().parse::<u16>().ok());
+    match (http_status, error.code(), error.class()) {
+        (Some(401 | 403 | 404), ..) | (_, ErrorCode::Auth, _) => Verdict::Forbidden,
+        (Some(429 | 500..), ..) => Verdict::Again,
+        (Some(_), ..) | (_, ErrorCode::Certificate, _) => Verdict::Final,
+        (_, ErrorCode::NotFastForward | ErrorCode::Timeout | ErrorCode::Eof, _) => Verdict::Again,
+        (
+            _,
+            _,
+            ErrorClass::Net
+            | ErrorClass::Http
+            | ErrorClass::Ssl
+            | ErrorClass::Os
+            | ErrorClass::Indexer
+            | ErrorClass::Zlib,
+        ) => Verdict::Again,
+        _ => Verdict::Final,
+    }
+}
+
+/// A bare repository in a temporary directory that reads the workspace's objects as well, if one is given.
+fn bare_repository(workspace: Option<&Workspace>) -> Result<(TempDir, Repository)> {
+    let directory = tempfile::Builder::new()
+        .prefix("flux-ephemeral-env-")
+        .tempdir()
+        .context("making a temporary directory")?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false);
+    let init = || {
+        Repository::init_opts(directory.path(), &options)
+            .with_context(|| format!("making a repository in {}", directory.path().display()))
+    };
+    let mut repository = init()?;
+    if let Some(workspace) = workspace {
+        let git = workspace.root.join(".git");
+        let shallow = git.join("shallow");
+        if shallow.is_file() {
+            fs::copy(&shallow, directory.path().join("shallow"))
+                .with_context(|| format!("reading {}", shallow.display()))?;
+            // Not `open_bare`, which does not read the file.
+            repository = Repository::open(directory.path())?;
+        }
+        let objects = git.join("objects");
+        let objects = objects
+            .to_str()
+            .with_context(|| format!("{} is not UTF-8", objects.display()))?;
+        repository.odb()?.add_disk_alternate(objects)?;
+        repository.reference(HAVE, workspace.head, true, "")?;
+    }
+    Ok((directory, repository))
+}
+
+impl Workspace {
+    /// The checkout at `root`; `None` where there is none that libgit2 can read.
+    fn open(root: &Path, branch: &str) -> Option<Workspace> {
+        // A `.git` that is a file or a link leads somewhere else, which is not for us to follow.
+        if !fs::symlink_metadata(root.join(".git")).ok()?.is_dir() {
+            return None;
+        }
+        let repository = open_workspace(root).ok()?;
+        let head = repository.head().ok()?;
+        let is_here = repository
+            .workdir()
+            .and_then(|path| path.canonicalize().ok())
+            == root.canonicalize().ok();
+        Some(Workspace {
+            on_target: is_here && head.name().ok() == Some(&format!("refs/heads/{branch}")),
+            head: head.peel_to_commit().ok()?.id(),
+            root: root.to_owned(),
+        })
+    }
+
+    /// Moves the branch, the index and the files that nobody touched from the old head to the pushed commit.
+    fn follow(&self, ours: &Repository, commit: Oid, branch: &str) -> Result<()> {
+        let theirs = open_workspace(&self.root)?;
+        let mut walk = ours.revwalk()?;
+        walk.set_sorting(Sort::TOPOLOGICAL)?;
+        walk.push(commit)?;
+        walk.hide(self.head)?;
+        let mut pack = ours.packbuilder()?;
+        pack.insert_walk(&mut walk)?;
+        let odb = theirs.odb()?;
+        let mut writer = odb.packwriter()?;
+        let mut failure = None;
+        pack.foreach(
+            |bytes| match std::io::Write::write_all(&mut writer, bytes) {
+                Ok(()) => true,
+                Err(error) => {
+                    failure = Some(error);
+                    false
+                }
+            },
+        )?;
+        if let Some(error) = failure {
+            return Err(error).context("writing the pushed commit into the checkout");
+        }
+        writer.commit()?;
+
+        let tree = theirs.find_commit(commit)?.tree()?;
+        let head_tree = theirs.find_commit(self.head)?.tree()?;
+        let diff = theirs.diff_tree_to_tree(Some(&head_tree), Some(&tree), None)?;
+        let changed: BTreeSet<PathBuf> = diff
+            .deltas()
+            .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
+            .flatten()
+            .map(|path| PathBuf::from(OsStr::from_bytes(path)))
+            .filter(|path| !self.is_behind_a_link(path))
+            .collect();
+        let mut checkout = CheckoutBuilder::new();
+        // Safe: a file with somebody's changes is left as it is, and the others are not held up by it.
+        checkout
+            .safe()
+            .allow_conflicts(true)
+            .disable_pathspec_match(true);
+        for path in &changed {
+            checkout.path(path);
+        }
+        // Without a path it would be everything.
+        if !changed.is_empty() {
+            theirs.checkout_tree(tree.as_object(), Some(&mut checkout))?;
+        }
+        let message = "flux-ephemeral-env: follow the pushed commit";
+        theirs.reference_matching(
+            &format!("refs/heads/{branch}"),
+            commit,
+            true,
+            self.head,
+            message,
+        )?;
+        self.give_back(&changed)
+    }
+
+    /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace.
+    fn is_behind_a_link(&self, path: &Path) -> bool {
+        path.ancestors().skip(1).any(|parent| {
+            fs::symlink_metadata(self.root.join(parent)).is_ok_and(|it| it.is_symlink())
+        })
+    }
+
+    /// Gives what root wrote to the owner of the workspace: the next job's checkout has to remove it.
+    fn give_back(&self, changed: &BTreeSet<PathBuf>) -> Result<()> {
+        let owner = fs::metadata(&self.root)?;
+        let git = self.root.join(".git");
+        let mut written = vec![
+            git.clone(),
+            git.join("index"),
+            git.join("HEAD"),
+            git.join("packed-refs"),
+        ];
+        for directory in ["refs", "logs", "objects/pack", "objects/info"] {
+            list(&git.join(directory), &mut written);
+        }
+        for path in changed {
+            let parents = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+            written.extend(parents.map(|path| self.root.join(path)));
+        }
+        for path in written {
+            let Ok(metadata) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            if metadata.uid() == 0 && owner.uid() != 0 {
+                lchown(&path, Some(owner.uid()), Some(owner.gid())).with_context(|| {
+                    format!("giving {} to the workspace's owner", path.display())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything below a directory, and the directory itself.
+fn list(directory: &Path, into: &mut Vec<PathBuf>) {
+    into.push(directory.to_owned());
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            list(&entry.path(), into);
+        } else {
+            into.push(entry.path());
+        }
+    }
+}
+
+/// The workspace's repository with a configuration of our own: what is written in its own has no say.
+fn open_workspace(root: &Path) -> Result<Repository> {
+    let none: [&OsStr; 0] = [];
+    let repository = Repository::open_ext(root, RepositoryOpenFlags::NO_SEARCH, none)
+        .with_context(|| format!("opening the checkout in {}", root.display()))?;
+    repository.set_config(&git2::Config::new()?)?;
+    Ok(repository)
+}
+
+/// Settings of libgit2 that hold for the whole process.
+fn set_up_libgit2() -> Result<()> {
+    static ONCE: Once = Once::new();
+    let mut outcome = Ok(());
+    ONCE.call_once(|| outcome = set_options());
+    outcome.context("setting up libgit2")
+}
+
+/// The one use of `unsafe`: libgit2 keeps these in plain globals.
+#[allow(
+    unsafe_code,
+    reason = "libgit2's global options have no safe counterpart"
+)]
+fn set_options() -> Result<(), git2::Error> {
+    let milliseconds = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: called once, before anything else of libgit2 and from one thread, so nobody reads the globals meanwhile.
+    unsafe {
+        // The container runs as root in a workspace of somebody else's.
+        git2::opts::set_verify_owner_validation(false)?;
+        // No `insteadOf` of a user's or system's configuration says where the token goes.
+        for level in [
+            ConfigLevel::System,
+            ConfigLevel::Global,
+            ConfigLevel::XDG,
+            ConfigLevel::ProgramData,
+        ] {
+            git2::opts::set_search_path(level, "/nonexistent")?;
+        }
+        git2::opts::set_server_connect_timeout_in_milliseconds(milliseconds(ANSWER))?;
+        git2::opts::set_server_timeout_in_milliseconds(milliseconds(ANSWER))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,590 @@
+//! GitHub's API: facts in, reactions, comments and statuses out.
+//!
+//! octocrab's own models and retry are not used: the models reject real data (a deleted user, a new value), the retry
+//! repeats POSTs.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use octocrab::Octocrab;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use crate::comment::MARKER;
+use crate::config::{Config, Permission, base};
+use crate::decide::Access;
+use crate::event::{PullRequest, PullRequestObject};
+
+/// Longest wait for a connection, and for each read from it.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Longest time for one try.
+const ONE_TRY: Duration = Duration::from_secs(15);
+/// No further try is started after this time.
+const ALL_TRIES: Duration = Duration::from_secs(25);
+/// Longest wait that a server may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(65);
+/// Tries of one request.
+const TRIES: u32 = 4;
+/// Wait before the second try; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Entries of one page of a list, the most GitHub gives.
+const PAGE: usize = 100;
+/// Pages of comments that are looked through for ours: GitHub's own limit on a pull request's comments is lower.
+const PAGES: usize = 100;
+/// Login behind a workflow's own token.
+const WORKFLOW_BOT: &str = "github-actions[bot]";
+/// Name of our commit status.
+const STATUS_CONTEXT: &str = "flux-ephemeral-env";
+/// What a segment of a path keeps as it is ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3)).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A client for one repository.
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    client: Octocrab,
+    /// URL of the repository in the API.
+    repository: String,
+    graphql: String,
+}
+
+/// A request that did not succeed: what was attempted and what was answered.
+#[derive(Debug)]
+pub struct ApiError {
+    attempted: String,
+    status: Option<u16>,
+    words: String,
+    /// How long the server asked to be left alone.
+    retry_after: Option<Duration>,
+    is_rate_limit: bool,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{}: {status}: {}", self.attempted, self.words),
+            None => write!(f, "{}: {}", self.attempted, self.words),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl ApiError {
+    /// Whether the same request may succeed later.
+    fn is_transient(&self) -> bool {
+        match self.status {
+            None => true,
+            Some(status) => status >= 500 || status == 429 || self.is_rate_limit,
+        }
+    }
+
+    /// Whether the token lacks a permission.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.status, Some(403 | 404)) && !self.is_rate_limit
+    }
+}
+
+/// A reaction to the comment with the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// 👀
+    Seen,
+    /// 🚀
+    Done,
+    /// 😕
+    Refused,
+    /// 👎
+    Failed,
+}
+
+impl Reaction {
+    /// GitHub's word ([API](https://docs.github.com/rest/reactions/reactions#about-reactions)).
+    fn content(self) -> &'static str {
+        match self {
+            Reaction::Seen => "eyes",
+            Reaction::Done => "rocket",
+            Reaction::Refused => "confused",
+            Reaction::Failed => "-1",
+        }
+    }
+}
+
+/// State of the commit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusState {
+    /// The work goes on.
+    Pending,
+    /// Done.
+    Success,
+    /// Refused, by us or by the server.
+    Failure,
+    /// Something broke.
+    Error,
+}
+
+impl StatusState {
+    /// GitHub's word ([API](https://docs.github.com/rest/commits/statuses#create-a-commit-status)).
+    fn as_str(self) -> &'static str {
+        match self {
+            StatusState::Pending => "pending",
+            StatusState::Success => "success",
+            StatusState::Failure => "failure",
+            StatusState::Error => "error",
+        }
+    }
+}
+
+/// Our comment on a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusComment {
+    id: u64,
+    /// Its page.
+    pub url: String,
+    /// Its text.
+    pub body: String,
+}
+
+#[derive(Deserialize)]
+struct PermissionObject {
+    permission: String,
+    role_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CommentObject {
+    id: u64,
+    html_url: String,
+    body: Option<String>,
+    user: Option<UserObject>,
+}
+
+#[derive(Deserialize)]
+struct UserObject {
+    login: String,
+    #[serde(default)]
+    r#type: String,
+}
+
+#[derive(Deserialize)]
+struct StatusObject {
+    state: String,
+    context: String,
+    target_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Viewer {
+    data: ViewerData,
+}
+
+#[derive(Deserialize)]
+struct ViewerData {
+    viewer: ViewerLogin,
+}
+
+#[derive(Deserialize)]
+struct ViewerLogin {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    message: String,
+}
+
+enum Method {
+    Get,
+    Post,
+    Patch,
+}
+
+impl Method {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Patch => "PATCH",
+        }
+    }
+}
+
+impl GitHub {
+    /// A client for the repository of this run. Makes no request.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub fn new(config: &Config) -> Result<GitHub> {
+        // octocrab gives its credentials to the origin of the base URL alone; every route here is a whole URL.
+        let origin = config.api_url.origin().ascii_serialization();
+        let client = Octocrab::builder()
+            .base_uri(origin)
+            .context("reading GITHUB_API_URL")?
+            .personal_token(config.inputs.token.expose())
+            .set_connect_timeout(Some(ANSWER))
+            .set_read_timeout(Some(ANSWER))
+            .set_write_timeout(Some(ANSWER))
+            .build()
+            .context("setting up the client for GitHub's API")?;
+        Ok(GitHub {
+            client,
+            repository: format!("{}/repos/{}", base(&config.api_url), config.repository),
+            graphql: base(&config.graphql_url).to_owned(),
+        })
+    }
+
+    /// A pull request as it is now.
+    ///
+    /// # Errors
+    /// No answer, or one that is no pull request.
+    pub async fn pull_request(&self, number: u64) -> Result<PullRequest> {
+        let object: PullRequestObject = self.get(&self.route(&format!("pulls/{number}"))).await?;
+        object.try_into()
+    }
+
+    /// What somebody may do in the repository. Anything but a clear answer is [`Access::Unknown`].
+    pub async fn access(&self, login: &str) -> Access {
+        let login = utf8_percent_encode(login, SEGMENT);
+        let route = self.route(&format!("collaborators/{login}/permission"));
+        match self.get::<PermissionObject>(&route).await {
+            Ok(object) => {
+                let Some(permission) = Permission::parse(&object.permission) else {
+                    let word = object.permission;
+                    return Access::Unknown(format!(
+                        "the permission is called {word:?}, which is no known word"
+                    ));
+                };
+                // `permission` knows neither `maintain` nor `triage`.
+                Access::Known(match (permission, object.role_name.as_deref()) {
+                    (Permission::Write, Some("maintain")) => Permission::Maintain,
+                    (Permission::Read, Some("triage")) => Permission::Triage,
+                    (permission, _) => permission,
+                })
+            }
+            Err(error) => Access::Unknown(error.to_string()),
+        }
+    }
+
+    /// Reacts to a comment. GitHub keeps one reaction of a kind, so this is safe to repeat.
+    ///
+    /// # Errors
+    /// The reaction is not there.
+    pub async fn react(&self, comment_id: u64, reaction: Reaction) -> Result<(), ApiError> {
+        let route = self.route(&format!("issues/comments/{comment_id}/reactions"));
+        let body = json!({ "content": reaction.content() });
+        self.retried(|| self.send::<Value>(Method::Post, &route, Some(&body)))
+            .await?;
+        Ok(())
+    }
+
+    /// Sets our status on a commit.
+    ///
+    /// # Errors
+    /// The status is not there.
+    pub async fn set_status(
+        &self,
+        sha: &str,
+        state: StatusState,
+        description: &str,
+        run_url: &str,
+    ) -> Result<(), ApiError> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            state: &'a str,
+            target_url: &'a str,
+            description: &'a str,
+            context: &'a str,
+        }
+        let body = Body {
+            state: state.as_str(),
+            target_url: run_url,
+            description,
+            context: STATUS_CONTEXT,
+        };
+        let route = self.route(&format!("statuses/{sha}"));
+        let statuses = self.route(&format!("commits/{sha}/statuses?per_page={PAGE}"));
+        let first = self.send::<Value>(Method::Post, &route, Some(&body)).await;
+        let Err(error) = first else { return Ok(()) };
+        if !error.is_transient() {
+            return Err(error);
+        }
+        // The answer may have been lost after the work was done: look before it is sent again.
+        self.retried_after(error, || async {
+            let newest: Vec<StatusObject> =
+                self.send(Method::Get, &statuses, None::<&Value>).await?;
+            let is_there = newest
+                .iter()
+                .find(|status| status.context == STATUS_CONTEXT)
+                .is_some_and(|status| {
+                    status.state == state.as_str() && status.target_url.as_deref() == Some(run_url)
+                });
+            if !is_there {
+                self.send::<Value>(Method::Post, &route, Some(&body))
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Our comment on a pull request: the first that carries the marker and is ours.
+    ///
+    /// # Errors
+    /// The comments cannot be read.
+    pub async fn status_comment(&self, number: u64) -> Result<Option<StatusComment>, ApiError> {
+        let (viewer, comments) = tokio::join!(self.viewer(), self.marked_comments(number));
+        Ok(comments?
+            .into_iter()
+            .find(|comment| {
+                comment
+                    .user
+                    .as_ref()
+                    .is_some_and(|user| is_viewer(user, &viewer))
+            })
+            .map(StatusComment::from))
+    }
+
+    /// Writes our comment: edits the one that is there, or creates it.
+    ///
+    /// # Errors
+    /// The comment does not say what it should.
+    pub async fn write_status_comment(
+        &self,
+        number: u64,
+        existing: Option<&StatusComment>,
+        body: &str,
+    ) -> Result<StatusComment, ApiError> {
+        if let Some(existing) = existing {
+            return self.edit(existing, body).await;
+        }
+        let route = self.route(&format!("issues/{number}/comments"));
+        let json = json!({ "body": body });
+        match self
+            .send::<CommentObject>(Method::Post, &route, Some(&json))
+            .await
+        {
+            Ok(comment) => Ok(comment.into()),
+            Err(error) if error.is_transient() => {
+                // The answer may have been lost after the work was done: look before it is sent again.
+                self.retried_after(error, || async {
+                    match self.status_comment(number).await? {
+                        Some(existing) => self.edit(&existing, body).await,
+                        None => Ok(self
+                            .send::<CommentObject>(Method::Post, &route, Some(&json))
+                            .await?
+                            .into()),
+                    }
+                })
+                .await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn edit(&self, comment: &StatusComment, body: &str) -> Result<StatusComment, ApiError> {
+        let route = self.route(&format!("issues/comments/{}", comment.id));
+        let json = json!({ "body": body });
+        let edited: CommentObject = self
+            .retried(|| self.send(Method::Patch, &route, Some(&json)))
+            .await?;
+        Ok(edited.into())
+    }
+
+    async fn marked_comments(&self, number: u64) -> Result<Vec<CommentObject>, ApiError> {
+        let mut marked = Vec::new();
+        for page in 1..=PAGES {
+            let route = self.route(&format!(
+                "issues/{number}/comments?per_page={PAGE}&page={page}"
+            ));
+            let comments: Vec<CommentObject> = self.get(&route).await?;
+            let is_last = comments.len() < PAGE;
+            marked.extend(comments.into_iter().filter(|comment| {
+                comment
+                    .body
+                    .as_deref()
+                    .is_some_and(|body| body.starts_with(MARKER))
+            }));
+            if is_last {
+                break;
+            }
+        }
+        Ok(marked)
+    }
+
+    /// The login behind the token. GraphQL tells it for every kind of token, REST for personal ones only.
+    async fn viewer(&self) -> String {
+        let query = json!({ "query": "{ viewer { login } }" });
+        // A query changes nothing, so this POST is safe to repeat.
+        let answer: Result<Viewer, ApiError> = self
+            .retried(|| self.send(Method::Post, &self.graphql, Some(&query)))
+            .await;
+        answer.map_or_else(
+            |_| WORKFLOW_BOT.to_owned(),
+            |answer| answer.data.viewer.login,
+        )
+    }
+
+    fn route(&self, path: &str) -> String {
+        format!("{}/{path}", self.repository)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ApiError> {
+        self.retried(|| self.send(Method::Get, route, None::<&Value>))
+            .await
+    }
+
+    /// Tries a request that is safe to repeat until it succeeds, fails for good, or has been tried enough.
+    async fn retried<T, F, A>(&self, attempt: F) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, ApiError>>,
+    {
+        match attempt().await {
+            Err(error) if error.is_transient() => self.retried_after(error, attempt).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn retried_after<T, F, A>(&self, first: ApiError, attempt: F) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, ApiError>>,
+    {
+        let end = tokio::time::Instant::now() + ALL_TRIES;
+        let mut last = first;
+        for tried in 1..TRIES {
+            let now = tokio::time::Instant::now();
+            match last.retry_after {
+                Some(pause) if pause > LONGEST_WAIT => break,
+                Some(pause) => sleep(pause).await,
+                None if now > end => break,
+                None => {
+                    let ceiling = FIRST_PAUSE.saturating_mul(1 << tried);
+                    sleep(ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                }
+            }
+            match attempt().await {
+                Err(error) if error.is_transient() => last = error,
+                outcome => return outcome,
+            }
+        }
+        Err(last)
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ApiError> {
+        let attempted = format!("{} {url}", method.as_str());
+        let failed = |words: String| ApiError {
+            attempted: attempted.clone(),
+            status: None,
+            words,
+            retry_after: None,
+            is_rate_limit: false,
+        };
+        let answer = async {
+            let response = match method {
+                Method::Get => self.client._get(url).await,
+                Method::Post => self.client._post(url, body).await,
+                Method::Patch => self.client._patch(url, body).await,
+            }?;
+            let status = response.status();
+            let headers = Headers::read(|name| response.headers().get(name)?.to_str().ok());
+            let text = self.client.body_to_string(response).await?;
+            Ok::<_, octocrab::Error>((status, headers, text))
+        };
+        let (status, headers, text) = match timeout(ONE_TRY, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(failed(chain(&error))),
+            Err(_) => return Err(failed(format!("no answer within {} s", ONE_TRY.as_secs()))),
+        };
+        if status.is_success() {
+            return serde_json::from_str(&text).map_err(|error| ApiError {
+                status: Some(status.as_u16()),
+                ..failed(format!("the answer is not as GitHub documents it: {error}"))
+            });
+        }
+        let words = serde_json::from_str::<Message>(&text).map_or_else(
+            |_| text.trim().chars().take(500).collect(),
+            |body| body.message,
+        );
+        Err(ApiError {
+            status: Some(status.as_u16()),
+            is_rate_limit: headers.is_rate_limit(),
+            retry_after: headers.retry_after(),
+            ..failed(words)
+        })
+    }
+}
+
+/// What an answer says about trying again
+/// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately)).
+struct Headers {
+    retry_after: Option<u64>,
+    remaining: Option<u64>,
+    reset: Option<u64>,
+}
+
+impl Headers {
+    fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Headers {
+        let number = |name: &str| header(name)?.parse().ok();
+        Headers {
+            retry_after: number("retry-after"),
+            remaining: number("x-ratelimit-remaining"),
+            reset: number("x-ratelimit-reset"),
+        }
+    }
+
+    fn is_rate_limit(&self) -> bool {
+        self.retry_after.is_some() || self.remaining == Some(0)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let Some(seconds) = self.retry_after {
+            return Some(Duration::from_secs(seconds));
+        }
+        let reset = self.reset.filter(|_| self.remaining == Some(0))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(Duration::from_secs(reset).saturating_sub(now))
+    }
+}
+
+/// An error with what is behind it; octocrab's own text hides the cause.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words = format!("{words}: {text}");
+        }
+        source = error.source();
+    }
+    words
+}
+
+/// Whether a comment's author is who we are; an app's bot has a suffix in one API that it lacks in the other.
+fn is_viewer(user: &UserObject, viewer: &str) -> bool {
+    let is_bot = user.r#type == "Bot";
+    user.login == viewer || (is_bot && user.login.strip_suffix("[bot]") == Some(viewer))
+}
+
+impl From<CommentObject> for StatusComment {
+    fn from(comment: CommentObject) -> StatusComment {
+        StatusComment {
+            id: comment.id,
+            url: comment.html_url,
+            body: comment.body.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! Ephemeral environments with Flux, as a GitHub Action.
+//!
+//! Data goes one way:
+//!
+//! ```text
+//! environment, event file            GitHub                     Git                      GitHub, runner
+//!      config  event ──triage──▶ github (facts) ──decide──▶ git (apply plan) ──▶ github (comment) · workflow (outputs)
+//!               pure               I/O            pure          I/O                     I/O
+//! ```
+//!
+//! [`run`] is that line. What is decided, named, planned, rendered and worded is pure and sits in [`decide`],
+//! [`environment`], [`plan`], [`manifest`], [`comment`] and [`report`]; each outside system has one file: [`github`],
+//! [`git`], [`workflow`].
+
+pub mod command;
+pub mod comment;
+pub mod config;
+pub mod decide;
+pub mod environment;
+pub mod event;
+pub mod failure;
+pub mod git;
+pub mod github;
+pub mod manifest;
+pub mod plan;
+pub mod report;
+pub mod workflow;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use crate::comment::Context;
+use crate::config::Config;
+use crate::decide::{Access, Decision, Facts, Refusal, Request, Triage, Trigger, decide, triage};
+use crate::event::PullRequest;
+use crate::failure::Failure;
+use crate::git::{Published, Stop, Target};
+use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
+use crate::plan::{Plan, Tip};
+use crate::report::Report;
+use crate::workflow::{Log, write_outputs, write_summary};
+
+/// How long the work goes on after it was told to end, and how long telling about it may take then.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Runs the action for one event; the variables are those the runner sets.
+///
+/// # Errors
+/// Why the job fails, in one line for the annotation; everybody else has been told by then.
+pub async fn run(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    log: &mut Log,
+) -> Result<()> {
+    let variables: Vec<_> = variables.collect();
+    for (name, value) in &variables {
+        // Before anything is read: no error may show it.
+        if let (Some("INPUT_TOKEN"), Some(token)) = (name.to_str(), value.to_str())
+            && !token.is_empty()
+        {
+            log.hide(token);
+        }
+    }
+    let config = Config::from_env(variables.into_iter())?;
+    let event = event::parse(&config.event_name, &payload(&config)?)?;
+    let request = match triage(event, &config.inputs) {
+        Triage::Request(request) => request,
+        Triage::None(no_op) => {
+            log.line(&format!("nothing to do: {}", no_op.code()));
+            return tell_job(&config, log, &report::none(no_op));
+        }
+    };
+    log.line(&format!(
+        "pull request #{}: {} by {}",
+        request.pull_request,
+        request.code(),
+        request.login
+    ));
+    let run = Run {
+        github: GitHub::new(&config)?,
+        config: &config,
+        log,
+        request: &request,
+    };
+    let report = if config.inputs.dry_run {
+        run.preview().await
+    } else {
+        run.apply().await?
+    };
+    tell_job(&config, log, &report)
+}
+
+/// The event's payload; nothing is read where the event's name says it all.
+fn payload(config: &Config) -> Result<Vec<u8>> {
+    if !event::has_payload(&config.event_name) {
+        return Ok(Vec::new());
+    }
+    let path = &config.event_path;
+    fs::read(path).with_context(|| {
+        format!(
+            "reading the event from GITHUB_EVENT_PATH, {}",
+            path.display()
+        )
+    })
+}
+
+/// Outputs, summary and the job's end.
+fn tell_job(config: &Config, log: &Log, report: &Report) -> Result<()> {
+    for warning in &report.warnings {
+        log.warning(warning);
+    }
+    let outputs = report.outputs.pairs();
+    for (name, value) in outputs.iter().filter(|(_, value)| !value.is_empty()) {
+        log.line(&format!("{name}: {value}"));
+    }
+    if let Some(path) = &config.summary {
+        write_summary(
+            path,
+            &log.redact(&comment::summary(&outputs, report.message.as_ref())),
+        )?;
+    }
+    if let Some(path) = &config.output {
+        write_outputs(path, &outputs)?;
+    }
+    match &report.error {
+        Some(error) => Err(anyhow::anyhow!("{error}")),
+        None => Ok(()),
+    }
+}
+
+/// One request on its way through.
+struct Run<'a> {
+    config: &'a Config,
+    log: &'a Log,
+    github: GitHub,
+    request: &'a Request,
+}
+
+/// What was found out before the decision.
+struct Asked {
+    context: Context,
+    decision: Decision,
+}
+
+impl Run<'_> {
+    /// Decides and plans, and changes nothing.
+    async fn preview(&self) -> Report {
+        let Asked { context, decision } = match self.ask().await {
+            Ok(asked) => asked,
+            Err(failure) => return report::failed(&self.context(None), None, &failure),
+        };
+        if let Decision::Refuse(refusal) = &decision {
+            return report::refused(&context, refusal);
+        }
+        let (target, planned) = (self.target(&context), decision.clone());
+        let plan = spawn_blocking(move || {
+            git::preview(&target, &Stop::default(), |tip| plan_of(&planned, tip))
+        });
+        match flatten(plan.await) {
+            Ok(Ok(plan)) => {
+                self.log
+                    .line("dry run, nothing is changed; this is what would be:");
+                self.log.text(&plan.change.to_string());
+                report::previewed(self.request, &decision, &plan)
+            }
+            Ok(Err(refusal)) => report::refused(&context, &refusal),
+            Err(failure) => report::failed(&context, Some(&decision), &failure),
+        }
+    }
+
+    /// Decides, changes what is to be changed, and tells the pull request.
+    async fn apply(&self) -> Result<Report> {
+        let mut signals = Signals::new()?;
+        let mut told = Told::default();
+        let asked = tokio::select! {
+            (asked, seen) = async { tokio::join!(self.ask(), self.react(Reaction::Seen)) } => {
+                told.note(REACTION, seen);
+                asked
+            }
+            () = signals.received() => Err(Failure::Interrupted),
+        };
+        let (context, report, existing) = match asked {
+            Err(failure) => {
+                let context = self.context(None);
+                let report = report::failed(&context, None, &failure);
+                (context, report, None)
+            }
+            Ok(Asked { context, decision }) => match &decision {
+                Decision::Refuse(refusal) => {
+                    let report = report::refused(&context, refusal);
+                    (context, report, None)
+                }
+                Decision::Create(_) | Decision::Destroy(_) => {
+                    let (report, existing) = self
+                        .carry_out(&context, &decision, &mut signals, &mut told)
+                        .await;
+                    (context, report, existing)
+                }
+            },
+        };
+        let mut report = report;
+        let end = async {
+            signals.received().await;
+            sleep(LAST_WORDS).await;
+        };
+        let finished = tokio::select! {
+            () = self.tell_pull_request(&context, &mut report, existing, &mut told) => true,
+            () = end => false,
+        };
+        if !finished {
+            report
+                .warnings
+                .push("the run was cancelled before the pull request was told".to_owned());
+        }
+        report.warnings.extend(told.warnings());
+        Ok(report)
+    }
+
+    /// Everything the decision needs, asked side by side, and the decision.
+    async fn ask(&self) -> Result<Asked, Failure> {
+        let facts = match &self.request.trigger {
+            Trigger::Close(pull_request) => Facts {
+                pull_request: pull_request.clone(),
+                access: None,
+            },
+            Trigger::Comment { .. } => {
+                let (pull_request, access) = tokio::join!(
+                    self.github.pull_request(self.request.pull_request),
+                    self.github.access(&self.request.login)
+                );
+                if let Access::Unknown(answer) = &access {
+                    self.log
+                        .line(&format!("no clear answer to who may: {answer}"));
+                }
+                Facts {
+                    pull_request: pull_request.map_err(Failure::GitHub)?,
+                    access: Some(access),
+                }
+            }
+        };
+        Ok(Asked {
+            context: self.context(Some(&facts.pull_request)),
+            decision: decide(self.request, &facts, self.config),
+        })
+    }
+
+    /// Pushes, and meanwhile looks for the comment and marks the commit.
+    async fn carry_out(
+        &self,
+        context: &Context,
+        decision: &Decision,
+        signals: &mut Signals,
+        told: &mut Told,
+    ) -> (Report, Option<Result<Option<StatusComment>, ApiError>>) {
+        let is_close = matches!(self.request.trigger, Trigger::Close(_));
+        // A close without an instance says nothing, so nothing is said before that is known.
+        let announce = async {
+            if is_close {
+                return (None, Ok(()));
+            }
+            let (comment, status) = tokio::join!(
+                self.github.status_comment(self.request.pull_request),
+                self.set_status(context, StatusState::Pending, comment::PENDING)
+            );
+            (Some(comment), status)
+        };
+        let (published, (existing, pending)) =
+            tokio::join!(self.publish(context, decision, signals), announce);
+        told.note(STATUS, pending);
+        let report = match published {
+            Ok(published) => {
+                report::published(self.config, context, self.request, decision, published)
+            }
+            Err(failure) => report::failed(context, Some(decision), &failure),
+        };
+        (report, existing)
+    }
+
+    async fn publish(
+        &self,
+        context: &Context,
+        decision: &Decision,
+        signals: &mut Signals,
+    ) -> Result<Published, Failure> {
+        let stop = Stop::default();
+        let (target, planned, stopped) = (self.target(context), decision.clone(), stop.clone());
+        let mut work =
+            spawn_blocking(move || git::publish(&target, &stopped, |tip| plan_of(&planned, tip)));
+        tokio::select! {
+            published = &mut work => flatten(published),
+            () = signals.received() => {
+                stop.stop();
+                // A push that is under way may still land, and then that is what the pull request is told.
+                timeout(LAST_WORDS, work).await.map_or(Err(Failure::Interrupted), flatten)
+            }
+        }
+    }
+
+    /// Comment, commit status and reaction, side by side.
+    async fn tell_pull_request(
+        &self,
+        context: &Context,
+        report: &mut Report,
+        existing: Option<Result<Option<StatusComment>, ApiError>>,
+        told: &mut Told,
+    ) {
+        let comment = async {
+            let Some(message) = &report.message else {
+                return Ok(None);
+            };
+            let number = self.request.pull_request;
+            let existing = match existing {
+                Some(existing) => existing?,
+                None => self.github.status_comment(number).await?,
+            };
+            let body = message.body(existing.as_ref().map(|comment| comment.body.as_str()));
+            // A server's own words may quote what it was sent.
+            let body = self.log.redact(&body);
+            self.github
+                .write_status_comment(number, existing.as_ref(), &body)
+                .await
+                .map(Some)
+        };
+        let status = async {
+            match &report.status {
+                Some((state, description)) if !told.is_forbidden(STATUS) => {
+                    self.set_status(context, *state, description).await
+                }
+                _ => Ok(()),
+            }
+        };
+        let reaction = async {
+            match report.reaction {
+                Some(reaction) if !told.is_forbidden(REACTION) => self.react(reaction).await,
+                _ => Ok(()),
+            }
+        };
+        let (comment, status, reaction) = tokio::join!(comment, status, reaction);
+        match comment {
+            Ok(comment) => {
+                report.outputs.comment_url = comment.map(|comment| comment.url).unwrap_or_default()
+            }
+            Err(error) => told.note(COMMENT, Err(error)),
+        }
+        told.note(STATUS, status);
+        told.note(REACTION, reaction);
+    }
+
+    async fn react(&self, reaction: Reaction) -> Result<(), ApiError> {
+        match self.request.comment_id() {
+            Some(comment_id) => self.github.react(comment_id, reaction).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn set_status(
+        &self,
+        context: &Context,
+        state: StatusState,
+        description: &str,
+    ) -> Result<(), ApiError> {
+        match &context.head {
+            Some((_, commit)) => {
+                self.github
+                    .set_status(commit.as_str(), state, description, &context.run_url)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn context(&self, pull_request: Option<&PullRequest>) -> Context {
+        Context {
+            pull_request: self.request.pull_request,
+            head: pull_request
+                .map(|pull_request| (pull_request.branch.clone(), pull_request.commit.clone())),
+            target_branch: self
+                .config
+                .inputs
+                .branch
+                .clone()
+                .unwrap_or_else(|| self.request.default_branch.clone()),
+            run_url: self.config.run_url(),
+            deploy_command: self.config.inputs.commands.deploy.clone(),
+            destroy_command: self.config.inputs.commands.destroy.clone(),
+        }
+    }
+
+    fn target(&self, context: &Context) -> Target {
+        let inputs = &self.config.inputs;
+        Target {
+            url: self.config.remote_url(),
+            token: inputs.token.clone(),
+            branch: context.target_branch.clone(),
+            instances_path: inputs.instances_path.clone(),
+            overlay_path: inputs.overlay_path.clone(),
+            workspace: self.config.workspace.clone(),
+            timeout: inputs.push_timeout,
+        }
+    }
+}
+
+fn plan_of(decision: &Decision, tip: &Tip) -> Result<Result<Plan, Refusal>> {
+    match decision {
+        Decision::Create(create) => plan::create(create, tip),
+        Decision::Destroy(destroy) => Ok(Ok(plan::destroy(destroy, tip))),
+        Decision::Refuse(refusal) => Ok(Err(refusal.clone())),
+    }
+}
+
+/// A panic on the other thread is a failure like any other.
+fn flatten<T>(outcome: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
+    outcome.unwrap_or_else(|error| Err(Failure::Broken(error.into())))
+}
+
+/// A kind of message to the pull request, and the permission it takes.
+type Kind = (&'static str, &'static str);
+const REACTION: Kind = ("the reaction", "pull-requests: write");
+const COMMENT: Kind = ("the comment", "pull-requests: write");
+const STATUS: Kind = ("the commit status", "statuses: write");
+
+/// What could not be told: the commit is the point, so this is worth a warning and no more.
+#[derive(Default)]
+struct Told {
+    /// By permission: what needs it, and the first answer.
+    forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
+    other: Vec<String>,
+}
+
+impl Told {
+    fn note(&mut self, (what, permission): Kind, outcome: Result<(), ApiError>) {
+        match outcome {
+            Err(error) if error.is_forbidden() => {
+                let (whats, _) = self
+                    .forbidden
+                    .entry(permission)
+                    .or_insert_with(|| (Vec::new(), error.to_string()));
+                if !whats.contains(&what) {
+                    whats.push(what);
+                }
+            }
+            Err(error) => self
+                .other
+                .push(format!("{what} could not be written: {error}")),
+            Ok(()) => {}
+        }
+    }
+
+    fn is_forbidden(&self, (what, permission): Kind) -> bool {
+        self.forbidden
+            .get(permission)
+            .is_some_and(|(whats, _)| whats.contains(&what))
+    }
+
+    fn warnings(self) -> Vec<String> {
+        let forbidden = self.forbidden.into_iter().map(|(permission, (whats, answer))| {
+            format!(
+                "{} could not be written; add `{permission}` to the job's `permissions`: {answer}",
+                whats.join(" and ")
+            )
+        });
+        forbidden.chain(self.other).collect()
+    }
+}
+
+/// SIGINT and SIGTERM: what the runner sends when a run is cancelled. Process 1 of a container gets neither unless it asks.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    was_received: bool,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Signals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            was_received: false,
+        })
+    }
+
+    /// Waits for a signal; comes back at once after the first.
+    async fn received(&mut self) {
+        if !self.was_received {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            self.was_received = true;
+        }
+    }
+}

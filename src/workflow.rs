@@ -1,0 +1,196 @@
+//! The runner's side: log lines, annotations, outputs and the job summary.
+//!
+//! The runner reads `::command::` at the start of a line and `##[command]` anywhere in it
+//! ([docs](https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands)), so no text from outside is
+//! printed as it is.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Largest job summary that the runner takes, in bytes.
+const LARGEST_SUMMARY: usize = 1024 * 1024;
+
+/// Prints to the job's log.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// Never printed, whatever text they turn up in.
+    secrets: Vec<Secret>,
+}
+
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+impl Log {
+    /// Blots `secret` out of everything that is printed from now on.
+    pub fn hide(&mut self, secret: &str) {
+        self.secrets.push(Secret(secret.to_owned()));
+    }
+
+    /// Text without the secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(&secret.0, "***")
+        })
+    }
+
+    /// A line for whoever reads the log.
+    pub fn line(&self, text: &str) {
+        self.print(&plain(&self.redact(text)));
+    }
+
+    /// Several lines, set apart so that none of them starts with anything of its own.
+    pub fn text(&self, text: &str) {
+        for line in text.lines() {
+            self.print(&format!("| {}", plain(&self.redact(line))));
+        }
+    }
+
+    /// Something to see to, shown on the run's page.
+    pub fn warning(&self, text: &str) {
+        self.annotation("warning", text);
+    }
+
+    /// Why the job fails, shown on the run's page.
+    pub fn error(&self, text: &str) {
+        self.annotation("error", text);
+    }
+
+    fn annotation(&self, kind: &str, text: &str) {
+        self.print(&format!(
+            "::{kind} title=flux-ephemeral-env::{}",
+            data(&self.redact(text))
+        ));
+    }
+
+    fn print(&self, line: &str) {
+        // Nobody is left to tell that the log is gone.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+}
+
+/// Text that the runner takes for nothing but text, on one line.
+fn plain(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    let line = line.replace("##[", "##\\[");
+    if line.trim_start().starts_with("::") {
+        format!("\\{}", line.trim_start())
+    } else {
+        line
+    }
+}
+
+/// The data of a workflow command, escaped as [the toolkit](https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts) does.
+fn data(text: &str) -> String {
+    text.trim_end()
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+        .replace("##[", "##\\[")
+}
+
+/// Appends outputs to the file at `GITHUB_OUTPUT`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<()> {
+    let text: String = outputs
+        .iter()
+        .map(|(name, value)| output(name, value))
+        .collect();
+    append(path, &text).context("writing the outputs")
+}
+
+/// One output in the form that takes any value: a delimiter that the value does not hold.
+fn output(name: &str, value: &str) -> String {
+    let mut delimiter = String::new();
+    while delimiter.is_empty() || value.contains(&delimiter) {
+        delimiter = format!("flux-ephemeral-env-{:032x}", fastrand::u128(..));
+    }
+    format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
+}
+
+/// Appends Markdown to the file at `GITHUB_STEP_SUMMARY`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_summary(path: &Path, markdown: &str) -> Result<()> {
+    let end = (0..=LARGEST_SUMMARY.min(markdown.len()))
+        .rev()
+        .find(|end| markdown.is_char_boundary(*end))
+        .unwrap_or(0);
+    append(path, markdown.get(..end).unwrap_or_default()).context("writing the job summary")
+}
+
+fn append(path: &Path, text: &str) -> Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("appending to {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_of_the_log_is_no_command() {
+        for (text, printed) in [
+            ("::error::x", "\\::error::x"),
+            ("  ::set-env::x", "\\::set-env::x"),
+            ("a ##[error]x", "a ##\\[error]x"),
+            ("a\n::error::x", "a\\n::error::x"),
+            ("\u{1b}[31m", "\\u{1b}[31m"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(plain(text), printed);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_blotted_out() {
+        let mut log = Log::default();
+        log.hide("ghs_secret");
+        assert_eq!(
+            log.redact("token ghs_secret, again ghs_secret"),
+            "token ***, again ***"
+        );
+        assert!(!format!("{log:?}").contains("ghs_secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_more_than_one_line_or_a_command(text in "\\PC{0,20}|[:#\\[\\]a-z \t\r\n]{0,40}") {
+            for printed in [plain(&text), data(&text)] {
+                prop_assert!(!printed.contains(['\n', '\r']));
+                prop_assert!(!printed.contains("##["));
+            }
+            prop_assert!(!plain(&text).trim_start().starts_with("::"));
+        }
+
+        #[test]
+        fn an_output_is_read_back_whole(value in "\\PC{0,20}|[a-z<=\n-]{0,60}") {
+            let text = output("name", &value);
+            let (first, rest) = text.split_once('\n').unwrap();
+            let delimiter = first.strip_prefix("name<<").unwrap();
+            prop_assert_eq!(rest.split_once(&format!("\n{delimiter}\n")), Some((value.as_str(), "")));
+        }
+    }
+}
