@@ -1,0 +1,241 @@
+//! One pull request's life, told in a terminal: `cargo run --example pull-request`.
+//!
+//! A local GitHub with a real Git server stands in for github.com; the action is the real executable, started on each
+//! event as the runner would. Nothing outside of a temporary directory is touched.
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "an example talks to a person, and ends where it cannot go on"
+)]
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flux_ephemeral_env::config::INPUTS;
+use forge::{Forge, Job, Outcome, Repository};
+
+fn main() {
+    let executable = build_action();
+    let paint = Paint::new();
+    let forge = Forge::start();
+    let repository = forge.repository();
+    forge.set_permission("rita", "write");
+    let mut story = Story {
+        forge: &forge,
+        repository: &repository,
+        executable: &executable,
+        paint: &paint,
+        number: 0,
+        told: String::new(),
+    };
+
+    story.chapter("paul opens a pull request: dev → main");
+    repository.commit(
+        "dev",
+        &[("app.txt", Some("a new feature\n"))],
+        "Add a feature",
+    );
+    story.number = forge.open_pull_request(&repository, "dev", "paul");
+    story.show("main", &log(&repository));
+
+    story.chapter("rita, who may write to the repository, comments: /deploy-ephemeral");
+    story.comment("rita", "/deploy-ephemeral");
+    let file = format!("{INSTANCES}/sync-dev.yaml");
+    story.show(
+        &file,
+        &repository
+            .read("main", &file)
+            .expect("the instance is on main"),
+    );
+    story.show("main", &log(&repository));
+
+    story.chapter("paul pushes to dev");
+    let pushed = repository.commit(
+        "dev",
+        &[("app.txt", Some("a better feature\n"))],
+        "Improve it",
+    );
+    story.say(&format!(
+        "Flux follows the branch by itself: the GitRepository above says `branch: dev`, which is {} now. No commit, no run.",
+        pushed.get(..7).unwrap_or(&pushed)
+    ));
+
+    story.chapter("mallory, who may only read, comments: /destroy-ephemeral");
+    story.comment("mallory", "/destroy-ephemeral");
+
+    story.chapter("paul merges the pull request");
+    forge.merge_pull_request(story.number);
+    let event = forge.pull_request_event(story.number, "closed", "paul");
+    story.run("pull_request_target", &event);
+    story.show("main", &log(&repository));
+    let left: Vec<String> = repository
+        .files("main", INSTANCES)
+        .into_iter()
+        .filter(|file| file.contains("/sync-"))
+        .collect();
+    assert!(left.is_empty(), "still there: {left:?}");
+    story.say("The file is gone, and Flux removes what it had applied.");
+}
+
+const INSTANCES: &str = "k8s/app/overlays/ephemeral-instances";
+
+/// What is told, and to whom.
+struct Story<'a> {
+    forge: &'a Forge,
+    repository: &'a Repository,
+    executable: &'a Path,
+    paint: &'a Paint,
+    number: u64,
+    /// The status comment as it was shown last.
+    told: String,
+}
+
+impl Story<'_> {
+    fn chapter(&self, title: &str) {
+        println!("\n{}", self.paint.title(&format!("━━ {title}")));
+    }
+
+    fn say(&self, text: &str) {
+        println!("\n{text}");
+    }
+
+    fn show(&self, title: &str, text: &str) {
+        println!("\n{}", self.paint.label(title));
+        for line in text.trim_end().lines() {
+            println!("  {} {line}", self.paint.faint("│"));
+        }
+    }
+
+    fn comment(&mut self, login: &str, body: &str) {
+        let comment = self.forge.comment(self.number, login, body);
+        let event = self.forge.issue_comment_event(comment, "created");
+        self.run("issue_comment", &event);
+        let reactions: Vec<String> = self
+            .forge
+            .reactions(comment)
+            .into_iter()
+            .map(|(_, content)| content)
+            .collect();
+        self.show("reactions to the command", &reactions.join(" "));
+    }
+
+    /// Starts the action on an event, and shows what came of it.
+    fn run(&mut self, name: &str, event: &serde_json::Value) {
+        let before = self.repository.tip("main");
+        let outcome = Job::new(self.forge)
+            .declared_inputs(&INPUTS)
+            .event(name, event)
+            .run(self.executable);
+        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+        let action = event
+            .get("action")
+            .and_then(|action| action.as_str())
+            .unwrap_or_default();
+        self.show(
+            &format!("event {name}, {action}: the job's log"),
+            &outcome.stdout,
+        );
+        self.show("outputs", &outputs(&outcome));
+        if self.repository.tip("main") != before {
+            let commit = self
+                .repository
+                .git(&["show", "--stat", "--format=%h %an%n%n%B", "main"]);
+            self.show("the commit", &commit);
+        }
+        let comments = self.forge.comments(self.number);
+        if let Some(ours) = comments
+            .into_iter()
+            .find(|comment| comment.login == "github-actions[bot]")
+            && ours.body != self.told
+        {
+            self.show("the comment on the pull request", &ours.body);
+            self.told = ours.body;
+        }
+    }
+}
+
+fn outputs(outcome: &Outcome) -> String {
+    let given = outcome
+        .outputs
+        .iter()
+        .filter(|(_, value)| !value.is_empty());
+    given
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn log(repository: &Repository) -> String {
+    repository.git(&["log", "--format=%h %s", "main"])
+}
+
+/// Builds the executable beside this example, with the same profile. It is there already if the tests ran.
+fn build_action() -> PathBuf {
+    let example = std::env::current_exe().expect("the path of this example");
+    let directory = example
+        .ancestors()
+        .nth(2)
+        .expect("an example lies in <profile>/examples");
+    let profile = match directory.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "flux-ephemeral-env",
+            "--bins",
+            "--profile",
+            profile,
+        ])
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(
+            directory
+                .parent()
+                .expect("a profile lies in a target directory"),
+        )
+        .status()
+        .expect("cargo builds the action");
+    assert!(status.success(), "the action does not build");
+    directory.join("flux-ephemeral-env")
+}
+
+/// Colour where there is a terminal that wants it (<https://no-color.org>).
+struct Paint {
+    in_colour: bool,
+}
+
+impl Paint {
+    fn new() -> Paint {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Paint {
+            in_colour: std::io::stdout().is_terminal() && !unwanted,
+        }
+    }
+
+    fn title(&self, text: &str) -> String {
+        self.code("1;36", text)
+    }
+
+    fn label(&self, text: &str) -> String {
+        self.code("1", text)
+    }
+
+    fn faint(&self, text: &str) -> String {
+        self.code("2", text)
+    }
+
+    fn code(&self, code: &str, text: &str) -> String {
+        if self.in_colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}

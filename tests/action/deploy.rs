@@ -1,0 +1,353 @@
+//! A deploy command becomes one commit, one comment, one status.
+
+use std::collections::BTreeMap;
+
+use std::time::Duration;
+
+use forge::Fault;
+
+use crate::story::{REVIEWER, Story, ending, succeed};
+
+#[test]
+fn a_comment_becomes_a_commit() {
+    let story = Story::new();
+    let head = story.head();
+    let (job, comment) = story.commented(REVIEWER, "/deploy-ephemeral\r\nplease");
+
+    let outcome = succeed(&job);
+
+    let port = story
+        .forge
+        .server_url()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    let commit = story.repository.tip("main").unwrap();
+    assert_eq!(
+        story.instance("dev").unwrap(),
+        format!(
+            r#"---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata:
+  name: ephemeral-dev
+  namespace: flux-system
+  labels:
+    app.kubernetes.io/managed-by: flux-ephemeral-env
+    flux-ephemeral-env/pull-request: "1"
+  annotations:
+    event.toolkit.fluxcd.io/change_request: "1"
+    flux-ephemeral-env/branch: dev
+    flux-ephemeral-env/commit: {commit_annotation}
+    flux-ephemeral-env/repository: octo-org/demo
+    flux-ephemeral-env/requested-by: rita
+    kustomize.toolkit.fluxcd.io/substitute: disabled
+spec:
+  interval: 1m0s
+  url: ssh://git@127.0.0.1/octo-org/demo
+  ref:
+    branch: dev
+  secretRef:
+    name: flux-system
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: ephemeral-dev
+  namespace: flux-system
+  labels:
+    app.kubernetes.io/managed-by: flux-ephemeral-env
+    flux-ephemeral-env/pull-request: "1"
+  annotations:
+    event.toolkit.fluxcd.io/change_request: "1"
+    flux-ephemeral-env/branch: dev
+    flux-ephemeral-env/commit: {commit_annotation}
+    flux-ephemeral-env/repository: octo-org/demo
+    flux-ephemeral-env/requested-by: rita
+    kustomize.toolkit.fluxcd.io/substitute: disabled
+spec:
+  interval: 10m0s
+  retryInterval: 30s
+  timeout: 5m0s
+  path: ./k8s/app/overlays/ephemeral
+  prune: true
+  wait: true
+  sourceRef:
+    kind: GitRepository
+    name: ephemeral-dev
+  postBuild:
+    substitute:
+      BRANCH_NAME: dev
+      COMMIT: {commit_annotation}
+      EPHEMERAL_NAME: dev
+      PULL_REQUEST: "1"
+"#,
+            commit_annotation = head
+        )
+    );
+
+    let bot = "github-actions[bot] <41898282+github-actions[bot]@users.noreply.github.com>";
+    let log = story.repository.log("main");
+    assert_eq!(
+        log[0].message,
+        "[ci skip] create ephemeral env from dev\n\nPull-request: #1\nRequested-by: @rita"
+    );
+    assert_eq!(
+        (log[0].author.as_str(), log[0].committer.as_str()),
+        (bot, bot)
+    );
+    assert_eq!(log[0].changes, [('A', Story::path("dev"))]);
+    assert_eq!(story.landed().len(), 1);
+
+    let outputs = BTreeMap::from(
+        [
+            ("decision", "create"),
+            ("reason", "deploy-command"),
+            ("changed", "true"),
+            ("name", "dev"),
+            ("namespace", "dev"),
+            ("manifest", &Story::path("dev")),
+            ("commit", &commit),
+            ("environment-url", ""),
+            ("comment-url", &story.forge.comments(1)[1].url),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    assert_eq!(outcome.outputs, outputs);
+    assert!(outcome.summary.contains("Deployed"), "{}", outcome.summary);
+
+    let server = format!("http://127.0.0.1:{port}/octo-org/demo");
+    assert_eq!(
+        story.status_comment(),
+        format!(
+            "<!-- flux-ephemeral-env -->\n<!-- state -->\n### 🚀 Deployed\n\n- Namespace: `dev`\n- Branch: `dev` at `{}`\n\
+             - Commit: {server}/commit/{commit}\n- Run: {server}/actions/runs/1\n\n\
+             Flux sees the commit at its next look at `main` (every minute by default, at once where a webhook tells it). \
+             Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
+             A push to the branch is applied within 1m0s.\n\n\
+             Comment `/destroy-ephemeral` to take it down; closing the pull request does the same.\n<!-- /state -->\n",
+            &head[..7]
+        )
+    );
+    assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
+    assert_eq!(story.statuses(), ["pending", "success"]);
+    let statuses = story.forge.statuses(&head);
+    assert_eq!(
+        statuses[1].target_url.as_deref(),
+        Some(format!("{server}/actions/runs/1").as_str())
+    );
+
+    let requests = [
+        ("GET /collaborators/rita/permission", 1),
+        ("GET /info/refs", 2),
+        ("GET /issues/*/comments", 1),
+        ("GET /pulls/*", 1),
+        ("POST /git-receive-pack", 1),
+        ("POST /git-upload-pack", 2),
+        ("POST /graphql", 1),
+        ("POST /issues/*/comments", 1),
+        ("POST /issues/comments/*/reactions", 2),
+        ("POST /statuses/*", 2),
+    ];
+    assert_eq!(
+        story.requests(),
+        requests
+            .map(|(request, times)| (request.to_owned(), times))
+            .into()
+    );
+}
+
+#[test]
+fn a_repeated_deploy_changes_nothing_and_says_so() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let before = story.repository.tip("main");
+    story.forge.set_permission("ruth", "admin");
+
+    let (job, comment) = story.commented("ruth", "/deploy-ephemeral");
+    let outcome = succeed(&job);
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "false"));
+    assert_eq!(outcome.outputs["commit"], "");
+    assert_eq!(outcome.outputs["namespace"], "dev");
+    assert_eq!(story.repository.tip("main"), before);
+    assert!(
+        story
+            .status_comment()
+            .contains("Deployed already: nothing changed")
+    );
+    assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
+    assert_eq!(
+        story.statuses(),
+        ["pending", "success", "pending", "success"]
+    );
+}
+
+#[test]
+fn a_deploy_after_a_push_moves_the_commit() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let pushed = story
+        .repository
+        .commit("dev", &[("app.txt", Some("newer\n"))], "More");
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert!(
+        story
+            .instance("dev")
+            .unwrap()
+            .contains(&format!("COMMIT: {pushed}"))
+    );
+    assert_eq!(
+        story.landed(),
+        [
+            (
+                "[ci skip] create ephemeral env from dev".to_owned(),
+                vec![('M', Story::path("dev"))]
+            ),
+            (
+                "[ci skip] create ephemeral env from dev".to_owned(),
+                vec![('A', Story::path("dev"))]
+            ),
+        ]
+    );
+    assert!(story.status_comment().contains(&pushed[..7]));
+}
+
+#[test]
+fn a_branch_with_a_slash_and_upper_case_is_deployed_under_a_name_of_its_own() {
+    let story = Story::of_branch("feature/Login");
+
+    let outcome = succeed(&story.deploy());
+
+    let name = &outcome.outputs["name"];
+    assert!(
+        name.starts_with("feature-login-") && name.len() == 22,
+        "{name}"
+    );
+    assert_eq!(story.instances(), [Story::path(name)]);
+    let manifest = story.instance(name).unwrap();
+    assert!(manifest.contains("branch: feature/Login\n"), "{manifest}");
+    assert_eq!(
+        story.landed()[0].0,
+        "[ci skip] create ephemeral env from feature/Login"
+    );
+}
+
+#[test]
+fn two_pull_requests_have_an_instance_each() {
+    let mut story = Story::new();
+    let other = story.another("other");
+    succeed(&story.deploy());
+    story.number = other;
+    succeed(&story.deploy());
+
+    assert_eq!(
+        story.instances(),
+        [Story::path("dev"), Story::path("other")]
+    );
+    assert_eq!(story.landed().len(), 2);
+}
+
+#[test]
+fn a_commit_that_is_the_head_is_deployed() {
+    let story = Story::new();
+    let (job, _) = story.commented(
+        REVIEWER,
+        &format!("/deploy-ephemeral {}", story.head().to_uppercase()),
+    );
+
+    let outcome = succeed(&job);
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+}
+
+#[test]
+fn a_fork_that_is_allowed_is_pinned_and_given_no_secret() {
+    let story = Story::of_fork("dev");
+    let job = story.deploy().input("allow-forks", "true");
+
+    let outcome = succeed(&job);
+
+    let name = &outcome.outputs["name"];
+    assert_eq!(name, "octo-fork-dev");
+    let manifest = story.instance(name).unwrap();
+    let url = format!("url: {}/octo-fork/demo.git\n", story.forge.server_url());
+    assert!(manifest.contains(&url), "{manifest}");
+    assert!(
+        manifest.contains(&format!("    branch: dev\n    commit: {}\n", story.head())),
+        "{manifest}"
+    );
+    assert!(!manifest.contains("secretRef"), "{manifest}");
+    assert!(story.status_comment().contains("It stays on this commit"));
+}
+
+#[test]
+fn a_renamed_branchs_instance_moves_with_it() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story.forge.rename_head(story.number, "develop");
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(outcome.outputs["name"], "develop");
+    assert_eq!(story.instances(), [Story::path("develop")]);
+    let landed = story.landed();
+    assert_eq!(landed.len(), 2);
+    assert_eq!(landed[0].0, "[ci skip] create ephemeral env from develop");
+}
+
+#[test]
+fn requests_that_do_not_wait_for_one_another_run_side_by_side() {
+    let story = Story::new();
+    let delay = Duration::from_millis(400);
+    for (method, path) in [
+        ("GET", "/repos/*/pulls/*"),
+        ("GET", "/repos/*/permission"),
+        ("POST", "/repos/*/reactions"),
+        ("POST", "/repos/*/statuses/*"),
+        ("GET", "/repos/*/issues/*/comments?*"),
+        ("POST", "/graphql"),
+        ("POST", "/repos/*/issues/*/comments"),
+    ] {
+        story
+            .forge
+            .fault(Fault::on(method, path).always().delay(delay));
+    }
+
+    succeed(&story.deploy());
+
+    let requests = story.forge.requests();
+    let rounds = [
+        ["/pulls/1", "/permission", "/reactions"],
+        ["/comments?", "/graphql", "/statuses/"],
+        ["/issues/1/comments", "/statuses/", "/reactions"],
+    ];
+    let mut asked = requests
+        .iter()
+        .filter(|request| request.duration.is_some_and(|taken| taken >= delay));
+    for round in rounds {
+        let mut together: Vec<_> = asked.by_ref().take(round.len()).collect();
+        let first_answer = together
+            .iter()
+            .map(|request| request.arrived + request.duration.unwrap())
+            .min()
+            .unwrap();
+        assert!(
+            together
+                .iter()
+                .all(|request| request.arrived < first_answer),
+            "{together:#?}"
+        );
+        for path in round {
+            let index = together
+                .iter()
+                .position(|request| request.path.contains(path));
+            together.remove(index.unwrap_or_else(|| panic!("{path} is not in {together:#?}")));
+        }
+    }
+    assert_eq!(asked.count(), 0);
+}

@@ -1,0 +1,180 @@
+//! A destroy command, or the end of the pull request, removes the file.
+
+use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
+
+#[test]
+fn the_command_removes_the_file() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let (job, comment) = story.commented(REVIEWER, "/destroy-ephemeral");
+
+    let outcome = succeed(&job);
+
+    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
+    assert_eq!(outcome.outputs["name"], "dev");
+    assert_eq!(outcome.outputs["namespace"], "dev");
+    assert_eq!(outcome.outputs["manifest"], Story::path("dev"));
+    assert_eq!(
+        outcome.outputs["commit"],
+        story.repository.tip("main").unwrap()
+    );
+    assert_eq!(story.instances(), [] as [String; 0]);
+    assert_eq!(
+        story.landed()[0],
+        (
+            "[ci skip] destroy ephemeral env from dev".to_owned(),
+            vec![('D', Story::path("dev"))]
+        )
+    );
+    let comment_text = story.status_comment();
+    assert!(
+        comment_text.contains("### 🚀 Destroyed\n"),
+        "{comment_text}"
+    );
+    assert!(
+        comment_text.contains("Comment `/deploy-ephemeral` to bring it back."),
+        "{comment_text}"
+    );
+    assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
+    assert_eq!(
+        story.statuses(),
+        ["pending", "success", "pending", "success"]
+    );
+}
+
+#[test]
+fn a_repeated_destroy_changes_nothing_and_says_so() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    succeed(&story.destroy());
+    let before = story.repository.tip("main");
+
+    let outcome = succeed(&story.destroy());
+
+    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "false"));
+    assert_eq!(story.repository.tip("main"), before);
+    assert!(
+        story
+            .status_comment()
+            .contains("Destroyed already: nothing changed")
+    );
+}
+
+#[test]
+fn a_close_removes_the_file_merged_or_not() {
+    for merged in [false, true] {
+        let story = Story::new();
+        succeed(&story.deploy());
+        let job = if merged {
+            story.forge.merge_pull_request(story.number);
+            let event = story
+                .forge
+                .pull_request_event(story.number, "closed", AUTHOR);
+            story.job().event("pull_request", &event)
+        } else {
+            story.close()
+        };
+
+        let outcome = succeed(&job);
+
+        assert_eq!(
+            ending(&outcome),
+            ("destroy", "pull-request-closed", "true"),
+            "merged: {merged}"
+        );
+        assert_eq!(story.instances(), [] as [String; 0]);
+        let message = &story.repository.log("main")[0].message;
+        assert_eq!(
+            message,
+            "[ci skip] destroy ephemeral env from dev\n\nPull-request: #1\nRequested-by: @paul"
+        );
+        assert!(story.status_comment().contains("Destroyed"));
+        assert_eq!(story.statuses(), ["pending", "success", "success"]);
+    }
+}
+
+#[test]
+fn a_close_needs_no_permission() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story.forge.set_permission(AUTHOR, "none");
+
+    succeed(&story.close());
+
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn a_close_without_an_instance_says_nothing_anywhere() {
+    let story = Story::new();
+
+    let outcome = succeed(&story.close());
+
+    assert_eq!(
+        ending(&outcome),
+        ("destroy", "pull-request-closed", "false")
+    );
+    story.assert_unsaid();
+    let requests = [("GET /info/refs", 1), ("POST /git-upload-pack", 2)];
+    assert_eq!(
+        story.requests(),
+        requests
+            .map(|(name, times)| (name.to_owned(), times))
+            .into()
+    );
+}
+
+#[test]
+fn a_deleted_forks_instance_is_cleaned_up() {
+    let story = Story::of_fork("dev");
+    succeed(&story.deploy().input("allow-forks", "true"));
+    story.forge.delete_head_repository(story.number);
+
+    let outcome = succeed(&story.close());
+
+    assert_eq!(ending(&outcome), ("destroy", "pull-request-closed", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn a_closed_pull_requests_instance_is_destroyed_by_command() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story.forge.close_pull_request(story.number);
+
+    let outcome = succeed(&story.destroy());
+
+    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn a_renamed_branchs_instance_is_found_by_its_owner() {
+    let story = Story::new();
+    succeed(&story.deploy().input("namespace-prefix", "old-"));
+    story.forge.rename_head(story.number, "develop");
+
+    let outcome = succeed(&story.destroy().input("namespace-prefix", "new-"));
+
+    assert_eq!(outcome.outputs["name"], "dev");
+    assert_eq!(outcome.outputs["namespace"], "old-dev");
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn another_pull_requests_file_and_a_hand_written_one_stay() {
+    let mut story = Story::new();
+    succeed(&story.deploy());
+    let by_hand = Story::path("by-hand");
+    story
+        .repository
+        .commit("main", &[(&by_hand, Some("kind: ConfigMap\n"))], "By hand");
+    let before = story.repository.tip("main");
+    story.number = story.another("by-hand");
+
+    let outcome = succeed(&story.destroy());
+
+    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "false"));
+    assert_eq!(story.repository.tip("main"), before);
+    assert_eq!(story.instances(), [by_hand, Story::path("dev")]);
+}

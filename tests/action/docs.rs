@@ -1,0 +1,134 @@
+//! README, `action.yml` and the code list the same inputs and outputs.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use flux_ephemeral_env::config::INPUTS;
+use flux_ephemeral_env::report::OUTPUTS;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Action {
+    inputs: BTreeMap<String, Input>,
+    outputs: BTreeMap<String, Output>,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    description: String,
+    default: String,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    description: String,
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn action() -> Action {
+    serde_yaml::from_str(&read("action.yml")).unwrap()
+}
+
+/// The rows of the README's table below a heading: the first cell's code, and the cells.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let readme = read("README.md");
+    let section = readme
+        .split(&format!("\n## {heading}\n"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("no section {heading}"));
+    section
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|row| {
+            row.trim_matches('|')
+                .split('|')
+                .map(|cell| cell.trim().to_owned())
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn action_yml_declares_the_codes_inputs_with_their_defaults() {
+    let declared: BTreeMap<String, String> = action()
+        .inputs
+        .into_iter()
+        .map(|(name, input)| (name, input.default))
+        .collect();
+    let code: BTreeMap<String, String> = INPUTS
+        .iter()
+        .map(|(name, default)| ((*name).to_owned(), (*default).to_owned()))
+        .collect();
+    assert_eq!(declared, code);
+}
+
+#[test]
+fn action_yml_declares_the_codes_outputs() {
+    let action = action();
+    let declared: Vec<&str> = action.outputs.keys().map(String::as_str).collect();
+    let mut code = OUTPUTS;
+    code.sort_unstable();
+    assert_eq!(declared, code);
+}
+
+#[test]
+fn every_input_and_output_is_described() {
+    let action = action();
+    let inputs = action.inputs.values().map(|input| &input.description);
+    for description in inputs.chain(action.outputs.values().map(|output| &output.description)) {
+        assert!(description.ends_with('.'), "{description}");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_codes_inputs_with_their_defaults() {
+    let listed: Vec<(String, String)> = table("Inputs")
+        .into_iter()
+        .map(|cells| {
+            (
+                cells[0].trim_matches('`').to_owned(),
+                cells[1].trim_matches('`').to_owned(),
+            )
+        })
+        .collect();
+    let code: Vec<(String, String)> = INPUTS
+        .iter()
+        .map(|(name, default)| ((*name).to_owned(), (*default).to_owned()))
+        .collect();
+    assert_eq!(listed, code);
+}
+
+#[test]
+fn the_readme_lists_every_refusal() {
+    let listed: Vec<String> = table("What is refused")
+        .into_iter()
+        .map(|cells| cells[0].trim_matches('`').to_owned())
+        .collect();
+    let code = read("src/decide.rs");
+    let codes = code
+        .split("impl Refusal {")
+        .nth(1)
+        .unwrap()
+        .split("\n}\n")
+        .next()
+        .unwrap();
+    let mut codes: Vec<&str> = codes.split('"').skip(1).step_by(2).collect();
+    codes.sort_unstable();
+    let mut sorted = listed.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, codes);
+}
+
+#[test]
+fn the_readme_lists_the_codes_outputs() {
+    let listed: Vec<String> = table("Outputs")
+        .into_iter()
+        .map(|cells| cells[0].trim_matches('`').to_owned())
+        .collect();
+    assert_eq!(listed, OUTPUTS);
+}

@@ -1,0 +1,298 @@
+//! Others push too, servers say no, answers get lost.
+
+use std::time::{Duration, Instant};
+
+use forge::Fault;
+use serde_json::json;
+
+use crate::story::{Story, ending, fail, succeed};
+
+const PUSH: &str = "/octo-org/demo/git-receive-pack";
+
+#[test]
+fn a_lost_race_is_pushed_again_onto_the_new_tip() {
+    let story = Story::new();
+    let repository = story.repository.clone();
+    let mut landed = 0;
+    story
+        .forge
+        .fault(Fault::on("POST", PUSH).times(2).run(move |_| {
+            landed += 1;
+            let content = format!("{landed}\n");
+            repository.commit(
+                "main",
+                &[("other.txt", Some(&content))],
+                "Somebody was faster",
+            );
+        }));
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    let messages: Vec<String> = story
+        .landed()
+        .into_iter()
+        .map(|(message, _)| message)
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "[ci skip] create ephemeral env from dev",
+            "Somebody was faster",
+            "Somebody was faster"
+        ]
+    );
+    assert_eq!(
+        story.repository.read("main", "other.txt").as_deref(),
+        Some("2\n")
+    );
+    assert_eq!(story.requests()["POST /git-receive-pack"], 3);
+}
+
+#[test]
+fn a_push_whose_answer_was_lost_is_not_doubled() {
+    let story = Story::new();
+    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(
+        outcome.outputs["commit"],
+        story.repository.tip("main").unwrap()
+    );
+    assert_eq!(story.landed().len(), 1);
+    assert_eq!(story.requests()["POST /git-receive-pack"], 1);
+}
+
+#[test]
+fn a_push_whose_answer_was_lost_is_found_below_somebody_elses_commit() {
+    let story = Story::new();
+    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    let repository = story.repository.clone();
+    story.forge.fault(
+        Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack")
+            .skip(1)
+            .run(move |_| {
+                repository.commit("main", &[("other.txt", Some("x\n"))], "On top of it");
+            }),
+    );
+
+    let outcome = succeed(&story.deploy());
+
+    let log = story.repository.log("main");
+    assert_eq!(log[0].message, "On top of it");
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(outcome.outputs["commit"], log[1].sha);
+    assert_eq!(story.landed().len(), 2);
+}
+
+#[test]
+fn a_rejection_is_told_in_the_servers_words_and_not_tried_again() {
+    let story = Story::new();
+    story.repository.install_hook(
+        "pre-receive",
+        "#!/bin/sh\necho 'GH006: Protected branch update failed for refs/heads/main.'\necho '@everyone ```'\nexit 1\n",
+    );
+    let (job, comment) = story.commented(crate::story::REVIEWER, "/deploy-ephemeral");
+
+    let (outcome, error) = fail(&job);
+
+    assert_eq!(ending(&outcome), ("create", "push-rejected", "false"));
+    assert!(
+        error.contains("GH006: Protected branch update failed for refs/heads/main."),
+        "{error}"
+    );
+    let told = story.status_comment();
+    assert!(told.contains("### 👎 Failed"), "{told}");
+    assert!(
+        told.contains("````text\npre-receive hook declined\nGH006: Protected branch update failed for refs/heads/main.\n@everyone ```\n````"),
+        "{told}"
+    );
+    assert_eq!(story.reactions(comment), ["eyes", "-1"]);
+    assert_eq!(story.statuses(), ["pending", "failure"]);
+    assert_eq!(story.landed(), []);
+    assert_eq!(story.requests()["POST /git-receive-pack"], 1);
+}
+
+#[test]
+fn a_token_that_may_not_push_is_told_the_missing_permission() {
+    let story = Story::new();
+    story.forge.restrict_token(&[
+        "contents:read",
+        "pull-requests:write",
+        "statuses:write",
+        "metadata:read",
+    ]);
+
+    let (outcome, error) = fail(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "push-forbidden", "false"));
+    assert!(error.contains("403"), "{error}");
+    assert!(
+        story
+            .status_comment()
+            .contains("permissions:\n  contents: write")
+    );
+    assert_eq!(story.statuses(), ["pending", "failure"]);
+    assert_eq!(story.landed(), []);
+}
+
+#[test]
+fn a_branch_that_does_not_exist_is_named() {
+    let story = Story::new();
+    let (outcome, error) = fail(&story.deploy().input("branch", "nowhere"));
+
+    assert_eq!(ending(&outcome), ("create", "branch-missing", "false"));
+    assert!(error.contains("has no branch `nowhere`"), "{error}");
+    assert!(
+        story
+            .status_comment()
+            .contains("set the action's input `branch`")
+    );
+}
+
+#[test]
+fn a_server_in_trouble_is_asked_again() {
+    let story = Story::new();
+    story
+        .forge
+        .fault(Fault::on("GET", "/octo-org/demo/info/refs?*").answer_text(503, "busy"));
+    story
+        .forge
+        .fault(Fault::on("POST", "/octo-org/demo/git-upload-pack").drop_connection());
+    story
+        .forge
+        .fault(Fault::on("POST", PUSH).answer_text(502, "Bad Gateway"));
+
+    assert_eq!(
+        ending(&succeed(&story.deploy())),
+        ("create", "deploy-command", "true")
+    );
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn push_timeout_ends_the_tries() {
+    let story = Story::new();
+    story
+        .forge
+        .fault(Fault::on("POST", PUSH).always().answer_text(503, "busy"));
+
+    let (outcome, error) = fail(&story.deploy().input("push-timeout", "500ms"));
+
+    assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
+    assert!(error.contains("status code: 503"), "{error}");
+    assert_eq!(story.statuses(), ["pending", "error"]);
+    assert!(story.requests()["POST /git-receive-pack"] > 1);
+}
+
+#[test]
+fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
+    for signal in ["INT", "TERM"] {
+        let story = Story::new();
+        story.forge.fault(Fault::on("POST", PUSH).hang());
+        let running = story
+            .deploy()
+            .spawn(std::path::Path::new(crate::story::EXECUTABLE));
+        let patience = Instant::now() + Duration::from_secs(30);
+        while !story.requests().contains_key("POST /git-receive-pack") {
+            assert!(Instant::now() < patience, "{}", running.stdout());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+
+        running.signal(signal);
+        let outcome = running.wait();
+
+        assert_eq!(outcome.status, 1, "{}", outcome.stdout);
+        assert_eq!(ending(&outcome), ("create", "interrupted", "false"));
+        assert!(story.status_comment().contains("### 👎 Failed"));
+        assert_eq!(story.statuses(), ["pending", "error"]);
+
+        assert_eq!(
+            ending(&succeed(&story.deploy())),
+            ("create", "deploy-command", "true")
+        );
+        assert!(story.status_comment().contains("### 🚀 Deployed"));
+        assert_eq!(story.landed().len(), 1);
+    }
+}
+
+#[test]
+fn the_token_is_nowhere() {
+    let story = Story::new();
+    let token = story.forge.token();
+    let said = format!("echo '{token}'; exit 1");
+    let secret_of = |outcome: &forge::Outcome| {
+        format!(
+            "{}{}{}{:?}",
+            outcome.stdout, outcome.stderr, outcome.summary, outcome.outputs
+        )
+        .contains(&token)
+    };
+
+    let outcome = succeed(
+        &story
+            .deploy()
+            .env("RUNNER_DEBUG", "1")
+            .env("RUST_LOG", "trace"),
+    );
+    assert!(!secret_of(&outcome), "{}", outcome.stdout);
+    story
+        .repository
+        .install_hook("pre-receive", &format!("#!/bin/sh\n{said}\n"));
+    let (outcome, error) = fail(&story.destroy());
+
+    assert!(error.contains("***"), "{error}");
+    assert!(!secret_of(&outcome), "{}", outcome.stdout);
+    assert!(!story.our_comments().concat().contains(&token));
+    assert!(!story.instance("dev").unwrap().contains(&token));
+}
+
+#[test]
+fn a_personal_token_pushes_and_finds_its_own_comment() {
+    let story = Story::new();
+    story.forge.add_personal_token("ghp_personal", "deployer");
+    story.forge.set_permission("deployer", "write");
+
+    succeed(&story.deploy().input("token", "ghp_personal"));
+    succeed(&story.destroy().input("token", "ghp_personal"));
+
+    let comments: Vec<_> = story
+        .forge
+        .comments(story.number)
+        .into_iter()
+        .filter(|comment| comment.login == "deployer")
+        .collect();
+    assert_eq!(comments.len(), 1, "{comments:#?}");
+    assert!(comments[0].body.contains("Destroyed"));
+    assert_eq!(story.landed().len(), 2);
+}
+
+#[test]
+fn a_wrong_token_is_told_as_such() {
+    let story = Story::new();
+    let (outcome, error) = fail(&story.deploy().input("token", "ghs_wrong"));
+
+    assert_eq!(ending(&outcome), ("", "github-failed", "false"));
+    assert!(error.contains("401: Bad credentials"), "{error}");
+    assert!(!error.contains("ghs_wrong"), "{error}");
+    story.assert_unsaid();
+}
+
+#[test]
+fn an_api_that_does_not_answer_a_fact_is_a_failure() {
+    let story = Story::new();
+    story.forge.fault(
+        Fault::on("GET", "/repos/*/pulls/*")
+            .always()
+            .answer(404, json!({ "message": "Not Found" })),
+    );
+
+    let (outcome, error) = fail(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("", "github-failed", "false"));
+    assert!(error.contains("/pulls/1: 404: Not Found"), "{error}");
+    assert!(story.status_comment().contains("### 👎 Failed"));
+    assert_eq!(story.landed(), []);
+}

@@ -1,0 +1,17 @@
+//! Stories: the real executable, started as the runner starts it, against a local GitHub and a real Git server.
+//!
+//! Every story ends by saying what happened in full: nothing else may have.
+
+mod bad_input;
+mod comment;
+mod decision;
+mod deploy;
+mod destroy;
+mod docs;
+mod dry_run;
+mod git;
+mod image;
+mod inputs;
+mod person;
+mod story;
+mod workspace;

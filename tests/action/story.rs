@@ -1,0 +1,248 @@
+//! The harness: a pull request on a local GitHub, and the action started on its events.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use flux_ephemeral_env::config::INPUTS;
+use forge::{Forge, Job, Kind, Outcome, Repository};
+
+/// The executable under test.
+pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_flux-ephemeral-env");
+/// Where instances are by default.
+pub(crate) const INSTANCES: &str = "k8s/app/overlays/ephemeral-instances";
+/// Who may command in most stories.
+pub(crate) const REVIEWER: &str = "rita";
+/// Who opened the pull request.
+pub(crate) const AUTHOR: &str = "paul";
+
+/// A local GitHub with one pull request, `dev` onto `main`.
+pub(crate) struct Story {
+    pub(crate) forge: Forge,
+    pub(crate) repository: Repository,
+    pub(crate) number: u64,
+    base: usize,
+}
+
+impl Story {
+    /// A pull request from the branch `dev`, and a reviewer with write permission.
+    pub(crate) fn new() -> Story {
+        Story::of_branch("dev")
+    }
+
+    /// The same from another branch.
+    pub(crate) fn of_branch(branch: &str) -> Story {
+        let forge = Forge::start();
+        let repository = forge.repository();
+        repository.commit(branch, &[("app.txt", Some("new\n"))], "Change the app");
+        let number = forge.open_pull_request(&repository, branch, AUTHOR);
+        Story::on(forge, number)
+    }
+
+    /// The same from a fork of `octo-fork`.
+    pub(crate) fn of_fork(branch: &str) -> Story {
+        let forge = Forge::start();
+        let fork = forge.fork("octo-fork");
+        fork.commit(branch, &[("app.txt", Some("theirs\n"))], "Change the app");
+        let number = forge.open_pull_request(&fork, branch, "octo-fork");
+        Story::on(forge, number)
+    }
+
+    fn on(forge: Forge, number: u64) -> Story {
+        forge.set_permission(REVIEWER, "write");
+        let repository = forge.repository();
+        let base = repository.log("main").len();
+        Story {
+            forge,
+            repository,
+            number,
+            base,
+        }
+    }
+
+    /// A second pull request, from another branch.
+    pub(crate) fn another(&self, branch: &str) -> u64 {
+        self.repository
+            .commit(branch, &[("app.txt", Some("other\n"))], "Another change");
+        self.forge
+            .open_pull_request(&self.repository, branch, AUTHOR)
+    }
+
+    /// The step of the workflow that a new comment starts, and the comment's id.
+    pub(crate) fn commented(&self, login: &str, body: &str) -> (Job, u64) {
+        let comment = self.forge.comment(self.number, login, body);
+        let event = self.forge.issue_comment_event(comment, "created");
+        (self.job().event("issue_comment", &event), comment)
+    }
+
+    /// The step of the workflow that a reviewer's deploy command starts.
+    pub(crate) fn deploy(&self) -> Job {
+        self.commented(REVIEWER, "/deploy-ephemeral").0
+    }
+
+    /// The step of the workflow that a reviewer's destroy command starts.
+    pub(crate) fn destroy(&self) -> Job {
+        self.commented(REVIEWER, "/destroy-ephemeral").0
+    }
+
+    /// The step of the workflow that closing the pull request starts.
+    pub(crate) fn close(&self) -> Job {
+        self.forge.close_pull_request(self.number);
+        let event = self.forge.pull_request_event(self.number, "closed", AUTHOR);
+        self.job().event("pull_request_target", &event)
+    }
+
+    /// A step with every input at its default, as the runner sets them.
+    pub(crate) fn job(&self) -> Job {
+        Job::new(&self.forge).declared_inputs(&INPUTS)
+    }
+
+    /// Where the instance of the branch `name` is.
+    pub(crate) fn path(name: &str) -> String {
+        format!("{INSTANCES}/sync-{name}.yaml")
+    }
+
+    /// The instance of the branch `name` on the target branch.
+    pub(crate) fn instance(&self, name: &str) -> Option<String> {
+        self.repository.read("main", &Story::path(name))
+    }
+
+    /// Every instance on the target branch.
+    pub(crate) fn instances(&self) -> Vec<String> {
+        let mut files = self.repository.files("main", INSTANCES);
+        files.retain(|file| file.contains("/sync-"));
+        files
+    }
+
+    /// Head commit of the pull request.
+    pub(crate) fn head(&self) -> String {
+        self.repository
+            .git(&["rev-parse", &format!("refs/pull/{}/head", self.number)])
+    }
+
+    /// The commits on the target branch since the story began, newest first: the first line of the message and the changes.
+    pub(crate) fn landed(&self) -> Vec<(String, Vec<(char, String)>)> {
+        let mut log = self.repository.log("main");
+        log.truncate(log.len() - self.base);
+        log.into_iter()
+            .map(|commit| {
+                (
+                    commit.message.lines().next().unwrap_or_default().to_owned(),
+                    commit.changes,
+                )
+            })
+            .collect()
+    }
+
+    /// The one comment of ours on the pull request.
+    pub(crate) fn status_comment(&self) -> String {
+        let mut comments = self.our_comments();
+        assert_eq!(comments.len(), 1, "comments of ours: {comments:#?}");
+        comments.remove(0)
+    }
+
+    /// Every comment of ours.
+    pub(crate) fn our_comments(&self) -> Vec<String> {
+        self.forge
+            .comments(self.number)
+            .into_iter()
+            .filter(|comment| comment.login == "github-actions[bot]")
+            .map(|comment| comment.body)
+            .collect()
+    }
+
+    /// The states of our commit status on the head, oldest first.
+    pub(crate) fn statuses(&self) -> Vec<String> {
+        self.forge
+            .statuses(&self.head())
+            .into_iter()
+            .inspect(|status| assert_eq!(status.context, "flux-ephemeral-env"))
+            .map(|status| status.state)
+            .collect()
+    }
+
+    /// Our reactions to a comment.
+    pub(crate) fn reactions(&self, comment: u64) -> Vec<String> {
+        self.forge
+            .reactions(comment)
+            .into_iter()
+            .map(|(_, content)| content)
+            .collect()
+    }
+
+    /// How often each endpoint was asked, numbers and names of commits left out.
+    pub(crate) fn requests(&self) -> BTreeMap<String, usize> {
+        let mut counted = BTreeMap::new();
+        for request in self.forge.requests() {
+            let path = match request.kind {
+                Kind::Git => request.path.trim_start_matches("/octo-org/demo"),
+                _ => request.path.trim_start_matches("/repos/octo-org/demo"),
+            };
+            let path: Vec<String> = path
+                .split('?')
+                .next()
+                .unwrap_or_default()
+                .split('/')
+                .map(|part| {
+                    let is_name = part.len() == 40 || part.parse::<u64>().is_ok();
+                    if is_name {
+                        "*".to_owned()
+                    } else {
+                        part.to_owned()
+                    }
+                })
+                .collect();
+            *counted
+                .entry(format!("{} {}", request.method, path.join("/")))
+                .or_insert(0) += 1;
+        }
+        counted
+    }
+
+    /// Nothing was asked, written, pushed or said.
+    pub(crate) fn assert_untouched(&self) {
+        assert_eq!(self.requests(), BTreeMap::new());
+        self.assert_unsaid();
+    }
+
+    /// Nothing was pushed or said, whatever was asked.
+    pub(crate) fn assert_unsaid(&self) {
+        assert_eq!(self.landed(), []);
+        assert_eq!(self.our_comments(), [] as [String; 0]);
+        assert_eq!(self.statuses(), [] as [String; 0]);
+    }
+}
+
+/// Runs a step to its end.
+pub(crate) fn run(job: &Job) -> Outcome {
+    let outcome = job.run(Path::new(EXECUTABLE));
+    assert_eq!(outcome.stderr, "", "nothing but the log is written to");
+    outcome
+}
+
+/// Runs a step that must succeed.
+pub(crate) fn succeed(job: &Job) -> Outcome {
+    let outcome = run(job);
+    assert_eq!(outcome.status, 0, "{}", outcome.stdout);
+    assert!(!outcome.stdout.contains("::error"), "{}", outcome.stdout);
+    outcome
+}
+
+/// Runs a step that must fail, with one error, which is given back.
+pub(crate) fn fail(job: &Job) -> (Outcome, String) {
+    let outcome = run(job);
+    assert_eq!(outcome.status, 1, "{}", outcome.stdout);
+    let errors: Vec<String> = outcome
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("::error title=flux-ephemeral-env::"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(errors.len(), 1, "{}", outcome.stdout);
+    (outcome, errors.concat())
+}
+
+/// The outputs `decision`, `reason` and `changed`.
+pub(crate) fn ending(outcome: &Outcome) -> (&str, &str, &str) {
+    let output = |name: &str| outcome.outputs.get(name).map_or("", String::as_str);
+    (output("decision"), output("reason"), output("changed"))
+}
