@@ -362,7 +362,11 @@ impl GitHub {
         body: &str,
     ) -> Result<StatusComment, ApiError> {
         if let Some(existing) = existing {
-            return self.edit(existing, body).await;
+            match self.edit(existing, body).await {
+                // Somebody deleted it since it was found.
+                Err(error) if error.status == Some(404) => {}
+                outcome => return outcome,
+            }
         }
         let route = self.route(&format!("issues/{number}/comments"));
         let json = json!({ "body": body });

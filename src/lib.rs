@@ -8,7 +8,7 @@
 //!               pure               I/O            pure          I/O                     I/O
 //! ```
 //!
-//! [`run`] is that line. What is decided, named, planned, rendered and worded is pure and sits in [`decide`],
+//! [`run`] is that line. What is decided, named, planned, rendered and worded is pure and sits in [`mod@decide`],
 //! [`environment`], [`plan`], [`manifest`], [`comment`] and [`report`]; each outside system has one file: [`github`],
 //! [`git`], [`workflow`].
 
@@ -66,6 +66,9 @@ pub async fn run(
         {
             log.hide(token);
         }
+        if name == "RUNNER_DEBUG" && value == "1" {
+            log.is_verbose = true;
+        }
     }
     let config = Config::from_env(variables.into_iter())?;
     let event = event::parse(&config.event_name, &payload(&config)?)?;
@@ -76,6 +79,7 @@ pub async fn run(
             return tell_job(&config, log, &report::none(no_op));
         }
     };
+    log.debug(&format!("{config:?}"));
     log.line(&format!(
         "pull request #{}: {} by {}",
         request.pull_request,
@@ -244,6 +248,7 @@ impl Run<'_> {
                 }
             }
         };
+        self.log.debug(&format!("{facts:?}"));
         Ok(Asked {
             context: self.context(Some(&facts.pull_request)),
             decision: decide(self.request, &facts, self.config),
@@ -273,6 +278,7 @@ impl Run<'_> {
         let (published, (existing, pending)) =
             tokio::join!(self.publish(context, decision, signals), announce);
         told.note(STATUS, pending);
+        self.log.debug(&format!("{published:?}"));
         let report = match published {
             Ok(published) => {
                 report::published(self.config, context, self.request, decision, published)

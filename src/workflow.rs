@@ -18,6 +18,8 @@ const LARGEST_SUMMARY: usize = 1024 * 1024;
 pub struct Log {
     /// Never printed, whatever text they turn up in.
     secrets: Vec<Secret>,
+    /// Whether somebody asked for more (`RUNNER_DEBUG`).
+    pub is_verbose: bool,
 }
 
 struct Secret(String);
@@ -44,6 +46,13 @@ impl Log {
     /// A line for whoever reads the log.
     pub fn line(&self, text: &str) {
         self.print(&plain(&self.redact(text)));
+    }
+
+    /// A line for whoever asked for more.
+    pub fn debug(&self, text: &str) {
+        if self.is_verbose {
+            self.print(&format!("::debug::{}", data(&self.redact(text))));
+        }
     }
 
     /// Several lines, set apart so that none of them starts with anything of its own.

@@ -139,6 +139,20 @@ fn a_missing_permission_is_named_once_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_comment_of_ours_that_was_deleted_is_written_anew() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let gone = Fault::on("PATCH", "/repos/*/issues/comments/*")
+        .answer(404, json!({ "message": "Not Found" }));
+    story.forge.fault(gone);
+
+    let outcome = succeed(&story.destroy());
+
+    assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
+    assert!(story.our_comments()[1].contains("### 🚀 Destroyed"));
+}
+
+#[test]
 fn trouble_after_the_push_is_a_warning() {
     let story = Story::new();
     let gone = || json!({ "message": "This comment was locked" });

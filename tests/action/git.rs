@@ -139,6 +139,28 @@ fn a_token_that_may_not_push_is_told_the_missing_permission() {
 }
 
 #[test]
+fn a_server_that_does_not_know_the_token_is_not_asked_again() {
+    for status in [401, 403, 404] {
+        let story = Story::new();
+        story.forge.fault(
+            Fault::on("GET", "/octo-org/demo/info/refs?*")
+                .always()
+                .answer_text(status, "no"),
+        );
+
+        let (outcome, _) = fail(&story.deploy());
+
+        assert_eq!(
+            ending(&outcome),
+            ("create", "push-forbidden", "false"),
+            "{status}: {}",
+            outcome.stdout
+        );
+        assert!(story.requests()["GET /info/refs"] <= 2);
+    }
+}
+
+#[test]
 fn a_branch_that_does_not_exist_is_named() {
     let story = Story::new();
     let (outcome, error) = fail(&story.deploy().input("branch", "nowhere"));
