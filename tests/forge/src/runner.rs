@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use wait4::Wait4 as _;
 
 use crate::Forge;
 
@@ -43,6 +44,10 @@ pub struct Outcome {
     pub summary: String,
     /// From the start to the end.
     pub duration: Duration,
+    /// The processor time it used, its own and the kernel's for it.
+    pub cpu_time: Duration,
+    /// The most memory it held, in bytes.
+    pub peak_memory: u64,
 }
 
 /// A job that runs. Dropping it kills it.
@@ -264,7 +269,8 @@ impl RunningJob {
     /// Waits for its end.
     pub fn wait(mut self) -> Outcome {
         use std::os::unix::process::ExitStatusExt as _;
-        let status = self.child.wait().expect("the program's end");
+        let ended = self.child.wait4().expect("the program's end");
+        let status = ended.status;
         let duration = self.started.elapsed();
         Outcome {
             status: status
@@ -275,6 +281,8 @@ impl RunningJob {
             outputs: parse_outputs(&self.files.read("file_commands/output")),
             summary: self.files.read("file_commands/summary"),
             duration,
+            cpu_time: ended.rusage.utime + ended.rusage.stime,
+            peak_memory: ended.rusage.maxrss,
         }
     }
 }
