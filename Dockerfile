@@ -11,10 +11,12 @@ ENV CARGO_BUILD_TARGET=host-tuple \
     RUSTFLAGS="-C target-feature=+crt-static"
 
 # The dependencies are most of the work and change seldom: built first, on a stub, they stay in a layer of their own.
-# Cargo wants to see every member of the workspace, so the test server's manifest is here too; it is not built.
+# Cargo wants to see every member of the workspace, so the test server's manifest is here too, and every target that a manifest names;
+# they are not built.
 COPY Cargo.toml Cargo.lock ./
 COPY tests/forge/Cargo.toml tests/forge/
-RUN mkdir -p src tests/forge/src \
+RUN mkdir -p benches src tests/forge/src \
+ && touch benches/action.rs \
  && echo '//! Stub.' | tee src/lib.rs tests/forge/src/lib.rs \
  && printf '//! Stub.\nfn main() {}\n' > src/main.rs \
  && cargo build --release --locked --package flux-ephemeral-env

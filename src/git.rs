@@ -126,20 +126,8 @@ pub fn preview(
     stop: &Stop,
     plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
 ) -> Result<Result<Plan, Refusal>, Failure> {
-    let mut work = Work::new(target, stop)?;
-    let mut words = "none".to_owned();
-    loop {
-        work.check_time(&words)?;
-        match work.fetch()? {
-            Fetch::Tip(tip) => match work.read_tip(tip)? {
-                Some(tip) => return Ok(plan(&tip)?),
-                None => work.leave_workspace()?,
-            },
-            Fetch::Again(reason) => words = reason,
-            Fetch::Failed(failure) => return Err(failure),
-        }
-        work.pause();
-    }
+    let (_, tip) = Work::new(target, stop)?.fetch_tip()?;
+    Ok(plan(&tip)?)
 }
 
 /// Computes the plan at the remote tip and pushes it as one commit, until it lands or the time is over.
@@ -154,43 +142,33 @@ pub fn publish(
     plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
 ) -> Result<Published, Failure> {
     let mut work = Work::new(target, stop)?;
-    let mut words = "none".to_owned();
     let mut attempted: Option<(Oid, Plan)> = None;
     loop {
-        let tip = match work.fetch()? {
-            Fetch::Tip(tip) => tip,
-            Fetch::Failed(failure) => return Err(failure),
-            Fetch::Again(reason) => {
-                work.check_time(&reason)?;
-                words = reason;
-                work.pause();
-                continue;
+        let (tip, contents) = work.fetch_tip()?;
+        if let Some((commit, plan)) = attempted {
+            // The answer to the push may have been lost, so look before anything is pushed again, or given up.
+            if work.contains(tip, commit) {
+                return Ok(work.pushed(plan, commit));
             }
-        };
-        // The answer to an earlier push may have been lost, so look before anything is pushed again.
-        if let Some((commit, plan)) = attempted.take_if(|(commit, _)| work.contains(tip, *commit)) {
-            return Ok(work.pushed(plan, commit));
+            work.check_time()?;
         }
-        work.check_time(&words)?;
-        let Some(contents) = work.read_tip(tip)? else {
-            work.leave_workspace()?;
-            continue;
-        };
         let planned = match plan(&contents)? {
-            Ok(planned) if planned.change.is_empty() => return Ok(Published::Unchanged(planned)),
             Ok(planned) => planned,
             Err(refusal) => return Ok(Published::Refused(refusal)),
         };
         let Some(commit) = work.commit(tip, &planned.change)? else {
             return Ok(Published::Unchanged(planned));
         };
+        if stop.is_stopped() {
+            return Err(Failure::Interrupted);
+        }
         match work.push(commit)? {
             Push::Landed => return Ok(work.pushed(planned, commit)),
             Push::Failed(failure) => return Err(failure),
-            Push::Again(reason) => {
-                words = reason;
-                attempted = Some((commit, planned));
+            Push::Again(words) => {
+                work.words = words;
                 work.pause();
+                attempted = Some((commit, planned));
             }
         }
     }
@@ -204,6 +182,8 @@ struct Work<'a> {
     workspace: Option<Workspace>,
     started: Instant,
     tries: u32,
+    /// The server's answer to the last try.
+    words: String,
     _directory: TempDir,
 }
 
@@ -236,6 +216,7 @@ impl<'a> Work<'a> {
             workspace,
             started: Instant::now(),
             tries: 0,
+            words: String::new(),
             _directory: directory,
         })
     }
@@ -254,12 +235,12 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn check_time(&self, words: &str) -> Result<(), Failure> {
+    fn check_time(&self) -> Result<(), Failure> {
         if self.stop.is_stopped() {
             return Err(Failure::Interrupted);
         }
-        if self.tries > 0 && self.started.elapsed() >= self.target.timeout {
-            return Err(Failure::TimedOut(self.target.timeout, words.to_owned()));
+        if self.started.elapsed() >= self.target.timeout {
+            return Err(Failure::TimedOut(self.target.timeout, self.words.clone()));
         }
         Ok(())
     }
@@ -278,15 +259,30 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
+    fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
+        loop {
+            match self.fetch()? {
+                Fetch::Tip(tip) => match self.read_tip(tip)? {
+                    Some(contents) => return Ok((tip, contents)),
+                    None => self.leave_workspace()?,
+                },
+                Fetch::Failed(failure) => return Err(failure),
+                Fetch::Again(words) => {
+                    self.words = words;
+                    self.check_time()?;
+                    self.pause();
+                }
+            }
+        }
+    }
+
     fn authorization(&self) -> String {
         let credentials = format!("x-access-token:{}", self.target.token.expose());
         format!("Authorization: Basic {}", STANDARD.encode(credentials))
     }
 
     fn fetch(&self) -> Result<Fetch> {
-        if self.stop.is_stopped() {
-            return Ok(Fetch::Failed(Failure::Interrupted));
-        }
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
         let mut callbacks = RemoteCallbacks::new();
         callbacks.transfer_progress(|_| !self.stop.is_stopped());
@@ -338,6 +334,7 @@ impl<'a> Work<'a> {
             error.message()
         );
         match verdict(error) {
+            _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
             Verdict::Again => Fetch::Again(words),
             Verdict::Forbidden => Fetch::Failed(Failure::Forbidden(words)),
             Verdict::Final => Fetch::Failed(Failure::Broken(anyhow!(words))),
@@ -472,6 +469,9 @@ impl<'a> Work<'a> {
 
     /// Commits the change onto `tip`; `None` where it makes no difference.
     fn commit(&self, tip: Oid, change: &Change) -> Result<Option<Oid>> {
+        if change.is_empty() {
+            return Ok(None);
+        }
         let repository = &self.repository;
         let parent = repository.find_commit(tip)?;
         let tree = parent.tree()?;
@@ -536,6 +536,7 @@ impl<'a> Work<'a> {
                     &said,
                 );
                 match verdict(&error) {
+                    _ if self.stop.is_stopped() => Push::Failed(Failure::Interrupted),
                     Verdict::Again => Push::Again(words),
                     Verdict::Forbidden => Push::Failed(Failure::Forbidden(words)),
                     Verdict::Final => Push::Failed(Failure::Broken(anyhow!(words))),

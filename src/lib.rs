@@ -32,7 +32,8 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -146,6 +147,9 @@ struct Run<'a> {
     request: &'a Request,
 }
 
+/// Our comment, once it has been looked for.
+type Found = Option<Result<Option<StatusComment>, ApiError>>;
+
 /// What was found out before the decision.
 struct Asked {
     context: Context,
@@ -180,44 +184,46 @@ impl Run<'_> {
 
     /// Decides, changes what is to be changed, and tells the pull request.
     async fn apply(&self) -> Result<Report> {
-        let mut signals = Signals::new()?;
+        let cancellation = Cancellation::new()?;
         let mut told = Told::default();
         let asked = tokio::select! {
             (asked, seen) = async { tokio::join!(self.ask(), self.react(Reaction::Seen)) } => {
                 told.note(REACTION, seen);
                 asked
             }
-            () = signals.received() => Err(Failure::Interrupted),
+            () = cancellation.requested() => Err(Failure::Interrupted),
         };
-        let (context, report, existing) = match asked {
+        let mut comment = None;
+        let (context, mut report) = match asked {
             Err(failure) => {
                 let context = self.context(None);
                 let report = report::failed(&context, None, &failure);
-                (context, report, None)
+                (context, report)
             }
-            Ok(Asked { context, decision }) => match &decision {
-                Decision::Refuse(refusal) => {
-                    let report = report::refused(&context, refusal);
-                    (context, report, None)
-                }
-                Decision::Create(_) | Decision::Destroy(_) => {
-                    let (report, existing) = self
-                        .carry_out(&context, &decision, &mut signals, &mut told)
-                        .await;
-                    (context, report, existing)
-                }
-            },
+            Ok(Asked {
+                context,
+                decision: Decision::Refuse(refusal),
+            }) => {
+                let report = report::refused(&context, &refusal);
+                (context, report)
+            }
+            Ok(Asked { context, decision }) => {
+                let (report, found) = self
+                    .carry_out(&context, &decision, &cancellation, &mut told)
+                    .await;
+                comment = found;
+                (context, report)
+            }
         };
-        let mut report = report;
-        let end = async {
-            signals.received().await;
+        let enough = async {
+            cancellation.requested().await;
             sleep(LAST_WORDS).await;
         };
-        let finished = tokio::select! {
-            () = self.tell_pull_request(&context, &mut report, existing, &mut told) => true,
-            () = end => false,
+        let was_told = tokio::select! {
+            () = self.tell_pull_request(&context, &mut report, comment, &mut told) => true,
+            () = enough => false,
         };
-        if !finished {
+        if !was_told {
             report
                 .warnings
                 .push("the run was cancelled before the pull request was told".to_owned());
@@ -260,23 +266,28 @@ impl Run<'_> {
         &self,
         context: &Context,
         decision: &Decision,
-        signals: &mut Signals,
+        cancellation: &Cancellation,
         told: &mut Told,
-    ) -> (Report, Option<Result<Option<StatusComment>, ApiError>>) {
+    ) -> (Report, Found) {
         let is_close = matches!(self.request.trigger, Trigger::Close(_));
         // A close without an instance says nothing, so nothing is said before that is known.
         let announce = async {
             if is_close {
                 return (None, Ok(()));
             }
-            let (comment, status) = tokio::join!(
-                self.github.status_comment(self.request.pull_request),
-                self.set_status(context, StatusState::Pending, comment::PENDING)
-            );
-            (Some(comment), status)
+            let both = async {
+                tokio::join!(
+                    self.github.status_comment(self.request.pull_request),
+                    self.set_status(context, StatusState::Pending, comment::PENDING)
+                )
+            };
+            tokio::select! {
+                (comment, status) = both => (Some(comment), status),
+                () = cancellation.requested() => (None, Ok(())),
+            }
         };
-        let (published, (existing, pending)) =
-            tokio::join!(self.publish(context, decision, signals), announce);
+        let (published, (found, pending)) =
+            tokio::join!(self.publish(context, decision, cancellation), announce);
         told.note(STATUS, pending);
         self.log.debug(&format!("{published:?}"));
         let report = match published {
@@ -285,14 +296,14 @@ impl Run<'_> {
             }
             Err(failure) => report::failed(context, Some(decision), &failure),
         };
-        (report, existing)
+        (report, found)
     }
 
     async fn publish(
         &self,
         context: &Context,
         decision: &Decision,
-        signals: &mut Signals,
+        cancellation: &Cancellation,
     ) -> Result<Published, Failure> {
         let stop = Stop::default();
         let (target, planned, stopped) = (self.target(context), decision.clone(), stop.clone());
@@ -300,7 +311,7 @@ impl Run<'_> {
             spawn_blocking(move || git::publish(&target, &stopped, |tip| plan_of(&planned, tip)));
         tokio::select! {
             published = &mut work => flatten(published),
-            () = signals.received() => {
+            () = cancellation.requested() => {
                 stop.stop();
                 // A push that is under way may still land, and then that is what the pull request is told.
                 timeout(LAST_WORDS, work).await.map_or(Err(Failure::Interrupted), flatten)
@@ -313,7 +324,7 @@ impl Run<'_> {
         &self,
         context: &Context,
         report: &mut Report,
-        existing: Option<Result<Option<StatusComment>, ApiError>>,
+        found: Found,
         told: &mut Told,
     ) {
         let comment = async {
@@ -321,8 +332,8 @@ impl Run<'_> {
                 return Ok(None);
             };
             let number = self.request.pull_request;
-            let existing = match existing {
-                Some(existing) => existing?,
+            let existing = match found {
+                Some(found) => found?,
                 None => self.github.status_comment(number).await?,
             };
             let body = message.body(existing.as_ref().map(|comment| comment.body.as_str()));
@@ -476,30 +487,28 @@ impl Told {
 }
 
 /// SIGINT and SIGTERM: what the runner sends when a run is cancelled. Process 1 of a container gets neither unless it asks.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    was_received: bool,
-}
+struct Cancellation(watch::Receiver<bool>);
 
-impl Signals {
-    fn new() -> Result<Signals> {
+impl Cancellation {
+    /// Listens from now on.
+    fn new() -> Result<Cancellation> {
         let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Signals {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            was_received: false,
-        })
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let (sender, receiver) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            sender.send_replace(true);
+        });
+        Ok(Cancellation(receiver))
     }
 
-    /// Waits for a signal; comes back at once after the first.
-    async fn received(&mut self) {
-        if !self.was_received {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
-            self.was_received = true;
-        }
+    /// Waits for the first signal; comes back at once after it.
+    async fn requested(&self) {
+        // The sender goes away once it has sent, and what it sent stays.
+        let _ = self.0.clone().wait_for(|is_requested| *is_requested).await;
     }
 }

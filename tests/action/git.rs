@@ -214,6 +214,7 @@ fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
     for signal in ["INT", "TERM"] {
         let story = Story::new();
         story.forge.fault(Fault::on("POST", PUSH).hang());
+        story.forge.fault(Fault::on("GET", "/repos/*/issues/*/comments?*").hang());
         let running = story
             .deploy()
             .spawn(std::path::Path::new(crate::story::EXECUTABLE));
