@@ -9,6 +9,8 @@ use crate::failure::Failure;
 pub const MARKER: &str = "<!-- flux-ephemeral-env -->";
 /// Around what is known of the environment, so that a later refusal or failure need not forget it.
 const STATE: (&str, &str) = ("<!-- state -->", "<!-- /state -->");
+/// Longest name, path or argument in a comment, in characters; real ones are shorter.
+const LONGEST_NAME: usize = 1_000;
 /// Longest piece of a server's answer in a comment, in characters.
 const LONGEST_ANSWER: usize = 4_000;
 /// Longest description of a commit status, in characters
@@ -22,6 +24,8 @@ pub struct Context {
     pub pull_request: u64,
     /// The head branch and its commit, where GitHub told.
     pub head: Option<(String, Sha)>,
+    /// Whether the pull request is neither closed nor merged, as far as is known.
+    pub is_open: bool,
     /// The branch Flux watches.
     pub target_branch: String,
     /// The page of this run.
@@ -37,10 +41,12 @@ pub struct Context {
 pub struct Deployed {
     /// Its namespace.
     pub namespace: String,
-    /// Its file.
-    pub path: String,
+    /// The page of its file.
+    pub file_url: String,
     /// The page of the commit that holds the file, `None` where it was there already.
     pub commit_url: Option<String>,
+    /// Namespaces of the same pull request that make way for it: its branch was renamed.
+    pub replaced: Vec<String>,
     /// Where the environment will be.
     pub environment_url: Option<String>,
     /// Whether it stays on the commit.
@@ -75,7 +81,7 @@ impl Message {
         }
         match before.and_then(state) {
             Some(state) => format!(
-                "{MARKER}\n{}\n\n---\n\nNothing changed for the environment:\n\n{}\n{state}\n{}\n",
+                "{MARKER}\n{}\n\n---\n\nWhat was known before:\n\n{}\n{state}\n{}\n",
                 self.text, STATE.0, STATE.1
             ),
             None => format!("{MARKER}\n{}\n", self.text),
@@ -88,10 +94,12 @@ impl Message {
     }
 }
 
-fn state(body: &str) -> Option<&str> {
-    let (_, behind) = body.split_once(STATE.0)?;
-    let (state, _) = behind.rsplit_once(STATE.1)?;
-    Some(state.trim())
+/// The section that [`Message::body`] puts last. Markers that stand elsewhere are somebody's text.
+fn state(body: &str) -> Option<String> {
+    let lines: Vec<&str> = body.trim_end().lines().collect();
+    let (_, lines) = lines.split_last().filter(|(last, _)| **last == STATE.1)?;
+    let start = lines.iter().rposition(|line| *line == STATE.0)?;
+    Some(lines.get(start + 1..)?.join("\n"))
 }
 
 /// The environment is on its way up, or was there already.
@@ -106,13 +114,13 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
         head(context),
         match &deployed.commit_url {
             Some(url) => format!("- Commit: {url}"),
-            None => format!(
-                "- File: {} is there and says the same",
-                code(&deployed.path)
-            ),
+            None => format!("- File: {}", deployed.file_url),
         },
         format!("- Run: {}", context.run_url),
     ];
+    if !deployed.replaced.is_empty() {
+        lines.push(format!("- Replaces: {}", codes(&deployed.replaced)));
+    }
     if let Some(url) = &deployed.environment_url {
         lines.push(format!("- Open: <{url}>"));
     }
@@ -148,16 +156,10 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
 
 /// The environment is on its way down.
 pub fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
-    let namespaces: Vec<String> = destroyed
-        .namespaces
-        .iter()
-        .filter(|namespace| !namespace.is_empty())
-        .map(|namespace| code(namespace))
-        .collect();
     let text = [
         "### 🚀 Destroyed".to_owned(),
         String::new(),
-        format!("- Namespace: {}", namespaces.join(", ")),
+        format!("- Namespace: {}", codes(&destroyed.namespaces)),
         head(context),
         format!("- Commit: {}", destroyed.commit_url),
         format!("- Run: {}", context.run_url),
@@ -167,10 +169,7 @@ pub fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
             next_look(context)
         ),
         String::new(),
-        format!(
-            "Comment {} to bring it back.",
-            code(&context.deploy_command)
-        ),
+        way_back(context),
     ]
     .join("\n");
     Message {
@@ -192,7 +191,7 @@ pub fn nothing_to_destroy(context: &Context) -> Message {
             code(&context.target_branch)
         ),
         String::new(),
-        format!("Comment {} to bring one up.", code(&context.deploy_command)),
+        way_back(context),
     ]
     .join("\n");
     Message {
@@ -229,6 +228,20 @@ fn notice(title: &str, context: &Context, why: &str, remedy: &str) -> Message {
         text,
         is_state: false,
     }
+}
+
+fn way_back(context: &Context) -> String {
+    let deploy = code(&context.deploy_command);
+    if context.is_open {
+        format!("Comment {deploy} to bring one up again.")
+    } else {
+        format!("To bring one up again, reopen the pull request and comment {deploy}.")
+    }
+}
+
+fn codes(names: &[String]) -> String {
+    let names = names.iter().filter(|name| !name.is_empty());
+    names.map(|name| code(name)).collect::<Vec<_>>().join(", ")
 }
 
 fn head(context: &Context) -> String {
@@ -272,7 +285,11 @@ fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
                 code(login),
                 block(answer)
             ),
-            format!("comment again in a minute, or {}", ask_somebody(*needs)),
+            format!(
+                "comment again in a minute. If that does not help, give the action's input `token` a token that may \
+                 read who works on this repository, or {}",
+                ask_somebody(*needs)
+            ),
         ),
         Refusal::Closed => (
             "The pull request is closed.".to_owned(),
@@ -390,13 +407,17 @@ fn failure_words(context: &Context, failure: &Failure) -> (String, String) {
         ),
         Failure::TimedOut(after, words) => (
             format!(
-                "The change did not land within {} s. The last answer was:\n\n{}",
+                "The change was not seen to land within {} s. The last answer was:\n\n{}",
                 after.as_secs(),
                 block(words)
             ),
             format!("raise the input `push-timeout` if this repeats, and {again}"),
         ),
-        Failure::Interrupted => ("The run was cancelled before the change landed.".to_owned(), again),
+        Failure::Interrupted => ("The run was cancelled before the change was seen to land.".to_owned(), again),
+        Failure::GitHubRefused(words) => (
+            format!("GitHub refused the workflow's token:\n\n{}", block(words)),
+            "add this to the workflow's job, or give the input `token` a token that may read pull requests:\n\n```yaml\npermissions:\n  pull-requests: write\n```".to_owned(),
+        ),
         Failure::GitHub(error) => (
             format!("GitHub's API gave no usable answer:\n\n{}", block(&format!("{error:#}"))),
             again,
@@ -430,10 +451,10 @@ pub fn ended_in_short(word: &str, code: &str) -> String {
     )
 }
 
-/// Untrusted text as a code span, in which no mention, link or Markdown takes effect
+/// Untrusted text as a code span of bounded length, in which no mention, link or Markdown takes effect
 /// ([spec](https://spec.commonmark.org/0.31.2/#code-spans)).
 pub fn code(text: &str) -> String {
-    let text = visible(text).replace('\n', " ");
+    let text = shortened(&visible(text).replace('\n', " "), LONGEST_NAME);
     let fence = "`".repeat(longest_run_of_backticks(&text) + 1);
     // Blanks at both ends keep backticks off the fence, and are taken away again by the reader.
     let pad = if text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) {
@@ -459,7 +480,8 @@ fn longest_run_of_backticks(text: &str) -> usize {
 fn visible(text: &str) -> String {
     text.replace("\r\n", "\n").replace(
         |c: char| {
-            let is_direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            // Unicode's Bidi_Control, and the separators of lines and paragraphs.
+            let is_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             (c.is_control() && c != '\n') || is_direction
         },
         "\u{fffd}",
@@ -487,4 +509,494 @@ pub fn summary(outputs: &[(&str, String)], message: Option<&Message>) -> String 
             .map(|(name, value)| format!("- {name}: {}", code(value))),
     );
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::tests::refusals;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn sha(digit: &str) -> Sha {
+        Sha::parse(&digit.repeat(40)).unwrap()
+    }
+
+    fn context() -> Context {
+        Context {
+            pull_request: 7,
+            head: Some(("dev".to_owned(), sha("a"))),
+            is_open: true,
+            target_branch: "main".to_owned(),
+            run_url: "https://github.com/octo/app/actions/runs/42".to_owned(),
+            deploy_command: "/deploy-ephemeral".to_owned(),
+            destroy_command: "/destroy-ephemeral".to_owned(),
+        }
+    }
+
+    fn environment() -> Deployed {
+        Deployed {
+            namespace: "pr-dev".to_owned(),
+            file_url: "https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml"
+                .to_owned(),
+            replaced: Vec::new(),
+            commit_url: Some("https://github.com/octo/app/commit/c0ffee".to_owned()),
+            environment_url: Some("https://pr-dev.example.com".to_owned()),
+            pinned: false,
+            interval: "1m0s".to_owned(),
+            timeout: "5m0s".to_owned(),
+        }
+    }
+
+    fn gone() -> Destroyed {
+        Destroyed {
+            namespaces: vec!["pr-dev".to_owned(), String::new(), "pr-old".to_owned()],
+            commit_url: "https://github.com/octo/app/commit/c0ffee".to_owned(),
+        }
+    }
+
+    /// Every failure, with `text` wherever something comes from outside.
+    fn failures(text: &str) -> Vec<Failure> {
+        let text = || text.to_owned();
+        vec![
+            Failure::Rejected(text()),
+            Failure::Forbidden(text()),
+            Failure::BranchMissing(text()),
+            Failure::TimedOut(Duration::from_secs(60), text()),
+            Failure::Interrupted,
+            Failure::GitHubRefused(text()),
+            Failure::GitHub(anyhow::anyhow!(text())),
+            Failure::Broken(anyhow::anyhow!(text())),
+        ]
+    }
+
+    /// Every message about what did not happen.
+    fn notices(context: &Context, text: &str) -> Vec<Message> {
+        let refused = refusals(text);
+        let refused = refused
+            .iter()
+            .map(|refusal| super::refused(context, refusal));
+        let failed = failures(text);
+        let failed = failed.iter().map(|failure| super::failed(context, failure));
+        refused.chain(failed).collect()
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_what_to_do() {
+        let refusal = Refusal::BranchMoved {
+            wanted: sha("b"),
+            head: sha("a"),
+        };
+        let head = "a".repeat(40);
+        let wanted = "b".repeat(40);
+        assert_eq!(
+            refused(&context(), &refusal).body(None),
+            format!(
+                "<!-- flux-ephemeral-env -->\n\
+                 ### 😕 Refused\n\
+                 \n\
+                 The branch has moved: its head is `{head}`, not `{wanted}`.\n\
+                 \n\
+                 **What to do:** look at what was pushed, then comment `/deploy-ephemeral {head}`.\n\
+                 \n\
+                 - Branch: `dev` at `aaaaaaa`\n\
+                 - Run: https://github.com/octo/app/actions/runs/42\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_deployment_says_where_and_how_soon_and_what_undoes_it() {
+        assert_eq!(
+            deployed(&context(), &environment()).body(None),
+            "<!-- flux-ephemeral-env -->\n\
+             <!-- state -->\n\
+             ### 🚀 Deployed\n\
+             \n\
+             - Namespace: `pr-dev`\n\
+             - Branch: `dev` at `aaaaaaa`\n\
+             - Commit: https://github.com/octo/app/commit/c0ffee\n\
+             - Run: https://github.com/octo/app/actions/runs/42\n\
+             - Open: <https://pr-dev.example.com>\n\
+             \n\
+             Flux sees the commit at its next look at `main` (every minute by default, at once where a webhook tells it). \
+             Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
+             A push to the branch is applied within 1m0s.\n\
+             \n\
+             Comment `/destroy-ephemeral` to take it down; closing the pull request does the same.\n\
+             <!-- /state -->\n"
+        );
+    }
+
+    #[test]
+    fn a_deployment_that_was_there_or_is_pinned_says_so() {
+        let there = Deployed {
+            commit_url: None,
+            environment_url: None,
+            ..environment()
+        };
+        let text = deployed(&context(), &there).text;
+        assert!(text.starts_with("### 🚀 Deployed already: nothing changed\n"));
+        assert!(text.contains(
+            "\n- File: https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml\n"
+        ));
+        assert!(!text.contains("next look") && !text.contains("Open:"));
+
+        let pinned = Deployed {
+            pinned: true,
+            ..environment()
+        };
+        let text = deployed(&context(), &pinned).text;
+        assert!(text.contains("stays on this commit; comment `/deploy-ephemeral` to move it"));
+        assert!(!text.contains("A push to the branch"));
+    }
+
+    #[test]
+    fn a_removal_names_the_namespaces_and_what_brings_them_back() {
+        let text = destroyed(&context(), &gone()).text;
+        for part in [
+            "- Namespace: `pr-dev`, `pr-old`\n",
+            "- Branch: `dev` at `aaaaaaa`\n",
+            "- Commit: https://github.com/octo/app/commit/c0ffee\n",
+            "next look at `main`",
+            "Comment `/deploy-ephemeral` to bring one up again.",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        let text = nothing_to_destroy(&context()).text;
+        assert!(text.contains("no environment on `main`") && text.contains("`/deploy-ephemeral`"));
+    }
+
+    #[test]
+    fn every_refusal_and_failure_has_its_own_reason_and_a_remedy() {
+        let refused = refusals("text");
+        let refused = refused
+            .iter()
+            .map(|refusal| refusal_words(&context(), refusal));
+        let failed = failures("text");
+        let failed = failed
+            .iter()
+            .map(|failure| failure_words(&context(), failure));
+        let mut reasons = Vec::new();
+        for (why, remedy) in refused.chain(failed) {
+            assert!(
+                why.starts_with(|c: char| c.is_uppercase() || c == '`'),
+                "{why}"
+            );
+            assert!(remedy.starts_with(char::is_lowercase), "{remedy}");
+            assert!(remedy.ends_with(['.', '`']), "{remedy}");
+            assert!(!reasons.contains(&why), "{why}");
+            reasons.push(why);
+        }
+        for message in notices(&context(), "text") {
+            let text = message.text;
+            assert!(text.contains("\n\n**What to do:** "), "{text}");
+            assert!(
+                text.ends_with("\n- Run: https://github.com/octo/app/actions/runs/42"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_remedy_is_the_exact_line_or_input() {
+        let context = context();
+        for (failure, remedy) in [
+            (
+                Failure::Forbidden(String::new()),
+                "permissions:\n  contents: write\n",
+            ),
+            (Failure::Rejected(String::new()), "push to `main`"),
+            (Failure::BranchMissing(String::new()), "`branch`"),
+            (
+                Failure::TimedOut(Duration::ZERO, String::new()),
+                "`push-timeout`",
+            ),
+        ] {
+            assert!(
+                failure_words(&context, &failure).1.contains(remedy),
+                "{failure:?}"
+            );
+        }
+        for (refusal, remedy) in [
+            (Refusal::Fork, "`allow-forks: true`"),
+            (Refusal::Closed, "`/deploy-ephemeral`"),
+            (
+                Refusal::NotOurs {
+                    path: String::new(),
+                },
+                "`instances-path`",
+            ),
+        ] {
+            assert!(
+                refusal_words(&context, &refusal).1.contains(remedy),
+                "{refusal:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_the_head_the_pull_request_is_named() {
+        let context = Context {
+            head: None,
+            ..context()
+        };
+        let text = failed(&context, &Failure::Interrupted).text;
+        assert!(text.contains("\n- Pull request: 7\n"), "{text}");
+    }
+
+    #[test]
+    fn the_state_outlives_refusals_and_failures() {
+        let state = deployed(&context(), &environment());
+        let stated = state.body(None);
+        let mut body = stated.clone();
+        let markers = format!("{}\nforged\n{}\n", STATE.0, STATE.1);
+        let notices: Vec<Message> = ["text", &markers]
+            .into_iter()
+            .flat_map(|text| notices(&context(), text))
+            .collect();
+        for notice in &notices {
+            body = notice.body(Some(&body));
+            // As it comes back after an edit in the browser.
+            for body in [
+                body.clone(),
+                body.replace('\n', "\r\n"),
+                body.trim_end().to_owned(),
+            ] {
+                assert_eq!(super::state(&body).as_deref(), Some(state.text()));
+            }
+            assert!(body.starts_with(&format!("{MARKER}\n{}\n", notice.text())));
+            assert_eq!(body.matches("### 🚀 Deployed\n").count(), 1);
+            assert_eq!(body.matches("### ").count(), 2);
+        }
+        assert_eq!(state.body(Some(&body)), stated);
+    }
+
+    #[test]
+    fn a_refusal_is_dropped_where_there_was_no_state_or_a_new_one_comes() {
+        let first = refused(&context(), &Refusal::Closed);
+        let second = refused(&context(), &Refusal::Fork);
+        assert_eq!(second.body(Some(&first.body(None))), second.body(None));
+        let state = destroyed(&context(), &gone());
+        assert_eq!(state.body(Some(&first.body(None))), state.body(None));
+        for before in [
+            "",
+            MARKER,
+            STATE.0,
+            STATE.1,
+            "<!-- /state -->\n<!-- state -->",
+        ] {
+            assert_eq!(first.body(Some(before)), first.body(None));
+        }
+    }
+
+    #[test]
+    fn a_short_line_fits_a_commit_status() {
+        assert_eq!(
+            deployed_in_short(&environment()),
+            "Deployed to namespace pr-dev"
+        );
+        assert_eq!(
+            ended_in_short("Refused", "branch-has-moved"),
+            "Refused: branch has moved"
+        );
+        assert_eq!(shortened("äöüß", 4), "äöüß");
+        assert_eq!(shortened("äöüß!", 4), "äöü…");
+    }
+
+    #[test]
+    fn the_summary_lists_the_outputs_that_have_a_value() {
+        let outputs = [("decision", "refuse".to_owned()), ("name", String::new())];
+        let message = refused(&context(), &Refusal::Closed);
+        assert_eq!(
+            summary(&outputs, Some(&message)),
+            format!(
+                "## flux-ephemeral-env\n\n{}\n\n- decision: `refuse`\n",
+                message.text()
+            )
+        );
+        assert_eq!(
+            summary(&outputs, None),
+            "## flux-ephemeral-env\n\n- decision: `refuse`\n"
+        );
+    }
+
+    #[test]
+    fn text_is_shown_as_it_is_wherever_that_is_harmless() {
+        for (text, span) in [
+            ("dev", "`dev`"),
+            ("a`b", "``a`b``"),
+            ("`", "`` ` ``"),
+            (" a", "`  a `"),
+            ("", "`  `"),
+            ("a\r\nb", "`a b`"),
+            ("@octo #1 <b> **x**", "`@octo #1 <b> **x**`"),
+            (
+                "a\u{202e}b\u{61c}\u{0}\u{2029}",
+                "`a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}`",
+            ),
+        ] {
+            assert_eq!(code(text), span);
+        }
+        assert_eq!(block("a\r\nb\n"), "```text\na\nb\n```");
+        assert_eq!(block("a\n````"), "`````text\na\n````\n`````");
+    }
+
+    /// What a code span at the start of `markdown` shows, and what is behind it
+    /// ([spec](https://spec.commonmark.org/0.31.2/#code-spans)).
+    fn read_span(markdown: &str) -> Option<(String, &str)> {
+        let run = |text: &str| text.len() - text.trim_start_matches('`').len();
+        let fence = run(markdown);
+        let mut at = fence;
+        loop {
+            let start = at + markdown[at..].find('`')?;
+            at = start + run(&markdown[start..]);
+            if at - start == fence {
+                let content = &markdown[fence..start];
+                let inner = content
+                    .strip_prefix(' ')
+                    .and_then(|content| content.strip_suffix(' '));
+                let shown = inner
+                    .filter(|_| !content.trim_matches(' ').is_empty())
+                    .unwrap_or(content);
+                return Some((shown.to_owned(), &markdown[at..]));
+            }
+        }
+    }
+
+    /// The lines of a fenced code block at the start of `lines`, and what is behind it
+    /// ([spec](https://spec.commonmark.org/0.31.2/#fenced-code-blocks)).
+    fn read_block<'a, 'b>(lines: &'b [&'a str]) -> Option<(&'b [&'a str], &'b [&'a str])> {
+        let (opening, lines) = lines.split_first()?;
+        let fence = opening.len() - opening.trim_start_matches('`').len();
+        let is_closing = |line: &&str| {
+            let dedented = line.trim_start_matches(' ');
+            let run = dedented.trim_end_matches([' ', '\t']);
+            line.len() - dedented.len() < 4 && run.len() >= fence && run.chars().all(|c| c == '`')
+        };
+        let end = lines.iter().position(is_closing).filter(|_| fence >= 3)?;
+        Some((&lines[..end], &lines[end + 1..]))
+    }
+
+    /// Markdown without its code: what a reader takes for more than text.
+    fn outside_code(markdown: &str) -> String {
+        let mut outside = String::new();
+        let lines: Vec<&str> = markdown.split('\n').collect();
+        let mut lines = lines.as_slice();
+        while let Some((line, behind)) = lines.split_first() {
+            if line.starts_with("```")
+                && let Some((_, behind)) = read_block(lines)
+            {
+                lines = behind;
+                continue;
+            }
+            let mut line = *line;
+            while let Some(start) = line.find('`') {
+                outside.push_str(&line[..start]);
+                line = read_span(&line[start..])
+                    .expect("a code span that ends in its line")
+                    .1;
+            }
+            outside.push_str(line);
+            outside.push('\n');
+            lines = behind;
+        }
+        outside
+    }
+
+    fn is_harmless(c: char) -> bool {
+        let steers = matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        !steers && !c.is_control()
+    }
+
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[`~ \t\r\na-c]{0,30}",
+            "(`{1,5}|~{3}|a| |\n|\n`{3,5}\n){0,8}",
+            "[`a @#<>*_\\[\\]()!\n-]{0,30}",
+            "\\PC{0,30}",
+            proptest::collection::vec(any::<char>(), 0..20).prop_map(String::from_iter),
+            "[a\u{61c}\u{200e}\u{2028}\u{202e}\u{2066}\u{85}\u{1b}\n]{0,9}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_ends_its_code_span(text in texts()) {
+            let span = code(&text);
+            prop_assert!(span.chars().all(is_harmless), "{span:?}");
+            let markdown = format!("{span} behind");
+            let (shown, behind) = read_span(&markdown).expect("a code span");
+            prop_assert_eq!(behind, " behind");
+            let expected: String = text
+                .replace("\r\n", " ")
+                .chars()
+                .map(|c| if c == '\n' { ' ' } else if is_harmless(c) { c } else { '\u{fffd}' })
+                .collect();
+            if expected.trim_matches(' ').is_empty() {
+                prop_assert!(shown.trim_matches(' ').is_empty());
+            } else {
+                prop_assert_eq!(shown, expected);
+            }
+        }
+
+        #[test]
+        fn no_text_ends_its_code_block(text in texts()) {
+            let block = block(&text);
+            let lines: Vec<&str> = block.split('\n').collect();
+            let (shown, behind) = read_block(&lines).expect("a code block");
+            prop_assert!(behind.is_empty(), "{block}");
+            prop_assert!(shown.iter().all(|line| line.chars().all(is_harmless)), "{block:?}");
+            let expected: String = text
+                .replace("\r\n", "\n")
+                .chars()
+                .map(|c| if c == '\n' || is_harmless(c) { c } else { '\u{fffd}' })
+                .collect();
+            prop_assert_eq!(shown.join("\n"), expected.trim_end());
+        }
+
+        #[test]
+        fn no_text_takes_effect_in_a_message(text in texts(), other in texts()) {
+            let text = format!("{text}octocat{other}");
+            let context = Context {
+                head: Some((text.clone(), sha("a"))),
+                ..context()
+            };
+            let state = deployed(&context, &environment()).body(None);
+            for notice in notices(&context, &text) {
+                let body = notice.body(Some(&state));
+                prop_assert!(!outside_code(&body).contains("octocat"), "{body}");
+            }
+        }
+    }
+
+    proptest! {
+        // Each case takes megabytes of text.
+        #![proptest_config(ProptestConfig::with_cases(8))]
+
+        #[test]
+        fn no_words_make_a_comment_or_a_status_too_long(piece in "`{1,3}|[a`\n]{1,3}|\\PC{1,2}") {
+            let text = piece.repeat(70_000 / piece.chars().count());
+            let context = Context {
+                head: Some((text.clone(), sha("a"))),
+                ..context()
+            };
+            let environment = Deployed {
+                namespace: text.clone(),
+                replaced: vec![text.clone()],
+                commit_url: None,
+                ..environment()
+            };
+            let state = deployed(&context, &environment).body(None);
+            for notice in notices(&context, &text) {
+                prop_assert!(notice.body(Some(&state)).chars().count() <= 65_536);
+            }
+            for short in [deployed_in_short(&environment), ended_in_short("Failed", &text)] {
+                prop_assert!(short.chars().count() <= 140);
+            }
+        }
+    }
 }

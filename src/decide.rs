@@ -97,7 +97,7 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Bring the environment up.
-    Create(Create),
+    Create(Box<Create>),
     /// Take it down.
     Destroy(Destroy),
     /// Tell why not.
@@ -308,7 +308,7 @@ pub fn decide(request: &Request, facts: &Facts, config: &Config) -> Decision {
             Ok(Command::Destroy) => destroy(),
             Ok(Command::Deploy(arguments)) => {
                 match create(request, arguments, &facts.pull_request, config) {
-                    Ok(create) => Decision::Create(create),
+                    Ok(create) => Decision::Create(Box::new(create)),
                     Err(refusal) => Decision::Refuse(refusal),
                 }
             }
@@ -397,7 +397,8 @@ fn create(
         branch: pull_request.branch.clone(),
         commit: head.to_string(),
         requested_by: request.login.clone(),
-        pinned: fork.is_some() || inputs.track == Track::Commit,
+        // Whoever names a commit wants that one and not what is pushed a second later.
+        pinned: fork.is_some() || inputs.track == Track::Commit || arguments.commit.is_some(),
         // Our credentials are for our repository: Flux must not show them to a fork's server.
         secret_ref: inputs.secret_ref.clone().filter(|_| fork.is_none()),
         url: fork.map_or_else(|| inputs.repository_url.clone(), |(_, url)| url),
@@ -425,5 +426,567 @@ fn fork_url(clone_url: &str, config: &Config) -> Result<String, Refusal> {
         Err(Refusal::ForkUrl {
             url: clone_url.to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::tests::configured;
+    use crate::event::{CommentEvent, PullRequestEvent};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use std::collections::BTreeSet;
+
+    const PERMISSIONS: [Permission; 6] = [
+        Permission::None,
+        Permission::Read,
+        Permission::Triage,
+        Permission::Write,
+        Permission::Maintain,
+        Permission::Admin,
+    ];
+
+    fn sha(digit: &str) -> Sha {
+        Sha::parse(&digit.repeat(40)).unwrap()
+    }
+
+    /// Pull request 7, open, with the branch `dev` of the same repository.
+    pub(crate) fn pull_request() -> PullRequest {
+        PullRequest {
+            number: 7,
+            open: true,
+            branch: "dev".to_owned(),
+            commit: sha("a"),
+            head: Head::Here,
+        }
+    }
+
+    fn fork(clone_url: &str) -> PullRequest {
+        PullRequest {
+            head: Head::Fork {
+                owner: "mallory".to_owned(),
+                clone_url: clone_url.to_owned(),
+            },
+            ..pull_request()
+        }
+    }
+
+    pub(crate) fn deploy() -> Result<Command, UsageError> {
+        Ok(Command::Deploy(DeployArguments::default()))
+    }
+
+    fn usage() -> UsageError {
+        UsageError {
+            usage: "/deploy-ephemeral [40-digit commit SHA]".to_owned(),
+            argument: "now".to_owned(),
+        }
+    }
+
+    /// Rita's comment on pull request 7.
+    pub(crate) fn commented(command: Result<Command, UsageError>) -> Request {
+        Request {
+            pull_request: 7,
+            login: "rita".to_owned(),
+            trigger: Trigger::Comment {
+                comment_id: 70,
+                command,
+            },
+            default_branch: "main".to_owned(),
+        }
+    }
+
+    /// Rita's closing of pull request 7.
+    pub(crate) fn closed() -> Request {
+        Request {
+            trigger: Trigger::Close(PullRequest {
+                open: false,
+                ..pull_request()
+            }),
+            ..commented(deploy())
+        }
+    }
+
+    fn permitted(pull_request: PullRequest) -> Facts {
+        Facts {
+            pull_request,
+            access: Some(Access::Known(Permission::Admin)),
+        }
+    }
+
+    fn decided(request: &Request, facts: &Facts, inputs: &[(&str, &str)]) -> Decision {
+        decide(request, facts, &configured(inputs).unwrap())
+    }
+
+    /// What is decided about a deploy command by somebody who may.
+    fn deployed(pull_request: PullRequest, inputs: &[(&str, &str)]) -> Result<Create, Refusal> {
+        match decided(&commented(deploy()), &permitted(pull_request), inputs) {
+            Decision::Create(create) => Ok(*create),
+            Decision::Refuse(refusal) => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ours() -> Owner {
+        Owner {
+            repository: "octo/app".to_owned(),
+            pull_request: 7,
+        }
+    }
+
+    /// Every refusal, with `text` wherever something comes from outside.
+    pub(crate) fn refusals(text: &str) -> Vec<Refusal> {
+        let text = || text.to_owned();
+        let owner = || Owner {
+            repository: text(),
+            ..ours()
+        };
+        vec![
+            Refusal::Usage(UsageError {
+                usage: text(),
+                argument: text(),
+            }),
+            Refusal::NotPermitted {
+                login: text(),
+                has: Permission::Read,
+                needs: Permission::Write,
+            },
+            Refusal::PermissionUnknown {
+                login: text(),
+                needs: Permission::Write,
+                answer: text(),
+            },
+            Refusal::Closed,
+            Refusal::Fork,
+            Refusal::HeadDeleted,
+            Refusal::ForkUrl { url: text() },
+            Refusal::BranchMoved {
+                wanted: sha("b"),
+                head: sha("a"),
+            },
+            Refusal::ProtectedNamespace {
+                namespace: text(),
+                pattern: text(),
+            },
+            Refusal::ClaimedNamespace {
+                namespace: text(),
+                path: text(),
+            },
+            Refusal::NamespaceTaken {
+                namespace: text(),
+                owner: owner(),
+            },
+            Refusal::OwnedByAnother {
+                path: text(),
+                owner: owner(),
+            },
+            Refusal::NotOurs { path: text() },
+        ]
+    }
+
+    fn is_kebab_case(code: &str) -> bool {
+        code.split('-')
+            .all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
+    }
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own() {
+        let no_ops = [
+            NoOp::EventNotHandled,
+            NoOp::ActionNotHandled,
+            NoOp::CommentNotCreated,
+            NoOp::NotAPullRequest,
+            NoOp::BotComment,
+            NoOp::NotACommand,
+        ]
+        .map(NoOp::code);
+        let requests = [
+            commented(deploy()).code(),
+            commented(Ok(Command::Destroy)).code(),
+            closed().code(),
+        ];
+        let refusals = refusals("text");
+        let codes: Vec<&str> = no_ops
+            .into_iter()
+            .chain(requests)
+            .chain(refusals.iter().map(Refusal::code))
+            .collect();
+        assert!(codes.iter().all(|code| is_kebab_case(code)), "{codes:?}");
+        assert_eq!(
+            codes.iter().collect::<BTreeSet<_>>().len(),
+            codes.len(),
+            "{codes:?}"
+        );
+        // The same refusal, seen from both ends.
+        let misspelt = commented(Err(usage()));
+        assert_eq!(misspelt.code(), Refusal::Usage(usage()).code());
+    }
+
+    fn comment() -> CommentEvent {
+        CommentEvent {
+            number: 7,
+            on_pull_request: true,
+            comment_id: 70,
+            body: "/deploy-ephemeral\r\nplease".to_owned(),
+            author: "rita".to_owned(),
+            by_bot: false,
+            default_branch: "main".to_owned(),
+        }
+    }
+
+    fn triaged(event: Result<Event, Ignored>) -> Triage {
+        triage(event, &configured(&[]).unwrap().inputs)
+    }
+
+    #[test]
+    fn what_is_no_request_is_a_no_op_with_its_reason() {
+        let comment = |change: fn(&mut CommentEvent)| {
+            let mut event = comment();
+            change(&mut event);
+            Ok(Event::Comment(event))
+        };
+        for (event, no_op) in [
+            (Err(Ignored::Event), NoOp::EventNotHandled),
+            (Err(Ignored::Action), NoOp::ActionNotHandled),
+            (Err(Ignored::CommentNotCreated), NoOp::CommentNotCreated),
+            (
+                comment(|event| event.on_pull_request = false),
+                NoOp::NotAPullRequest,
+            ),
+            (comment(|event| event.by_bot = true), NoOp::BotComment),
+            (
+                comment(|event| event.body = "nice\n/deploy-ephemeral".to_owned()),
+                NoOp::NotACommand,
+            ),
+        ] {
+            assert_eq!(triaged(event), Triage::None(no_op));
+        }
+    }
+
+    #[test]
+    fn a_command_and_a_close_are_requests() {
+        assert_eq!(
+            triaged(Ok(Event::Comment(comment()))),
+            Triage::Request(commented(deploy()))
+        );
+        let closing = PullRequestEvent {
+            pull_request: PullRequest {
+                open: false,
+                ..pull_request()
+            },
+            sender: "rita".to_owned(),
+            default_branch: "main".to_owned(),
+        };
+        assert_eq!(
+            triaged(Ok(Event::PullRequest(closing))),
+            Triage::Request(closed())
+        );
+        let mut misspelt = comment();
+        misspelt.body = "/deploy-ephemeral now".to_owned();
+        assert_eq!(
+            triaged(Ok(Event::Comment(misspelt))),
+            Triage::Request(commented(Err(usage())))
+        );
+    }
+
+    #[test]
+    fn only_a_request_by_comment_has_a_comment() {
+        assert_eq!(commented(deploy()).comment_id(), Some(70));
+        assert_eq!(closed().comment_id(), None);
+    }
+
+    #[test]
+    fn a_command_counts_from_the_allowed_permission_on() {
+        for has in PERMISSIONS {
+            for needs in &PERMISSIONS[1..] {
+                let inputs = [("INPUT_ALLOWED-PERMISSION", needs.as_str())];
+                let facts = Facts {
+                    pull_request: pull_request(),
+                    access: Some(Access::Known(has)),
+                };
+                let word = |request: &Request| match decided(request, &facts, &inputs) {
+                    Decision::Create(_) => "create",
+                    Decision::Destroy(_) => "destroy",
+                    Decision::Refuse(refusal) => refusal.code(),
+                };
+                let requests = [
+                    commented(deploy()),
+                    commented(Ok(Command::Destroy)),
+                    commented(Err(usage())),
+                    closed(),
+                ];
+                let words = if has >= *needs {
+                    ["create", "destroy", "unknown-argument", "destroy"]
+                } else {
+                    ["not-permitted", "not-permitted", "not-permitted", "destroy"]
+                };
+                assert_eq!(requests.each_ref().map(word), words, "{has:?} of {needs:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn anything_but_a_clear_yes_is_a_no() {
+        for (access, answer) in [
+            (Some(Access::Unknown("404".to_owned())), "404"),
+            (None, "the question was not asked"),
+        ] {
+            let facts = Facts {
+                pull_request: pull_request(),
+                access,
+            };
+            for command in [deploy(), Ok(Command::Destroy), Err(usage())] {
+                assert_eq!(
+                    decided(&commented(command), &facts, &[]),
+                    Decision::Refuse(Refusal::PermissionUnknown {
+                        login: "rita".to_owned(),
+                        needs: Permission::Write,
+                        answer: answer.to_owned(),
+                    })
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_who_may_is_somebody_to_listen_to() {
+        for refusal in refusals("text") {
+            let is_strangers = matches!(refusal.code(), "not-permitted" | "permission-unknown");
+            assert_eq!(
+                refusal.is_to_a_permitted_person(),
+                !is_strangers,
+                "{refusal:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_deploy_command_makes_the_manifest_of_its_branch() {
+        let create = deployed(
+            pull_request(),
+            &[
+                ("INPUT_NAMESPACE-PREFIX", "pr-"),
+                ("INPUT_SUBSTITUTE", "A=1"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            create.environment,
+            Environment::new("dev", None, "pr-", "k8s/app/overlays/ephemeral-instances")
+        );
+        assert_eq!(
+            create.manifest,
+            Manifest {
+                object_name: "ephemeral-dev".to_owned(),
+                name: "dev".to_owned(),
+                namespace: "pr-dev".to_owned(),
+                flux_namespace: "flux-system".to_owned(),
+                owner: ours(),
+                branch: "dev".to_owned(),
+                commit: "a".repeat(40),
+                requested_by: "rita".to_owned(),
+                url: "ssh://git@github.com/octo/app".to_owned(),
+                pinned: false,
+                secret_ref: Some("flux-system".to_owned()),
+                interval: "1m0s".to_owned(),
+                timeout: "5m0s".to_owned(),
+                overlay_path: "k8s/app/overlays/ephemeral".to_owned(),
+                substitute: [("A".to_owned(), "1".to_owned())].into(),
+            }
+        );
+    }
+
+    #[test]
+    fn the_inputs_decide_what_is_followed_and_with_which_secret() {
+        let manifest = |inputs: &[(&str, &str)]| deployed(pull_request(), inputs).unwrap().manifest;
+        assert!(manifest(&[("INPUT_TRACK", "commit")]).pinned);
+        let public = manifest(&[
+            ("INPUT_SECRET-REF", ""),
+            ("INPUT_REPOSITORY-URL", "https://a.b/c"),
+        ]);
+        assert_eq!(
+            (public.secret_ref, public.url.as_str()),
+            (None, "https://a.b/c")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_deployed_is_refused() {
+        let protected = |pattern: &str| Refusal::ProtectedNamespace {
+            namespace: "dev".to_owned(),
+            pattern: pattern.to_owned(),
+        };
+        let closed = PullRequest {
+            open: false,
+            ..pull_request()
+        };
+        let deleted = PullRequest {
+            head: Head::Deleted,
+            ..pull_request()
+        };
+        let forks = ("INPUT_ALLOW-FORKS", "true");
+        for (pull_request, input, refusal) in [
+            (closed, forks, Refusal::Closed),
+            (deleted, forks, Refusal::HeadDeleted),
+            (
+                fork("https://github.com/mallory/app.git"),
+                ("INPUT_ALLOW-FORKS", "false"),
+                Refusal::Fork,
+            ),
+            (
+                pull_request(),
+                ("INPUT_PROTECTED-NAMESPACES", "default,d?v,dev"),
+                protected("d?v"),
+            ),
+        ] {
+            assert_eq!(deployed(pull_request, &[input]), Err(refusal));
+        }
+    }
+
+    #[test]
+    fn the_prefix_counts_for_a_protected_namespace() {
+        let inputs = [("INPUT_PROTECTED-NAMESPACES", "dev,pr-*")];
+        assert!(deployed(pull_request(), &inputs).is_err());
+        let prefixed = [inputs[0], ("INPUT_NAMESPACE-PREFIX", "my-")];
+        assert!(deployed(pull_request(), &prefixed).is_ok());
+        let prefixed = [inputs[0], ("INPUT_NAMESPACE-PREFIX", "pr-")];
+        assert!(deployed(pull_request(), &prefixed).is_err());
+    }
+
+    #[test]
+    fn a_commit_is_deployed_where_it_is_the_head() {
+        let ask = |commit: Sha| {
+            let arguments = DeployArguments {
+                commit: Some(commit),
+            };
+            decided(
+                &commented(Ok(Command::Deploy(arguments))),
+                &permitted(pull_request()),
+                &[],
+            )
+        };
+        assert!(matches!(ask(sha("A")), Decision::Create(_)));
+        assert_eq!(
+            ask(sha("b")),
+            Decision::Refuse(Refusal::BranchMoved {
+                wanted: sha("b"),
+                head: sha("a"),
+            })
+        );
+    }
+
+    #[test]
+    fn a_fork_is_pinned_and_cloned_over_https_without_our_secret() {
+        let inputs = [("INPUT_ALLOW-FORKS", "true")];
+        let url = "https://github.com/mallory/app.git";
+        let create = deployed(fork(url), &inputs).unwrap();
+        assert_eq!(create.environment.name, "mallory-dev");
+        assert_eq!(create.manifest.url, url);
+        assert_eq!(create.manifest.secret_ref, None);
+        assert!(create.manifest.pinned);
+        assert_eq!(create.manifest.branch, "dev");
+
+        let local = [inputs[0], ("GITHUB_SERVER_URL", "http://127.0.0.1:8080")];
+        for (url, inputs, is_taken) in [
+            ("http://127.0.0.1:8080/mallory/app.git", &local[..], true),
+            (url, &local[..], true),
+            ("http://github.com/mallory/app.git", &inputs[..], false),
+            ("ssh://git@github.com/mallory/app.git", &inputs[..], false),
+            ("git@github.com:mallory/app.git", &inputs[..], false),
+            ("file:///etc", &inputs[..], false),
+            (
+                "https://mallory@github.com/mallory/app.git",
+                &inputs[..],
+                false,
+            ),
+            (
+                "https://:password@github.com/mallory/app.git",
+                &local[..],
+                false,
+            ),
+            ("", &inputs[..], false),
+        ] {
+            let refusal = (!is_taken).then(|| Refusal::ForkUrl {
+                url: url.to_owned(),
+            });
+            assert_eq!(deployed(fork(url), inputs).err(), refusal, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_destroy_command_works_on_whatever_became_of_the_pull_request() {
+        for pull_request in [
+            pull_request(),
+            PullRequest {
+                open: false,
+                ..pull_request()
+            },
+            PullRequest {
+                head: Head::Deleted,
+                ..pull_request()
+            },
+            fork("ssh://nowhere"),
+        ] {
+            assert_eq!(
+                decided(
+                    &commented(Ok(Command::Destroy)),
+                    &permitted(pull_request),
+                    &[]
+                ),
+                Decision::Destroy(Destroy {
+                    owner: ours(),
+                    branch: "dev".to_owned(),
+                    requested_by: "rita".to_owned(),
+                })
+            );
+        }
+    }
+
+    fn facts() -> impl Strategy<Value = Facts> {
+        let heads = prop_oneof![
+            Just(Head::Here),
+            Just(Head::Deleted),
+            ("\\PC{0,9}", "\\PC{0,9}")
+                .prop_map(|(owner, clone_url)| Head::Fork { owner, clone_url }),
+        ];
+        let access = prop_oneof![
+            Just(None),
+            select(&PERMISSIONS[..]).prop_map(|permission| Some(Access::Known(permission))),
+            "\\PC{0,9}".prop_map(|answer| Some(Access::Unknown(answer))),
+        ];
+        (any::<bool>(), "\\PC{0,20}", heads, access).prop_map(|(open, branch, head, access)| {
+            Facts {
+                pull_request: PullRequest {
+                    open,
+                    branch,
+                    head,
+                    ..pull_request()
+                },
+                access,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_close_destroys_its_own_instance_whoever_did_it(facts in facts(), allow_forks in any::<bool>()) {
+            let inputs = [("INPUT_ALLOW-FORKS", if allow_forks { "true" } else { "false" })];
+            let Decision::Destroy(destroy) = decided(&closed(), &facts, &inputs) else {
+                panic!("{facts:?}");
+            };
+            prop_assert_eq!(destroy.owner, ours());
+        }
+
+        #[test]
+        fn nothing_is_deployed_for_who_may_not(facts in facts()) {
+            let may = matches!(facts.access, Some(Access::Known(permission)) if permission >= Permission::Write);
+            let decision = decided(&commented(deploy()), &facts, &[("INPUT_ALLOW-FORKS", "true")]);
+            if let Decision::Create(create) = decision {
+                prop_assert!(may && facts.pull_request.open);
+                if facts.pull_request.head != Head::Here {
+                    prop_assert!(create.manifest.pinned && create.manifest.secret_ref.is_none());
+                }
+            }
+        }
     }
 }

@@ -144,7 +144,7 @@ fn is_date(slug: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use regex::Regex;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     /// YAML 1.1's implicit types (<https://yaml.org/type/>) and 1.2's core schema, as their pages write them.
-    fn not_a_string() -> Regex {
+    pub(crate) fn not_a_string() -> Regex {
         Regex::new(
             r"(?x)^(?:
               y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF
@@ -241,8 +241,11 @@ mod tests {
             | [-+]?0b[0-1_]+ | [-+]?0[0-7_]+ | [-+]?(?:0|[1-9][0-9_]*) | [-+]?0x[0-9a-fA-F_]+
             | [-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+ | 0o[0-7]+ | [-+]?[0-9]+
             | [-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?
+            | [-+]?(?:[0-9][0-9_]*)?\.[0-9.]*(?:[eE][-+][0-9]+)? | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*
             | [-+]?\.(?:inf|Inf|INF) | \.(?:nan|NaN|NAN)
             | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}
+            | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[\ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?
+              (?:[\ \t]*Z|[-+][0-9]{1,2}(?::[0-9]{2})?)?
             | = | <<
             )$",
         )

@@ -11,9 +11,9 @@ use crate::command::Sha;
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody wrote, edited or deleted a comment on an issue or a pull request.
+    /// Somebody commented on an issue or a pull request.
     Comment(CommentEvent),
-    /// Something happened to a pull request.
+    /// A pull request was closed, merged or not.
     PullRequest(PullRequestEvent),
 }
 

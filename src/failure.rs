@@ -16,6 +16,8 @@ pub enum Failure {
     TimedOut(Duration, String),
     /// The action was told to end.
     Interrupted,
+    /// GitHub's API does not let the token read something that the decision needs.
+    GitHubRefused(String),
     /// GitHub's API gave no usable answer to something that the decision needs.
     GitHub(anyhow::Error),
     /// Anything else.
@@ -31,6 +33,7 @@ impl Failure {
             Failure::BranchMissing(_) => "branch-missing",
             Failure::TimedOut(..) => "push-timeout",
             Failure::Interrupted => "interrupted",
+            Failure::GitHubRefused(_) => "github-refused",
             Failure::GitHub(_) => "github-failed",
             Failure::Broken(_) => "git-failed",
         }
@@ -40,7 +43,10 @@ impl Failure {
     pub fn is_rejection(&self) -> bool {
         matches!(
             self,
-            Failure::Rejected(_) | Failure::Forbidden(_) | Failure::BranchMissing(_)
+            Failure::Rejected(_)
+                | Failure::Forbidden(_)
+                | Failure::BranchMissing(_)
+                | Failure::GitHubRefused(_)
         )
     }
 }
@@ -51,14 +57,17 @@ impl fmt::Display for Failure {
             Failure::Rejected(words) => write!(f, "the server rejected the push: {words}"),
             Failure::Forbidden(words) => write!(f, "the server refused the token: {words}"),
             Failure::BranchMissing(words) => f.write_str(words),
+            Failure::GitHubRefused(words) => write!(f, "GitHub refused the token: {words}"),
             Failure::TimedOut(after, words) => {
                 write!(
                     f,
-                    "gave up after {} s; the last answer: {words}",
+                    "gave up after {} s without seeing the change land; the last answer: {words}",
                     after.as_secs()
                 )
             }
-            Failure::Interrupted => f.write_str("the run was cancelled before the change landed"),
+            Failure::Interrupted => {
+                f.write_str("the run was cancelled before the change was seen to land")
+            }
             Failure::GitHub(error) | Failure::Broken(error) => write!(f, "{error:#}"),
         }
     }

@@ -13,12 +13,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
 use git2::{
     AutotagOption, ConfigLevel, ErrorClass, ErrorCode, FetchOptions, FileMode, ObjectType, Oid,
@@ -142,14 +140,18 @@ pub fn publish(
     plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
 ) -> Result<Published, Failure> {
     let mut work = Work::new(target, stop)?;
-    let mut attempted: Option<(Oid, Plan)> = None;
+    let mut attempted: Vec<(Oid, Plan)> = Vec::new();
     loop {
         let (tip, contents) = work.fetch_tip()?;
-        if let Some((commit, plan)) = attempted {
-            // The answer to the push may have been lost, so look before anything is pushed again, or given up.
-            if work.contains(tip, commit) {
-                return Ok(work.pushed(plan, commit));
-            }
+        // The answer to a push may have been lost, so look before anything is pushed again, or given up.
+        let landed = attempted
+            .iter()
+            .position(|(commit, _)| work.contains(tip, *commit));
+        if let Some(index) = landed {
+            let (commit, plan) = attempted.swap_remove(index);
+            return Ok(work.pushed(plan, commit));
+        }
+        if !attempted.is_empty() {
             work.check_time()?;
         }
         let planned = match plan(&contents)? {
@@ -168,7 +170,7 @@ pub fn publish(
             Push::Again(words) => {
                 work.words = words;
                 work.pause();
-                attempted = Some((commit, planned));
+                attempted.push((commit, planned));
             }
         }
     }
@@ -221,14 +223,9 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Goes on without the workspace: an object that it should hold is missing (a partial clone).
+    /// Goes on without the workspace: an object that it should hold is missing (a partial clone) or broken.
     fn leave_workspace(&mut self) -> Result<()> {
-        if self.workspace.take().is_none() {
-            bail!(
-                "the fetched tip of `{}` is not complete",
-                self.target.branch
-            );
-        }
+        self.workspace = None;
         let (directory, repository) = bare_repository(None)?;
         self.repository = repository;
         self._directory = directory;
@@ -267,6 +264,9 @@ impl<'a> Work<'a> {
                     Some(contents) => return Ok((tip, contents)),
                     None => self.leave_workspace()?,
                 },
+                Fetch::Failed(Failure::Broken(_)) if self.workspace.is_some() => {
+                    self.leave_workspace()?;
+                }
                 Fetch::Failed(failure) => return Err(failure),
                 Fetch::Again(words) => {
                     self.words = words;
@@ -278,8 +278,7 @@ impl<'a> Work<'a> {
     }
 
     fn authorization(&self) -> String {
-        let credentials = format!("x-access-token:{}", self.target.token.expose());
-        format!("Authorization: Basic {}", STANDARD.encode(credentials))
+        format!("Authorization: Basic {}", self.target.token.basic())
     }
 
     fn fetch(&self) -> Result<Fetch> {
@@ -360,11 +359,11 @@ impl<'a> Work<'a> {
                 .unwrap_or(false)
     }
 
-    /// What a plan needs of the tip; `None` where an object is missing.
+    /// What a plan needs of the tip; `None` where the workspace's objects are no help.
     fn read_tip(&self, tip: Oid) -> Result<Option<Tip>> {
         match self.try_read_tip(tip) {
             Ok(tip) => Ok(Some(tip)),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(_) if self.workspace.is_some() => Ok(None),
             Err(error) => {
                 Err(error).with_context(|| format!("reading the tip of `{}`", self.target.branch))
             }
@@ -373,17 +372,19 @@ impl<'a> Work<'a> {
 
     fn try_read_tip(&self, tip: Oid) -> Result<Tip, git2::Error> {
         let root = self.repository.find_commit(tip)?.tree()?;
-        let (instances, instances_directory) =
-            match self.directory(&root, &self.target.instances_path)? {
-                Ok(Some(tree)) => (self.instances(&tree)?, Directory::Present),
-                Ok(None) => (BTreeMap::new(), Directory::Absent),
-                Err(obstruction) => (BTreeMap::new(), Directory::Obstructed(obstruction)),
-            };
-        Ok(Tip {
-            instances,
-            instances_directory,
+        let mut contents = Tip {
             overlays: self.overlays(&root)?,
-        })
+            ..Tip::default()
+        };
+        match self.directory(&root, &self.target.instances_path)? {
+            Ok(Some(directory)) => {
+                contents.instances = self.instances(&directory)?;
+                contents.holds_only_instances = directory.len() == contents.instances.len();
+            }
+            Ok(None) => contents.instances_directory = Directory::Absent,
+            Err(obstruction) => contents.instances_directory = Directory::Obstructed(obstruction),
+        }
+        Ok(contents)
     }
 
     /// The tree at `path`, `Ok(None)` where there is none, or the part of the path that is no directory.
@@ -506,9 +507,10 @@ impl<'a> Work<'a> {
         let said = RefCell::new(Vec::new());
         let status: RefCell<Option<Option<String>>> = RefCell::new(None);
         let mut callbacks = RemoteCallbacks::new();
+        // Never ended from here: once the pack is sent, the answer says whether the change landed.
         callbacks.sideband_progress(|text| {
             said.borrow_mut().extend_from_slice(text);
-            !self.stop.is_stopped()
+            true
         });
         callbacks.push_update_reference(|name, refused| {
             if name == refname {
@@ -526,12 +528,13 @@ impl<'a> Work<'a> {
         let pushed = remote.push(&[format!("{commit}:{refname}")], Some(&mut options));
         drop(options);
         let said = String::from_utf8_lossy(&said.into_inner()).into_owned();
-        Ok(match (pushed, status.into_inner()) {
-            (Ok(()), Some(None)) => Push::Landed,
-            (Ok(()), Some(Some(reason))) => self.rejected(&reason, &said),
-            (Ok(()), None) => Push::Again("the server said nothing about the branch".to_owned()),
-            (Err(error), _) => {
-                let words = with_words(
+        // What the server says of the branch counts, even if something went wrong behind it.
+        Ok(match (status.into_inner(), pushed) {
+            (Some(None), _) => Push::Landed,
+            (Some(Some(reason)), _) => self.rejected(&reason, &said),
+            (None, Ok(())) => Push::Again("the server said nothing about the branch".to_owned()),
+            (None, Err(error)) => {
+                let words = self.words_of(
                     &format!("pushing to {}: {}", self.target.url, error.message()),
                     &said,
                 );
@@ -546,12 +549,19 @@ impl<'a> Work<'a> {
     }
 
     fn rejected(&self, reason: &str, said: &str) -> Push {
-        let words = with_words(reason, said);
+        let words = self.words_of(reason, said);
         if is_lost_race(reason) {
             Push::Again(words)
         } else {
             Push::Failed(Failure::Rejected(words))
         }
+    }
+
+    /// The status and, below it, what else the server said.
+    fn words_of(&self, reason: &str, said: &str) -> String {
+        let lines = std::iter::once(reason).chain(said.lines().map(str::trim_end));
+        let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+        self.target.token.redact(&words.join("\n"))
     }
 
     fn pushed(&self, plan: Plan, commit: Oid) -> Published {
@@ -568,20 +578,6 @@ impl<'a> Work<'a> {
                 format!("the change is pushed, but the checkout could not follow it: {error:#}")
             }),
         }
-    }
-}
-
-/// The status and, below it, what else the server said.
-fn with_words(reason: &str, said: &str) -> String {
-    let said: Vec<&str> = said
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    if said.is_empty() {
-        reason.to_owned()
-    } else {
-        format!("{reason}\n{}", said.join("\n"))
     }
 }
 
@@ -677,8 +673,22 @@ impl Workspace {
             .workdir()
             .and_then(|path| path.canonicalize().ok())
             == root.canonicalize().ok();
+        // What is written there would be written somewhere else.
+        let has_links = [
+            "HEAD",
+            "index",
+            "refs",
+            "logs",
+            "objects",
+            "objects/info",
+            "objects/pack",
+        ]
+        .iter()
+        .any(|path| is_link(&root.join(".git").join(path)));
         Some(Workspace {
-            on_target: is_here && head.name().ok() == Some(&format!("refs/heads/{branch}")),
+            on_target: is_here
+                && !has_links
+                && head.name().ok() == Some(&format!("refs/heads/{branch}")),
             head: head.peel_to_commit().ok()?.id(),
             root: root.to_owned(),
         })
@@ -686,6 +696,9 @@ impl Workspace {
 
     /// Moves the branch, the index and the files that nobody touched from the old head to the pushed commit.
     fn follow(&self, ours: &Repository, commit: Oid, branch: &str) -> Result<()> {
+        if !ours.graph_descendant_of(commit, self.head)? {
+            bail!("it has commits that are not on the remote branch");
+        }
         let theirs = open_workspace(&self.root)?;
         let mut walk = ours.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL)?;
@@ -746,9 +759,9 @@ impl Workspace {
 
     /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace.
     fn is_behind_a_link(&self, path: &Path) -> bool {
-        path.ancestors().skip(1).any(|parent| {
-            fs::symlink_metadata(self.root.join(parent)).is_ok_and(|it| it.is_symlink())
-        })
+        path.ancestors()
+            .skip(1)
+            .any(|parent| is_link(&self.root.join(parent)))
     }
 
     /// Gives what root wrote to the owner of the workspace: the next job's checkout has to remove it.
@@ -782,9 +795,16 @@ impl Workspace {
     }
 }
 
-/// Everything below a directory, and the directory itself.
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+/// Everything below a directory, and the directory itself; links are not followed.
 fn list(directory: &Path, into: &mut Vec<PathBuf>) {
     into.push(directory.to_owned());
+    if is_link(directory) {
+        return;
+    }
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             list(&entry.path(), into);
@@ -805,10 +825,11 @@ fn open_workspace(root: &Path) -> Result<Repository> {
 
 /// Settings of libgit2 that hold for the whole process.
 fn set_up_libgit2() -> Result<()> {
-    static ONCE: Once = Once::new();
-    let mut outcome = Ok(());
-    ONCE.call_once(|| outcome = set_options());
-    outcome.context("setting up libgit2")
+    static OUTCOME: OnceLock<Result<(), git2::Error>> = OnceLock::new();
+    match OUTCOME.get_or_init(set_options) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(anyhow!("setting up libgit2: {error}")),
+    }
 }
 
 /// The one use of `unsafe`: libgit2 keeps these in plain globals.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::comment::MARKER;
-use crate::config::{Config, Permission, base};
+use crate::config::{Config, Permission, Token, base};
 use crate::decide::Access;
 use crate::event::{PullRequest, PullRequestObject};
 
@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const ONE_TRY: Duration = Duration::from_secs(15);
 /// No further try is started after this time.
 const ALL_TRIES: Duration = Duration::from_secs(25);
-/// Longest wait that a server may ask for.
+/// No server is waited for any longer, whatever it asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(65);
 /// Tries of one request.
 const TRIES: u32 = 4;
@@ -50,6 +50,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug, Clone)]
 pub struct GitHub {
     client: Octocrab,
+    token: Token,
     /// URL of the repository in the API.
     repository: String,
     graphql: String,
@@ -88,7 +89,12 @@ impl ApiError {
 
     /// Whether the token lacks a permission.
     pub fn is_forbidden(&self) -> bool {
-        matches!(self.status, Some(403 | 404)) && !self.is_rate_limit
+        self.status == Some(403) && !self.is_rate_limit
+    }
+
+    /// Whether the token is of no use here: GitHub hides what a token may not see.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.status, Some(401 | 404)) || self.is_forbidden()
     }
 }
 
@@ -235,6 +241,7 @@ impl GitHub {
             .context("setting up the client for GitHub's API")?;
         Ok(GitHub {
             client,
+            token: config.inputs.token.clone(),
             repository: format!("{}/repos/{}", base(&config.api_url), config.repository),
             graphql: base(&config.graphql_url).to_owned(),
         })
@@ -340,7 +347,8 @@ impl GitHub {
     /// The comments cannot be read.
     pub async fn status_comment(&self, number: u64) -> Result<Option<StatusComment>, ApiError> {
         let (viewer, comments) = tokio::join!(self.viewer(), self.marked_comments(number));
-        Ok(comments?
+        let (viewer, comments) = (viewer?, comments?);
+        Ok(comments
             .into_iter()
             .find(|comment| {
                 comment
@@ -423,16 +431,18 @@ impl GitHub {
     }
 
     /// The login behind the token. GraphQL tells it for every kind of token, REST for personal ones only.
-    async fn viewer(&self) -> String {
+    async fn viewer(&self) -> Result<String, ApiError> {
         let query = json!({ "query": "{ viewer { login } }" });
         // A query changes nothing, so this POST is safe to repeat.
         let answer: Result<Viewer, ApiError> = self
             .retried(|| self.send(Method::Post, &self.graphql, Some(&query)))
             .await;
-        answer.map_or_else(
-            |_| WORKFLOW_BOT.to_owned(),
-            |answer| answer.data.viewer.login,
-        )
+        match answer {
+            Ok(answer) => Ok(answer.data.viewer.login),
+            // No answer is no reason to take ourselves for somebody else, and to comment twice.
+            Err(error) if error.is_transient() => Err(error),
+            Err(_) => Ok(WORKFLOW_BOT.to_owned()),
+        }
     }
 
     fn route(&self, path: &str) -> String {
@@ -461,14 +471,13 @@ impl GitHub {
         F: Fn() -> A,
         A: Future<Output = Result<T, ApiError>>,
     {
-        let end = tokio::time::Instant::now() + ALL_TRIES;
+        let started = tokio::time::Instant::now();
         let mut last = first;
         for tried in 1..TRIES {
-            let now = tokio::time::Instant::now();
             match last.retry_after {
-                Some(pause) if pause > LONGEST_WAIT => break,
+                Some(pause) if started.elapsed() + pause > LONGEST_WAIT => break,
                 Some(pause) => sleep(pause).await,
-                None if now > end => break,
+                None if started.elapsed() > ALL_TRIES => break,
                 None => {
                     let ceiling = FIRST_PAUSE.saturating_mul(1 << tried);
                     sleep(ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -492,7 +501,7 @@ impl GitHub {
         let failed = |words: String| ApiError {
             attempted: attempted.clone(),
             status: None,
-            words,
+            words: self.token.redact(&words),
             retry_after: None,
             is_rate_limit: false,
         };
@@ -518,10 +527,8 @@ impl GitHub {
                 ..failed(format!("the answer is not as GitHub documents it: {error}"))
             });
         }
-        let words = serde_json::from_str::<Message>(&text).map_or_else(
-            |_| text.trim().chars().take(500).collect(),
-            |body| body.message,
-        );
+        let words = serde_json::from_str::<Message>(&text)
+            .map_or_else(|_| text.trim().to_owned(), |body| body.message);
         Err(ApiError {
             status: Some(status.as_u16()),
             is_rate_limit: headers.is_rate_limit(),

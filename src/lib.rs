@@ -12,6 +12,7 @@
 //! [`environment`], [`plan`], [`manifest`], [`comment`] and [`report`]; each outside system has one file: [`github`],
 //! [`git`], [`workflow`].
 
+pub mod cancellation;
 pub mod command;
 pub mod comment;
 pub mod config;
@@ -24,21 +25,20 @@ pub mod github;
 pub mod manifest;
 pub mod plan;
 pub mod report;
+pub mod untold;
 pub mod workflow;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use crate::cancellation::Cancellation;
 use crate::comment::Context;
-use crate::config::Config;
+use crate::config::{Config, Token};
 use crate::decide::{Access, Decision, Facts, Refusal, Request, Triage, Trigger, decide, triage};
 use crate::event::PullRequest;
 use crate::failure::Failure;
@@ -46,10 +46,14 @@ use crate::git::{Published, Stop, Target};
 use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
 use crate::plan::{Plan, Tip};
 use crate::report::Report;
+use crate::untold::{COMMENT, REACTION, STATUS, Untold};
 use crate::workflow::{Log, write_outputs, write_summary};
 
 /// How long the work goes on after it was told to end, and how long telling about it may take then.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// How long 👀 on the command may take.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Runs the action for one event; the variables are those the runner sets.
 ///
@@ -65,7 +69,7 @@ pub async fn run(
         if let (Some("INPUT_TOKEN"), Some(token)) = (name.to_str(), value.to_str())
             && !token.is_empty()
         {
-            log.hide(token);
+            log.hide(&Token::new(token));
         }
         if name == "RUNNER_DEBUG" && value == "1" {
             log.is_verbose = true;
@@ -93,10 +97,11 @@ pub async fn run(
         log,
         request: &request,
     };
+    let cancellation = Cancellation::new()?;
     let report = if config.inputs.dry_run {
-        run.preview().await
+        run.preview(&cancellation).await
     } else {
-        run.apply().await?
+        run.apply(&cancellation).await
     };
     tell_job(&config, log, &report)
 }
@@ -124,18 +129,19 @@ fn tell_job(config: &Config, log: &Log, report: &Report) -> Result<()> {
     for (name, value) in outputs.iter().filter(|(_, value)| !value.is_empty()) {
         log.line(&format!("{name}: {value}"));
     }
-    if let Some(path) = &config.summary {
-        write_summary(
-            path,
-            &log.redact(&comment::summary(&outputs, report.message.as_ref())),
-        )?;
-    }
-    if let Some(path) = &config.output {
-        write_outputs(path, &outputs)?;
+    let written = match &config.output {
+        Some(path) => write_outputs(path, &outputs),
+        None => Ok(()),
+    };
+    let summary = log.redact(&comment::summary(&outputs, report.message.as_ref()));
+    if let Some(path) = &config.summary
+        && let Err(error) = write_summary(path, &summary)
+    {
+        log.warning(&format!("{error:#}"));
     }
     match &report.error {
         Some(error) => Err(anyhow::anyhow!("{error}")),
-        None => Ok(()),
+        None => written,
     }
 }
 
@@ -158,69 +164,52 @@ struct Asked {
 
 impl Run<'_> {
     /// Decides and plans, and changes nothing.
-    async fn preview(&self) -> Report {
-        let Asked { context, decision } = match self.ask().await {
-            Ok(asked) => asked,
-            Err(failure) => return report::failed(&self.context(None), None, &failure),
-        };
-        if let Decision::Refuse(refusal) = &decision {
-            return report::refused(&context, refusal);
-        }
-        let (target, planned) = (self.target(&context), decision.clone());
-        let plan = spawn_blocking(move || {
-            git::preview(&target, &Stop::default(), |tip| plan_of(&planned, tip))
-        });
-        match flatten(plan.await) {
-            Ok(Ok(plan)) => {
-                self.log
-                    .line("dry run, nothing is changed; this is what would be:");
-                self.log.text(&plan.change.to_string());
-                report::previewed(self.request, &decision, &plan)
+    async fn preview(&self, cancellation: &Cancellation) -> Report {
+        let planned = async {
+            let Asked { context, decision } = match self.ask().await {
+                Ok(asked) => asked,
+                Err(failure) => return report::failed(&self.context(None), None, &failure),
+            };
+            let (target, planned) = (self.target(&context), decision.clone());
+            let plan = spawn_blocking(move || {
+                git::preview(&target, &Stop::default(), |tip| plan_of(&planned, tip))
+            });
+            match flatten(plan.await) {
+                Ok(Ok(plan)) => {
+                    self.log
+                        .line("dry run, nothing is changed; this is what would be:");
+                    self.log.text(&plan.change.to_string());
+                    report::previewed(self.request, &decision, &plan)
+                }
+                Ok(Err(refusal)) => report::refused(&context, &refusal),
+                Err(failure) => report::failed(&context, Some(&decision), &failure),
             }
-            Ok(Err(refusal)) => report::refused(&context, &refusal),
-            Err(failure) => report::failed(&context, Some(&decision), &failure),
+        };
+        tokio::select! {
+            report = planned => report,
+            () = cancellation.requested() => report::failed(&self.context(None), None, &Failure::Interrupted),
         }
     }
 
     /// Decides, changes what is to be changed, and tells the pull request.
-    async fn apply(&self) -> Result<Report> {
-        let cancellation = Cancellation::new()?;
-        let mut told = Told::default();
-        let asked = tokio::select! {
-            (asked, seen) = async { tokio::join!(self.ask(), self.react(Reaction::Seen)) } => {
-                told.note(REACTION, seen);
-                asked
-            }
-            () = cancellation.requested() => Err(Failure::Interrupted),
-        };
-        let mut comment = None;
-        let (context, mut report) = match asked {
-            Err(failure) => {
-                let context = self.context(None);
-                let report = report::failed(&context, None, &failure);
-                (context, report)
-            }
-            Ok(Asked {
-                context,
-                decision: Decision::Refuse(refusal),
-            }) => {
-                let report = report::refused(&context, &refusal);
-                (context, report)
-            }
-            Ok(Asked { context, decision }) => {
-                let (report, found) = self
-                    .carry_out(&context, &decision, &cancellation, &mut told)
-                    .await;
-                comment = found;
-                (context, report)
+    async fn apply(&self, cancellation: &Cancellation) -> Report {
+        let mut untold = Untold::default();
+        let seen = async {
+            tokio::select! {
+                // A sign of life, which the change does not wait for.
+                seen = timeout(SIGN_OF_LIFE, self.react(Reaction::Seen)) => seen.unwrap_or(Ok(())),
+                () = cancellation.requested() => Ok(()),
             }
         };
+        let work = self.decide_and_do(cancellation, &mut untold);
+        let (seen, (context, mut report, found)) = tokio::join!(seen, work);
+        untold.note(REACTION, seen);
         let enough = async {
             cancellation.requested().await;
             sleep(LAST_WORDS).await;
         };
         let was_told = tokio::select! {
-            () = self.tell_pull_request(&context, &mut report, comment, &mut told) => true,
+            () = self.tell_pull_request(&context, &mut report, found, &mut untold) => true,
             () = enough => false,
         };
         if !was_told {
@@ -228,8 +217,39 @@ impl Run<'_> {
                 .warnings
                 .push("the run was cancelled before the pull request was told".to_owned());
         }
-        report.warnings.extend(told.warnings());
-        Ok(report)
+        report.warnings.extend(untold.warnings());
+        report
+    }
+
+    async fn decide_and_do(
+        &self,
+        cancellation: &Cancellation,
+        untold: &mut Untold,
+    ) -> (Context, Report, Found) {
+        let asked = tokio::select! {
+            asked = self.ask() => asked,
+            () = cancellation.requested() => Err(Failure::Interrupted),
+        };
+        match asked {
+            Err(failure) => {
+                let context = self.context(None);
+                let report = report::failed(&context, None, &failure);
+                (context, report, None)
+            }
+            Ok(Asked {
+                context,
+                decision: Decision::Refuse(refusal),
+            }) => {
+                let report = report::refused(&context, &refusal);
+                (context, report, None)
+            }
+            Ok(Asked { context, decision }) => {
+                let (report, found) = self
+                    .carry_out(&context, &decision, cancellation, untold)
+                    .await;
+                (context, report, found)
+            }
+        }
     }
 
     /// Everything the decision needs, asked side by side, and the decision.
@@ -249,7 +269,7 @@ impl Run<'_> {
                         .line(&format!("no clear answer to who may: {answer}"));
                 }
                 Facts {
-                    pull_request: pull_request.map_err(Failure::GitHub)?,
+                    pull_request: pull_request.map_err(no_fact)?,
                     access: Some(access),
                 }
             }
@@ -267,7 +287,7 @@ impl Run<'_> {
         context: &Context,
         decision: &Decision,
         cancellation: &Cancellation,
-        told: &mut Told,
+        untold: &mut Untold,
     ) -> (Report, Found) {
         let is_close = matches!(self.request.trigger, Trigger::Close(_));
         // A close without an instance says nothing, so nothing is said before that is known.
@@ -288,7 +308,7 @@ impl Run<'_> {
         };
         let (published, (found, pending)) =
             tokio::join!(self.publish(context, decision, cancellation), announce);
-        told.note(STATUS, pending);
+        untold.note(STATUS, pending);
         self.log.debug(&format!("{published:?}"));
         let report = match published {
             Ok(published) => {
@@ -325,7 +345,7 @@ impl Run<'_> {
         context: &Context,
         report: &mut Report,
         found: Found,
-        told: &mut Told,
+        untold: &mut Untold,
     ) {
         let comment = async {
             let Some(message) = &report.message else {
@@ -346,7 +366,7 @@ impl Run<'_> {
         };
         let status = async {
             match &report.status {
-                Some((state, description)) if !told.is_forbidden(STATUS) => {
+                Some((state, description)) if !untold.is_forbidden(STATUS) => {
                     self.set_status(context, *state, description).await
                 }
                 _ => Ok(()),
@@ -354,7 +374,7 @@ impl Run<'_> {
         };
         let reaction = async {
             match report.reaction {
-                Some(reaction) if !told.is_forbidden(REACTION) => self.react(reaction).await,
+                Some(reaction) if !untold.is_forbidden(REACTION) => self.react(reaction).await,
                 _ => Ok(()),
             }
         };
@@ -363,10 +383,10 @@ impl Run<'_> {
             Ok(comment) => {
                 report.outputs.comment_url = comment.map(|comment| comment.url).unwrap_or_default()
             }
-            Err(error) => told.note(COMMENT, Err(error)),
+            Err(error) => untold.note(COMMENT, Err(error)),
         }
-        told.note(STATUS, status);
-        told.note(REACTION, reaction);
+        untold.note(STATUS, status);
+        untold.note(REACTION, reaction);
     }
 
     async fn react(&self, reaction: Reaction) -> Result<(), ApiError> {
@@ -397,6 +417,7 @@ impl Run<'_> {
             pull_request: self.request.pull_request,
             head: pull_request
                 .map(|pull_request| (pull_request.branch.clone(), pull_request.commit.clone())),
+            is_open: pull_request.is_none_or(|pull_request| pull_request.open),
             target_branch: self
                 .config
                 .inputs
@@ -423,6 +444,13 @@ impl Run<'_> {
     }
 }
 
+fn no_fact(error: anyhow::Error) -> Failure {
+    match error.downcast_ref::<ApiError>() {
+        Some(refused) if refused.is_refused() => Failure::GitHubRefused(refused.to_string()),
+        _ => Failure::GitHub(error),
+    }
+}
+
 fn plan_of(decision: &Decision, tip: &Tip) -> Result<Result<Plan, Refusal>> {
     match decision {
         Decision::Create(create) => plan::create(create, tip),
@@ -434,81 +462,4 @@ fn plan_of(decision: &Decision, tip: &Tip) -> Result<Result<Plan, Refusal>> {
 /// A panic on the other thread is a failure like any other.
 fn flatten<T>(outcome: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
     outcome.unwrap_or_else(|error| Err(Failure::Broken(error.into())))
-}
-
-/// A kind of message to the pull request, and the permission it takes.
-type Kind = (&'static str, &'static str);
-const REACTION: Kind = ("the reaction", "pull-requests: write");
-const COMMENT: Kind = ("the comment", "pull-requests: write");
-const STATUS: Kind = ("the commit status", "statuses: write");
-
-/// What could not be told: the commit is the point, so this is worth a warning and no more.
-#[derive(Default)]
-struct Told {
-    /// By permission: what needs it, and the first answer.
-    forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
-    other: Vec<String>,
-}
-
-impl Told {
-    fn note(&mut self, (what, permission): Kind, outcome: Result<(), ApiError>) {
-        match outcome {
-            Err(error) if error.is_forbidden() => {
-                let (whats, _) = self
-                    .forbidden
-                    .entry(permission)
-                    .or_insert_with(|| (Vec::new(), error.to_string()));
-                if !whats.contains(&what) {
-                    whats.push(what);
-                }
-            }
-            Err(error) => self
-                .other
-                .push(format!("{what} could not be written: {error}")),
-            Ok(()) => {}
-        }
-    }
-
-    fn is_forbidden(&self, (what, permission): Kind) -> bool {
-        self.forbidden
-            .get(permission)
-            .is_some_and(|(whats, _)| whats.contains(&what))
-    }
-
-    fn warnings(self) -> Vec<String> {
-        let forbidden = self.forbidden.into_iter().map(|(permission, (whats, answer))| {
-            format!(
-                "{} could not be written; add `{permission}` to the job's `permissions`: {answer}",
-                whats.join(" and ")
-            )
-        });
-        forbidden.chain(self.other).collect()
-    }
-}
-
-/// SIGINT and SIGTERM: what the runner sends when a run is cancelled. Process 1 of a container gets neither unless it asks.
-struct Cancellation(watch::Receiver<bool>);
-
-impl Cancellation {
-    /// Listens from now on.
-    fn new() -> Result<Cancellation> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            sender.send_replace(true);
-        });
-        Ok(Cancellation(receiver))
-    }
-
-    /// Waits for the first signal; comes back at once after it.
-    async fn requested(&self) {
-        // The sender goes away once it has sent, and what it sent stays.
-        let _ = self.0.clone().wait_for(|is_requested| *is_requested).await;
-    }
 }

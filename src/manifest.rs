@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The label that says a file is ours, and its value.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flux-ephemeral-env");
@@ -255,31 +255,42 @@ fn yaml<S: Serialize>(document: &Document<'_, S>) -> anyhow::Result<String> {
 
 #[derive(Deserialize)]
 struct Read {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     metadata: ReadMetadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     spec: ReadSpec,
 }
 
 #[derive(Deserialize, Default)]
 struct ReadMetadata {
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    labels: ReadStrings,
+    #[serde(default, deserialize_with = "or_default")]
+    annotations: ReadStrings,
 }
+
+type ReadStrings = BTreeMap<String, Option<String>>;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct ReadSpec {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     post_build: ReadPostBuild,
 }
 
 #[derive(Deserialize, Default)]
 struct ReadPostBuild {
-    #[serde(default)]
-    substitute: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    substitute: ReadStrings,
+}
+
+/// Nothing where a value is missing, as Kubernetes reads it: a field emptied by hand does not make the file another's.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads back a file in the instances directory.
@@ -292,14 +303,15 @@ pub fn read(file: &[u8]) -> Option<Instance> {
     let annotation = |key: &str| {
         documents
             .iter()
-            .find_map(|document| document.metadata.annotations.get(key))
-            .cloned()
+            .find_map(|document| document.metadata.annotations.get(key)?.clone())
             .unwrap_or_default()
     };
     let namespace = documents
         .iter()
-        .find_map(|document| document.spec.post_build.substitute.get(NAMESPACE_VARIABLE))
-        .cloned()
+        .find_map(|document| {
+            let substitute = &document.spec.post_build.substitute;
+            substitute.get(NAMESPACE_VARIABLE)?.clone()
+        })
         .unwrap_or_default();
     Some(Instance {
         owner,
@@ -311,13 +323,13 @@ pub fn read(file: &[u8]) -> Option<Instance> {
 
 impl Read {
     fn owner(&self) -> Option<Owner> {
-        let labels = &self.metadata.labels;
-        if labels.get(MANAGED_BY.0)? != MANAGED_BY.1 {
+        let label = |key: &str| self.metadata.labels.get(key)?.as_deref();
+        if label(MANAGED_BY.0)? != MANAGED_BY.1 {
             return None;
         }
         Some(Owner {
-            repository: self.metadata.annotations.get(REPOSITORY)?.clone(),
-            pull_request: labels.get(PULL_REQUEST)?.parse().ok()?,
+            repository: self.metadata.annotations.get(REPOSITORY)?.clone()?,
+            pull_request: label(PULL_REQUEST)?.parse().ok()?,
         })
     }
 }
@@ -330,4 +342,575 @@ pub fn claimed_namespace(kustomization: &[u8]) -> Option<String> {
     }
     let text = std::str::from_utf8(kustomization).ok()?;
     serde_yaml::from_str::<Overlay>(text).ok()?.namespace
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::environment::tests::not_a_string;
+    use kcr_kustomize_toolkit_fluxcd_io::v1::kustomizations::Kustomization;
+    use kcr_source_toolkit_fluxcd_io::v1::gitrepositories::GitRepository;
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    /// The file of pull request 7 with the branch `dev`, as the defaults make it.
+    pub(crate) fn manifest() -> Manifest {
+        Manifest {
+            object_name: "ephemeral-dev".to_owned(),
+            name: "dev".to_owned(),
+            namespace: "dev".to_owned(),
+            flux_namespace: "flux-system".to_owned(),
+            owner: Owner {
+                repository: "octo/app".to_owned(),
+                pull_request: 7,
+            },
+            branch: "dev".to_owned(),
+            commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            requested_by: "rita".to_owned(),
+            url: "ssh://git@github.com/octo/app".to_owned(),
+            pinned: false,
+            secret_ref: Some("flux-system".to_owned()),
+            interval: "1m0s".to_owned(),
+            timeout: "5m0s".to_owned(),
+            overlay_path: "k8s/app/overlays/ephemeral".to_owned(),
+            substitute: BTreeMap::new(),
+        }
+    }
+
+    const RENDERED: &str = r#"---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata:
+  name: ephemeral-dev
+  namespace: flux-system
+  labels:
+    app.kubernetes.io/managed-by: flux-ephemeral-env
+    flux-ephemeral-env/pull-request: "7"
+  annotations:
+    event.toolkit.fluxcd.io/change_request: "7"
+    flux-ephemeral-env/branch: dev
+    flux-ephemeral-env/commit: 0123456789abcdef0123456789abcdef01234567
+    flux-ephemeral-env/repository: octo/app
+    flux-ephemeral-env/requested-by: rita
+    kustomize.toolkit.fluxcd.io/substitute: disabled
+spec:
+  interval: 1m0s
+  url: ssh://git@github.com/octo/app
+  ref:
+    branch: dev
+  secretRef:
+    name: flux-system
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: ephemeral-dev
+  namespace: flux-system
+  labels:
+    app.kubernetes.io/managed-by: flux-ephemeral-env
+    flux-ephemeral-env/pull-request: "7"
+  annotations:
+    event.toolkit.fluxcd.io/change_request: "7"
+    flux-ephemeral-env/branch: dev
+    flux-ephemeral-env/commit: 0123456789abcdef0123456789abcdef01234567
+    flux-ephemeral-env/repository: octo/app
+    flux-ephemeral-env/requested-by: rita
+    kustomize.toolkit.fluxcd.io/substitute: disabled
+spec:
+  interval: 10m0s
+  retryInterval: 30s
+  timeout: 5m0s
+  path: ./k8s/app/overlays/ephemeral
+  prune: true
+  wait: true
+  sourceRef:
+    kind: GitRepository
+    name: ephemeral-dev
+  postBuild:
+    substitute:
+      BRANCH_NAME: dev
+      COMMIT: 0123456789abcdef0123456789abcdef01234567
+      EPHEMERAL_NAME: dev
+      PULL_REQUEST: "7"
+"#;
+
+    fn rendered(manifest: &Manifest) -> String {
+        manifest.render().unwrap()
+    }
+
+    fn documents(text: &str) -> Vec<Value> {
+        serde_yaml::from_multiple(text).unwrap()
+    }
+
+    /// The documents a manifest stands for; each string in them is meant as a string.
+    fn meant(manifest: &Manifest) -> Vec<Value> {
+        let number = manifest.owner.pull_request.to_string();
+        let metadata = json!({
+            "name": manifest.object_name,
+            "namespace": manifest.flux_namespace,
+            "labels": {
+                "app.kubernetes.io/managed-by": "flux-ephemeral-env",
+                "flux-ephemeral-env/pull-request": number,
+            },
+            "annotations": {
+                "event.toolkit.fluxcd.io/change_request": number,
+                "flux-ephemeral-env/branch": manifest.branch,
+                "flux-ephemeral-env/commit": manifest.commit,
+                "flux-ephemeral-env/repository": manifest.owner.repository,
+                "flux-ephemeral-env/requested-by": manifest.requested_by,
+                "kustomize.toolkit.fluxcd.io/substitute": "disabled",
+            },
+        });
+        let mut git_repository = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": metadata,
+            "spec": {
+                "interval": manifest.interval,
+                "url": manifest.url,
+                "ref": { "branch": manifest.branch },
+            },
+        });
+        if manifest.pinned {
+            git_repository["spec"]["ref"]["commit"] = json!(manifest.commit);
+        }
+        if let Some(secret) = &manifest.secret_ref {
+            git_repository["spec"]["secretRef"] = json!({ "name": secret });
+        }
+        let mut substitute = json!({
+            "BRANCH_NAME": manifest.namespace,
+            "COMMIT": manifest.commit,
+            "EPHEMERAL_NAME": manifest.name,
+            "PULL_REQUEST": number,
+        });
+        for (variable, value) in &manifest.substitute {
+            substitute[variable] = json!(value);
+        }
+        let kustomization = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": metadata,
+            "spec": {
+                "interval": "10m0s",
+                "retryInterval": "30s",
+                "timeout": manifest.timeout,
+                "path": format!("./{}", manifest.overlay_path),
+                "prune": true,
+                "wait": true,
+                "sourceRef": { "kind": "GitRepository", "name": manifest.object_name },
+                "postBuild": { "substitute": substitute },
+            },
+        });
+        vec![git_repository, kustomization]
+    }
+
+    /// Paths in `document` that Flux's own type `T` does not know.
+    fn unknown_to<T: DeserializeOwned>(document: &Value) -> Vec<String> {
+        let mut unknown = Vec::new();
+        let _: T = serde_ignored::deserialize(document.clone(), |path| {
+            unknown.push(path.to_string());
+        })
+        .unwrap();
+        // The types hold these two as constants.
+        unknown.retain(|path| path != "apiVersion" && path != "kind");
+        unknown
+    }
+
+    #[test]
+    fn the_defaults_render_to_these_two_documents() {
+        assert_eq!(rendered(&manifest()), RENDERED);
+        assert_eq!(documents(RENDERED), meant(&manifest()));
+    }
+
+    #[test]
+    fn flux_knows_every_field_of_every_variant() {
+        let variables = BTreeMap::from([("REPLICAS".to_owned(), "2".to_owned())]);
+        for pinned in [false, true] {
+            for secret_ref in [None, Some("git".to_owned())] {
+                for substitute in [BTreeMap::new(), variables.clone()] {
+                    let manifest = Manifest {
+                        pinned,
+                        secret_ref: secret_ref.clone(),
+                        substitute,
+                        ..manifest()
+                    };
+                    let documents = documents(&rendered(&manifest));
+                    assert_eq!(documents, meant(&manifest));
+                    assert!(unknown_to::<GitRepository>(&documents[0]).is_empty());
+                    assert!(unknown_to::<Kustomization>(&documents[1]).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_that_flux_does_not_know_is_noticed() {
+        let mut document = meant(&manifest()).remove(1);
+        document["spec"]["postBuild"]["substitutes"] = json!({});
+        document["metadata"]["label"] = json!({});
+        assert_eq!(
+            unknown_to::<Kustomization>(&document),
+            ["metadata.label", "spec.postBuild.?.substitutes"]
+        );
+    }
+
+    #[test]
+    fn a_variable_of_our_own_is_not_given_away() {
+        let manifest = Manifest {
+            substitute: RESERVED_VARIABLES
+                .map(|variable| (variable.to_owned(), "stolen".to_owned()))
+                .into(),
+            ..manifest()
+        };
+        assert_eq!(rendered(&manifest), RENDERED);
+    }
+
+    const NASTY: [&str; 34] = [
+        "on",
+        "Off",
+        "yes",
+        "y",
+        "N",
+        "null",
+        "Null",
+        "~",
+        "",
+        "true",
+        "2024_01",
+        "0x1F",
+        "0b1",
+        "0o7",
+        "017",
+        "1e3",
+        "1_0e5",
+        "12:30:45",
+        "1.",
+        ".5",
+        ".inf",
+        ".nan",
+        "2024-01-01",
+        "2024-1-1 1:02:03 Z",
+        "=",
+        "<<",
+        "\"; rm -rf /",
+        "${x}",
+        "a: b",
+        "a #b",
+        "---",
+        "- a",
+        "'\n---\n\"",
+        "🚀\u{2028}\u{85}\u{feff}\0",
+    ];
+
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            select(&NASTY[..]).prop_map(str::to_owned),
+            "[0-9a-fxobTZ_:.eE+-]{1,12}",
+            "[ \t\r\n#:'\"\\\\{}\\[\\]&*!|>%@`,~=<?a-]{0,20}",
+            "[a-z ]{70,120}",
+            vec(any::<char>(), 0..20).prop_map(String::from_iter),
+        ]
+    }
+
+    fn variables() -> impl Strategy<Value = BTreeMap<String, String>> {
+        let names = prop_oneof![
+            "[A-Za-z_][A-Za-z0-9_]{0,8}",
+            select(&["y", "NO", "on", "null", "_1", "True"][..]).prop_map(str::to_owned),
+        ];
+        btree_map(names, texts(), 0..4).prop_map(|mut variables| {
+            variables.retain(|variable, _| !RESERVED_VARIABLES.contains(&variable.as_str()));
+            variables
+        })
+    }
+
+    fn manifests() -> impl Strategy<Value = Manifest> {
+        (
+            texts(),
+            texts(),
+            texts(),
+            variables(),
+            any::<bool>(),
+            any::<u64>(),
+        )
+            .prop_map(
+                |(branch, requested_by, overlay_path, substitute, pinned, pull_request)| Manifest {
+                    branch,
+                    requested_by,
+                    overlay_path,
+                    substitute,
+                    pinned,
+                    owner: Owner {
+                        pull_request,
+                        ..manifest().owner
+                    },
+                    ..manifest()
+                },
+            )
+    }
+
+    /// Every key and plain scalar that some reader of YAML 1.1 or 1.2 might take for something else than a string.
+    fn mistakable(text: &str) -> Vec<String> {
+        let not_a_string = not_a_string();
+        let is_mistakable = |scalar: &str| {
+            let is_number = |text: &str| text.starts_with(|c: char| "-+.0123456789".contains(c));
+            let is_quoted = scalar.len() > 1 && scalar.starts_with('"') && scalar.ends_with('"')
+                || scalar.starts_with('\'') && scalar.ends_with('\'');
+            !is_quoted
+                && (not_a_string.is_match(scalar)
+                    // Go's reader drops underscores before it looks for a number.
+                    || is_number(scalar) && not_a_string.is_match(&scalar.replace('_', ""))
+                    || scalar.starts_with(|c: char| "\"'#&*!|>%@`{}[],".contains(c))
+                    || scalar.starts_with("- ") || scalar.starts_with("? ")
+                    || scalar.contains(": ") || scalar.contains(" #") || scalar.trim() != scalar)
+        };
+        let scalars =
+            text.lines()
+                .flat_map(|line| match line.trim_start_matches(' ').split_once(": ") {
+                    Some((key @ ("prune" | "wait"), "true")) => vec![key],
+                    Some((key, value)) => vec![key, value],
+                    None => vec![line.trim_start_matches(' ').trim_end_matches(':')],
+                });
+        scalars
+            .filter(|scalar| is_mistakable(scalar))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn keys(text: &str) -> Vec<&str> {
+        text.split('\n')
+            .map(|line| line.split_once(": ").map_or(line, |(key, _)| key))
+            .collect()
+    }
+
+    #[test]
+    fn a_scalar_that_is_no_string_to_some_reader_is_noticed() {
+        for scalar in [
+            "on",
+            "2024_01",
+            "1_0e5",
+            "12:30:45",
+            "~",
+            "",
+            "a #b",
+            "2024-01-01T1:02:03",
+            "=",
+            "'a",
+        ] {
+            assert_eq!(mistakable(&format!("key: {scalar}")), [scalar]);
+        }
+        assert_eq!(mistakable("- on: 'on'\ny: \"n\""), ["- on", "y"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_back_is_what_went_in(manifest in manifests()) {
+            prop_assert_eq!(documents(&rendered(&manifest)), meant(&manifest));
+        }
+
+        #[test]
+        fn no_value_changes_the_shape(manifest in manifests()) {
+            let text = rendered(&manifest);
+            let harmless = rendered(&Manifest {
+                branch: "dev".to_owned(),
+                requested_by: "rita".to_owned(),
+                overlay_path: "overlay".to_owned(),
+                substitute: manifest.substitute.keys().map(|key| (key.clone(), "value".to_owned())).collect(),
+                ..manifest
+            });
+            prop_assert_eq!(keys(&text), keys(&harmless));
+            prop_assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
+            // Line breaks to a YAML 1.1 reader, and what no YAML reader takes.
+            let steers = |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') || c.is_control();
+            prop_assert!(!text.replace('\n', "").contains(steers));
+        }
+
+        #[test]
+        fn every_string_is_a_string_to_a_reader_of_yaml_1_1(manifest in manifests()) {
+            prop_assert_eq!(mistakable(&rendered(&manifest)), Vec::<String>::new());
+        }
+
+        #[test]
+        fn the_instance_is_read_back(manifest in manifests()) {
+            prop_assert_eq!(
+                read(rendered(&manifest).as_bytes()),
+                Some(Instance {
+                    owner: manifest.owner,
+                    namespace: manifest.namespace,
+                    branch: manifest.branch,
+                    requested_by: manifest.requested_by,
+                })
+            );
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(bytes in vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(read(&bytes), None);
+            let _ = claimed_namespace(&bytes);
+        }
+
+        #[test]
+        fn no_damage_to_a_file_is_a_panic(at in 0..RENDERED.len(), length in 0..40usize, text in texts()) {
+            let mut file = RENDERED.as_bytes().to_vec();
+            file.splice(at..RENDERED.len().min(at + length), text.bytes());
+            let _ = read(&file);
+            let _ = claimed_namespace(&file);
+        }
+    }
+
+    fn instance() -> Instance {
+        Instance {
+            owner: manifest().owner,
+            namespace: "dev".to_owned(),
+            branch: "dev".to_owned(),
+            requested_by: "rita".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_file_edited_by_hand_stays_ours() {
+        let without_kustomization = RENDERED.split("---\n").nth(1).unwrap();
+        let no_namespace = Instance {
+            namespace: String::new(),
+            ..instance()
+        };
+        for (edit, file, read_back) in [
+            ("number", RENDERED.replace("\"7\"", "7"), instance()),
+            ("line ends", RENDERED.replace('\n', "\r\n"), instance()),
+            ("byte order mark", format!("\u{feff}{RENDERED}"), instance()),
+            (
+                "comments",
+                RENDERED.replace("\nspec:", " # a\n# b\nspec: # c"),
+                instance(),
+            ),
+            (
+                "another field",
+                RENDERED.replace("  interval:", "  suspend: true\n  interval:"),
+                instance(),
+            ),
+            (
+                "an empty field",
+                RENDERED.replace("  annotations:", "  finalizers:\n  annotations:"),
+                instance(),
+            ),
+            (
+                "an empty annotation",
+                RENDERED.replace("  annotations:", "  annotations:\n    note:"),
+                instance(),
+            ),
+            (
+                "no labels in one of both",
+                RENDERED.replacen("  labels:", "  tags:", 1),
+                instance(),
+            ),
+            (
+                "an object without labels",
+                format!("{RENDERED}---\nmetadata:\n  labels:\n  annotations:\n"),
+                instance(),
+            ),
+            (
+                "no value of ours",
+                RENDERED.replace("by: rita", "by:"),
+                Instance {
+                    requested_by: String::new(),
+                    ..instance()
+                },
+            ),
+            ("an empty document", format!("{RENDERED}---\n"), instance()),
+            (
+                "another object",
+                format!("{RENDERED}---\nkind: ConfigMap\nmetadata:\ndata:\n  a: b\n"),
+                instance(),
+            ),
+            (
+                "no Kustomization",
+                without_kustomization.to_owned(),
+                no_namespace.clone(),
+            ),
+            (
+                "no variables",
+                RENDERED.replace("BRANCH_NAME", "OTHER"),
+                no_namespace,
+            ),
+        ] {
+            assert_eq!(read(file.as_bytes()), Some(read_back), "{edit}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_our_marker_or_an_owner_is_not_ours() {
+        for file in [
+            "",
+            "---\n",
+            "a: b",
+            "- a",
+            "text",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n",
+            "metadata:\n  labels: [flux-ephemeral-env]\n",
+            "metadata: {",
+            "\"",
+            "%TAG\n",
+            "*a",
+            &RENDERED.replace(": flux-ephemeral-env\n", ": kustomize-controller\n"),
+            &RENDERED.replace("managed-by", "part-of"),
+            &RENDERED.replace("flux-ephemeral-env/pull-request", "pull-request"),
+            &RENDERED.replace("pull-request: \"7\"", "pull-request: seven"),
+            &RENDERED.replace("pull-request: \"7\"", "pull-request: \"-7\""),
+            &RENDERED.replace("flux-ephemeral-env/repository", "repository"),
+            &RENDERED.replace("kind:", "kind: ["),
+            &"[".repeat(100_000),
+            &"- ".repeat(100_000),
+        ] {
+            let start: String = file.chars().take(300).collect();
+            assert_eq!(read(file.as_bytes()), None, "{start}");
+        }
+        let mut not_text = RENDERED.as_bytes().to_vec();
+        not_text.push(0xff);
+        assert_eq!(read(&not_text), None);
+    }
+
+    #[test]
+    fn an_owner_is_compared_as_github_compares() {
+        let owner = |repository: &str, pull_request| Owner {
+            repository: repository.to_owned(),
+            pull_request,
+        };
+        assert!(owner("octo/app", 7).is(&owner("Octo/App", 7)));
+        assert!(!owner("octo/app", 7).is(&owner("octo/app", 8)));
+        assert!(!owner("octo/app", 7).is(&owner("octo/apps", 7)));
+    }
+
+    #[test]
+    fn an_overlay_claims_the_namespace_it_names() {
+        for (kustomization, namespace) in [
+            ("namespace: app", Some("app")),
+            (
+                "---\n# ours\nresources:\n- ../base\nnamespace: \"app\" # always\n",
+                Some("app"),
+            ),
+            ("kind: Kustomization\r\nnamespace: app\r\n", Some("app")),
+            ("\u{feff}namespace: app\n", Some("app")),
+            ("namespace: 12", Some("12")),
+            ("namespace: ${BRANCH_NAME}", Some("${BRANCH_NAME}")),
+            ("namespace:", None),
+            ("namespace: ~", None),
+            ("resources: [../base]", None),
+            ("# namespace: app", None),
+            ("metadata:\n  namespace: app", None),
+            ("", None),
+            ("- namespace: app", None),
+            ("namespace: app\nnamespace: other", None),
+            ("namespace: [app]", None),
+            ("namespace: app\n  broken: [", None),
+        ] {
+            assert_eq!(
+                claimed_namespace(kustomization.as_bytes()).as_deref(),
+                namespace,
+                "{kustomization}"
+            );
+        }
+        assert_eq!(claimed_namespace(b"namespace: app # \xff"), None);
+    }
 }

@@ -10,6 +10,9 @@ use crate::decide::{Create, Destroy, Refusal};
 use crate::environment::instance_name;
 use crate::manifest::{self, Instance, Manifest, Owner};
 
+/// What keeps a directory in Git that holds nothing else.
+const KEEP: &str = ".gitkeep";
+
 /// The part of the target branch's tip that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tip {
@@ -19,6 +22,8 @@ pub struct Tip {
     pub overlays: BTreeMap<String, Vec<u8>>,
     /// Whether the instances directory exists.
     pub instances_directory: Directory,
+    /// Whether the instances directory holds instances and nothing else.
+    pub holds_only_instances: bool,
 }
 
 /// What a path of the instances directory holds.
@@ -139,11 +144,19 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
 }
 
 /// Plans the removal of every instance of one pull request, whatever it is called.
+///
+/// Git knows no empty directory, and without its directory Flux prunes nothing: the last instance leaves a file behind.
 pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
     let removed: Vec<Removed> = instances_of(&destroy.owner, tip).collect();
+    let is_emptied = tip.holds_only_instances && removed.len() == tip.instances.len();
+    let keep = removed
+        .first()
+        .filter(|_| is_emptied)
+        .and_then(|removed| removed.path.rsplit_once('/'))
+        .map(|(directory, _)| (format!("{directory}/{KEEP}"), String::new()));
     Plan {
         change: Change {
-            writes: BTreeMap::new(),
+            writes: keep.into_iter().collect(),
             removals: removed.iter().map(|removed| removed.path.clone()).collect(),
             message: message(
                 "destroy",
@@ -239,4 +252,416 @@ fn message(verb: &str, branch: &str, owner: &Owner, requested_by: &str) -> Strin
         owner.pull_request,
         one_line(requested_by)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::Environment;
+    use crate::manifest::tests::manifest;
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    const DIRECTORY: &str = "k8s/instances";
+    const PATH: &str = "k8s/instances/sync-dev.yaml";
+
+    fn owner(repository: &str, pull_request: u64) -> Owner {
+        Owner {
+            repository: repository.to_owned(),
+            pull_request,
+        }
+    }
+
+    /// Bring up the branch of a pull request of `octo/app`.
+    fn up(branch: &str, pull_request: u64) -> Create {
+        let environment = Environment::new(branch, None, "", DIRECTORY);
+        let manifest = Manifest {
+            object_name: environment.object_name(),
+            name: environment.name.clone(),
+            namespace: environment.namespace.clone(),
+            branch: branch.to_owned(),
+            owner: owner("octo/app", pull_request),
+            ..manifest()
+        };
+        Create {
+            environment,
+            manifest,
+        }
+    }
+
+    /// Take down whatever a pull request of `octo/app` has.
+    fn down(pull_request: u64) -> Destroy {
+        Destroy {
+            owner: owner("octo/app", pull_request),
+            branch: "dev".to_owned(),
+            requested_by: "rita".to_owned(),
+        }
+    }
+
+    fn file(content: &str) -> Entry {
+        Entry::File(content.as_bytes().to_vec())
+    }
+
+    fn file_of(create: &Create) -> Entry {
+        file(&create.manifest.render().unwrap())
+    }
+
+    fn tip<const N: usize>(instances: [(&str, Entry); N]) -> Tip {
+        Tip {
+            instances: instances
+                .map(|(path, entry)| (path.to_owned(), entry))
+                .into(),
+            ..Tip::default()
+        }
+    }
+
+    fn planned(create: &Create, tip: &Tip) -> Result<Plan, Refusal> {
+        super::create(create, tip).unwrap()
+    }
+
+    /// The tip once the change is committed.
+    fn with(tip: &Tip, change: &Change) -> Tip {
+        let mut after = tip.clone();
+        for path in &change.removals {
+            assert!(
+                after.instances.remove(path).is_some(),
+                "{path} is not there"
+            );
+        }
+        for (path, content) in &change.writes {
+            after.instances.insert(path.clone(), file(content));
+            after.instances_directory = Directory::Present;
+        }
+        after
+    }
+
+    #[test]
+    fn an_environment_comes_up_as_one_file() {
+        let create = up("dev", 7);
+        let plan = planned(&create, &Tip::default()).unwrap();
+        assert_eq!(
+            plan,
+            Plan {
+                change: Change {
+                    writes: [(PATH.to_owned(), create.manifest.render().unwrap())].into(),
+                    removals: BTreeSet::new(),
+                    message: "[ci skip] create ephemeral env from dev\n\n\
+                              Pull-request: #7\nRequested-by: @rita\n"
+                        .to_owned(),
+                },
+                ..Plan::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_made() {
+        let nothing = Tip {
+            instances_directory: Directory::Absent,
+            ..Tip::default()
+        };
+        let plan = planned(&up("dev", 7), &nothing).unwrap();
+        assert!(plan.makes_directory);
+        let again = planned(&up("dev", 7), &with(&nothing, &plan.change)).unwrap();
+        assert!(again.change.is_empty() && !again.makes_directory);
+    }
+
+    #[test]
+    fn what_is_deployed_already_is_an_empty_change_whoever_asks() {
+        let create = up("dev", 7);
+        let deployed = tip([(PATH, file_of(&create))]);
+        let mut asked_by_another = create.clone();
+        asked_by_another.manifest.requested_by = "otto".to_owned();
+        let mut renamed_repository = create.clone();
+        renamed_repository.manifest.owner.repository = "Octo/App".to_owned();
+        for again in [create, asked_by_another] {
+            let plan = planned(&again, &deployed).unwrap();
+            assert!(plan.change.is_empty() && plan.removed.is_empty());
+        }
+        // The file says the repository's name, so a new spelling is a change, but of its own file.
+        let plan = planned(&renamed_repository, &deployed).unwrap();
+        assert_eq!(plan.change.writes.keys().collect::<Vec<_>>(), [PATH]);
+    }
+
+    #[test]
+    fn any_other_difference_writes_the_file_again() {
+        let create = up("dev", 7);
+        let content = create.manifest.render().unwrap();
+        let mut moved = create.clone();
+        moved.manifest.commit = "f".repeat(40);
+        let mut pinned = create.clone();
+        pinned.manifest.pinned = true;
+        for (next, there) in [
+            (&moved, content.clone()),
+            (&pinned, content.clone()),
+            (&create, content.replace("5m0s", "9m0s")),
+            (
+                &create,
+                content.replace("annotations:", "annotations:\n    note: mine"),
+            ),
+            (
+                &create,
+                content.replace("    flux-ephemeral-env/requested-by: rita\n", ""),
+            ),
+        ] {
+            let plan = planned(next, &tip([(PATH, file(&there))])).unwrap();
+            assert_eq!(plan.change.writes[PATH], next.manifest.render().unwrap());
+            assert!(plan.change.removals.is_empty() && plan.removed.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_instance_under_another_name_makes_way_in_the_same_change() {
+        let old = "k8s/instances/sync-old.yaml";
+        let before = tip([
+            (old, file_of(&up("old", 7))),
+            ("k8s/instances/sync-other.yaml", file_of(&up("other", 8))),
+        ]);
+        let plan = planned(&up("dev", 7), &before).unwrap();
+        assert_eq!(plan.change.removals, [old.to_owned()].into());
+        assert_eq!(plan.change.writes.keys().collect::<Vec<_>>(), [PATH]);
+        assert_eq!(plan.removed.len(), 1);
+        assert_eq!(
+            (
+                plan.removed[0].name.as_str(),
+                plan.removed[0].instance.namespace.as_str()
+            ),
+            ("old", "old")
+        );
+    }
+
+    #[test]
+    fn what_the_tip_does_not_allow_is_refused_with_the_reason() {
+        let not_ours = |path: &str| Refusal::NotOurs {
+            path: path.to_owned(),
+        };
+        let another = |owner| Refusal::OwnedByAnother {
+            path: PATH.to_owned(),
+            owner,
+        };
+        let taken = |owner| Refusal::NamespaceTaken {
+            namespace: "dev".to_owned(),
+            owner,
+        };
+        let of_another_repository = {
+            let mut create = up("dev", 7);
+            create.manifest.owner = owner("octo/other", 7);
+            create
+        };
+        let claim = |overlay: &str| Tip {
+            overlays: [
+                (
+                    "k8s/overlays/base/kustomization.yaml".to_owned(),
+                    b"resources: []".to_vec(),
+                ),
+                (
+                    "k8s/overlays/broken/kustomization.yaml".to_owned(),
+                    b"namespace: dev: [".to_vec(),
+                ),
+                (
+                    "k8s/overlays/main/kustomization.yaml".to_owned(),
+                    overlay.as_bytes().to_vec(),
+                ),
+            ]
+            .into(),
+            ..Tip::default()
+        };
+        let elsewhere = "k8s/instances/sync-elsewhere.yaml";
+        for (tip, refusal) in [
+            (
+                tip([(PATH, file_of(&up("dev", 8)))]),
+                Some(another(owner("octo/app", 8))),
+            ),
+            (
+                tip([(PATH, file_of(&of_another_repository))]),
+                Some(another(owner("octo/other", 7))),
+            ),
+            (
+                tip([(PATH, file("kind: Kustomization"))]),
+                Some(not_ours(PATH)),
+            ),
+            (tip([(PATH, Entry::Other)]), Some(not_ours(PATH))),
+            (
+                Tip {
+                    instances_directory: Directory::Obstructed("k8s".to_owned()),
+                    ..Tip::default()
+                },
+                Some(not_ours("k8s")),
+            ),
+            (
+                claim("namespace: dev"),
+                Some(Refusal::ClaimedNamespace {
+                    namespace: "dev".to_owned(),
+                    path: "k8s/overlays/main/kustomization.yaml".to_owned(),
+                }),
+            ),
+            (
+                tip([(elsewhere, file_of(&up("dev", 8)))]),
+                Some(taken(owner("octo/app", 8))),
+            ),
+            (
+                tip([(elsewhere, file_of(&of_another_repository))]),
+                Some(taken(owner("octo/other", 7))),
+            ),
+            (claim("namespace: app"), None),
+            (tip([(elsewhere, file("metadata:\n  name: dev"))]), None),
+            (tip([(elsewhere, Entry::Other)]), None),
+            (tip([(elsewhere, file_of(&up("dev", 7)))]), None),
+            (tip([(elsewhere, file_of(&up("other", 8)))]), None),
+        ] {
+            assert_eq!(planned(&up("dev", 7), &tip).err(), refusal);
+        }
+    }
+
+    #[test]
+    fn all_of_a_pull_requests_instances_are_removed_and_nothing_else() {
+        let mut in_another_case = up("b", 7);
+        in_another_case.manifest.owner.repository = "Octo/APP".to_owned();
+        let mut of_another_repository = up("e", 7);
+        of_another_repository.manifest.owner.repository = "octo/other".to_owned();
+        let before = tip([
+            ("k8s/instances/sync-a.yaml", file_of(&up("a", 7))),
+            ("k8s/instances/sync-b.yaml", file_of(&in_another_case)),
+            ("k8s/instances/sync-c.yaml", file_of(&up("c", 8))),
+            ("k8s/instances/sync-d.yaml", file("kind: Kustomization")),
+            ("k8s/instances/sync-e.yaml", file_of(&of_another_repository)),
+            ("k8s/instances/sync-f.yaml", Entry::Other),
+        ]);
+        let plan = destroy(&down(7), &before);
+        let paths = ["k8s/instances/sync-a.yaml", "k8s/instances/sync-b.yaml"];
+        assert_eq!(plan.change.removals, paths.map(str::to_owned).into());
+        assert!(plan.change.writes.is_empty() && !plan.makes_directory);
+        assert_eq!(
+            plan.change.message,
+            "[ci skip] destroy ephemeral env from dev\n\nPull-request: #7\nRequested-by: @rita\n"
+        );
+        let removed: Vec<_> = plan
+            .removed
+            .iter()
+            .map(|removed| {
+                (
+                    removed.name.as_str(),
+                    removed.path.as_str(),
+                    removed.instance.namespace.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(removed, [("a", paths[0], "a"), ("b", paths[1], "b")]);
+        assert!(destroy(&down(9), &before).change.is_empty());
+    }
+
+    #[test]
+    fn a_change_prints_what_it_does() {
+        let change = Change {
+            writes: [("w.yaml".to_owned(), "a: b\n".to_owned())].into(),
+            removals: ["r.yaml".to_owned()].into(),
+            message: "subject\n\ntrailer\n".to_owned(),
+        };
+        assert_eq!(
+            change.to_string(),
+            "subject\n\ntrailer\n\nremove r.yaml\n\nwrite w.yaml\na: b\n"
+        );
+        let nothing = Change {
+            message: "subject".to_owned(),
+            ..Change::default()
+        };
+        assert_eq!(nothing.to_string(), "nothing to commit\n");
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_one_subject_and_two_trailers(
+            branch in "[a-z\\n\\r\\x00\u{85}: #]{0,20}|\\PC{0,20}",
+            login in "[a-z\\n\\r\\t: @]{0,20}",
+        ) {
+            let text = message("create", &branch, &owner("octo/app", 7), &login);
+            let lines: Vec<&str> = text.split(char::is_control).collect();
+            let [subject, "", number, by, ""] = lines.as_slice() else {
+                panic!("{text:?}");
+            };
+            prop_assert!(subject.starts_with("[ci skip] create ephemeral env from "), "{text:?}");
+            prop_assert_eq!(*number, "Pull-request: #7");
+            prop_assert!(by.starts_with("Requested-by: @"), "{text:?}");
+        }
+    }
+
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+    fn entries() -> impl Strategy<Value = Entry> {
+        let instances = (
+            select(&NAMES[..]),
+            1..4_u64,
+            select(&["octo/app", "Octo/App", "octo/other"][..]),
+        );
+        prop_oneof![
+            6 => instances.prop_map(|(branch, number, repository)| {
+                let mut create = up(branch, number);
+                create.manifest.owner.repository = repository.to_owned();
+                file_of(&create)
+            }),
+            1 => "kind: [a-z]{0,9}|\\PC{0,20}".prop_map(|text| file(&text)),
+            1 => Just(Entry::Other),
+        ]
+    }
+
+    /// Tips with instances of several pull requests, some under a name that is not theirs.
+    fn tips() -> impl Strategy<Value = Tip> {
+        btree_map(select(&NAMES[..]), entries(), 0..4).prop_map(|entries| Tip {
+            instances: entries
+                .into_iter()
+                .map(|(name, entry)| (format!("{DIRECTORY}/sync-{name}.yaml"), entry))
+                .collect(),
+            ..Tip::default()
+        })
+    }
+
+    fn is_of(entry: &Entry, owner: &Owner) -> bool {
+        matches!(entry, Entry::File(content) if manifest::read(content).is_some_and(|instance| instance.owner.is(owner)))
+    }
+
+    /// The part of the tip that is none of the pull request's business.
+    fn of_others(tip: &Tip, owner: &Owner) -> BTreeMap<String, Entry> {
+        let mut entries = tip.instances.clone();
+        entries.retain(|_, entry| !is_of(entry, owner));
+        entries
+    }
+
+    proptest! {
+        #[test]
+        fn no_plan_touches_what_is_not_the_pull_requests(tip in tips(), branch in select(&NAMES[..]), number in 1..4_u64) {
+            let owner = owner("octo/app", number);
+            let others = of_others(&tip, &owner);
+            let after = with(&tip, &destroy(&down(number), &tip).change);
+            prop_assert_eq!(&after.instances, &others);
+            if let Ok(plan) = planned(&up(branch, number), &tip) {
+                let after = with(&tip, &plan.change);
+                prop_assert_eq!(of_others(&after, &owner), others);
+                prop_assert_eq!(after.instances.values().filter(|entry| is_of(entry, &owner)).count(), 1);
+            }
+        }
+
+        #[test]
+        fn a_plan_that_is_applied_is_followed_by_an_empty_one(tip in tips(), branch in select(&NAMES[..]), number in 1..4_u64) {
+            let create = up(branch, number);
+            if let Ok(plan) = planned(&create, &tip) {
+                let after = with(&tip, &plan.change);
+                let again = planned(&create, &after).unwrap();
+                prop_assert!(again.change.is_empty() && again.removed.is_empty());
+            }
+            let after = with(&tip, &destroy(&down(number), &tip).change);
+            prop_assert!(destroy(&down(number), &after).change.is_empty());
+        }
+
+        #[test]
+        fn a_destroy_after_a_create_leaves_the_tip_as_it_was(tip in tips(), branch in select(&NAMES[..]), number in 1..4_u64) {
+            let before = with(&tip, &destroy(&down(number), &tip).change);
+            if let Ok(plan) = planned(&up(branch, number), &before) {
+                prop_assert!(!plan.change.is_empty());
+                let deployed = with(&before, &plan.change);
+                let after = with(&deployed, &destroy(&down(number), &deployed).change);
+                prop_assert_eq!(after, before);
+            }
+        }
+    }
 }

@@ -113,7 +113,7 @@ pub fn failed(context: &Context, decision: Option<&Decision>, failure: &Failure)
         StatusState::Error
     };
     let mut outputs = Outputs {
-        decision: decision.map_or("", word),
+        decision: decision.map_or("none", word),
         reason: failure.code(),
         ..Outputs::default()
     };
@@ -149,7 +149,9 @@ pub fn published(
     };
     let mut report = match decision {
         Decision::Create(create) => created(config, context, create, &plan, commit.as_deref()),
-        _ => destroyed(config, context, request, &plan, commit.as_deref()),
+        Decision::Destroy(_) | Decision::Refuse(_) => {
+            destroyed(config, context, request, &plan, commit.as_deref())
+        }
     };
     report.outputs.decision = word(decision);
     report.outputs.reason = request.code();
@@ -168,7 +170,7 @@ pub fn previewed(request: &Request, decision: &Decision, plan: &Plan) -> Report 
     };
     match decision {
         Decision::Create(create) => name(&mut outputs, create),
-        _ => removed(&mut outputs, &plan.removed),
+        Decision::Destroy(_) | Decision::Refuse(_) => removed(&mut outputs, &plan.removed),
     }
     Report {
         outputs,
@@ -198,6 +200,13 @@ fn removed(outputs: &mut Outputs, removed: &[Removed]) {
     }
 }
 
+fn namespaces(plan: &Plan) -> Vec<String> {
+    let removed = plan.removed.iter();
+    removed
+        .map(|removed| removed.instance.namespace.clone())
+        .collect()
+}
+
 fn created(
     config: &Config,
     context: &Context,
@@ -215,7 +224,8 @@ fn created(
     });
     let deployed = Deployed {
         namespace: environment.namespace.clone(),
-        path: environment.path.clone(),
+        file_url: config.file_url(&context.target_branch, &environment.path),
+        replaced: namespaces(plan),
         commit_url: commit.map(|commit| config.commit_url(commit)),
         environment_url: environment_url.clone(),
         pinned: create.manifest.pinned,
@@ -254,11 +264,7 @@ fn destroyed(
         Some(commit) => comment::destroyed(
             context,
             &Destroyed {
-                namespaces: plan
-                    .removed
-                    .iter()
-                    .map(|removed| removed.instance.namespace.clone())
-                    .collect(),
+                namespaces: namespaces(plan),
                 commit_url: config.commit_url(commit),
             },
         ),
@@ -274,5 +280,364 @@ fn destroyed(
         status: is_news.then(|| (StatusState::Success, comment::DESTROYED_IN_SHORT.to_owned())),
         reaction: Some(Reaction::Done),
         ..Report::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, Sha};
+    use crate::config::tests::configured;
+    use crate::decide::tests::{closed, commented, deploy, pull_request, refusals};
+    use crate::decide::{Access, Facts, decide};
+    use crate::manifest::{Instance, Owner};
+    use std::time::Duration;
+
+    const COMMIT: &str = "c0ffee";
+
+    fn config() -> Config {
+        configured(&[(
+            "INPUT_ENVIRONMENT-URL",
+            "https://{namespace}.example.com/{number}",
+        )])
+        .unwrap()
+    }
+
+    fn context() -> Context {
+        Context {
+            pull_request: 7,
+            head: Sha::parse(&"a".repeat(40)).map(|commit| ("dev".to_owned(), commit)),
+            is_open: true,
+            target_branch: "main".to_owned(),
+            run_url: "https://github.com/octo/app/actions/runs/42".to_owned(),
+            deploy_command: "/deploy-ephemeral".to_owned(),
+            destroy_command: "/destroy-ephemeral".to_owned(),
+        }
+    }
+
+    fn decision(request: &Request) -> Decision {
+        let facts = Facts {
+            pull_request: pull_request(),
+            access: Some(Access::Known(crate::config::Permission::Admin)),
+        };
+        decide(request, &facts, &config())
+    }
+
+    fn destroy() -> Request {
+        commented(Ok(Command::Destroy))
+    }
+
+    fn removal() -> Plan {
+        Plan {
+            removed: vec![Removed {
+                name: "old".to_owned(),
+                path: "i/sync-old.yaml".to_owned(),
+                instance: Instance {
+                    owner: Owner {
+                        repository: "octo/app".to_owned(),
+                        pull_request: 7,
+                    },
+                    namespace: "pr-old".to_owned(),
+                    branch: "old".to_owned(),
+                    requested_by: "rita".to_owned(),
+                },
+            }],
+            ..Plan::default()
+        }
+    }
+
+    fn pushed(plan: Plan) -> Published {
+        Published::Pushed {
+            plan,
+            commit: COMMIT.to_owned(),
+            warning: Some("the workspace did not follow".to_owned()),
+        }
+    }
+
+    fn reported(request: &Request, published: Published) -> Report {
+        super::published(
+            &config(),
+            &context(),
+            request,
+            &decision(request),
+            published,
+        )
+    }
+
+    fn text(report: &Report) -> &str {
+        report.message.as_ref().map_or("", Message::text)
+    }
+
+    /// The outputs that have a value.
+    fn outputs(report: &Report) -> Vec<(&'static str, String)> {
+        let mut pairs = report.outputs.pairs();
+        pairs.retain(|(_, value)| !value.is_empty());
+        pairs
+    }
+
+    fn pairs<const N: usize>(pairs: [(&'static str, &str); N]) -> Vec<(&'static str, String)> {
+        pairs.map(|(name, value)| (name, value.to_owned())).into()
+    }
+
+    #[test]
+    fn every_output_has_its_own_value_in_the_order_of_the_list() {
+        let outputs = Outputs {
+            decision: "decision",
+            reason: "reason",
+            changed: true,
+            name: "name".to_owned(),
+            namespace: "namespace".to_owned(),
+            manifest: "manifest".to_owned(),
+            commit: "commit".to_owned(),
+            environment_url: "environment-url".to_owned(),
+            comment_url: "comment-url".to_owned(),
+        };
+        let values = OUTPUTS.map(|name| match name {
+            "changed" => (name, "true".to_owned()),
+            name => (name, name.to_owned()),
+        });
+        assert_eq!(outputs.pairs(), values);
+        assert_eq!(Outputs::default().pairs().len(), OUTPUTS.len());
+    }
+
+    #[test]
+    fn a_no_op_is_told_to_the_job_alone() {
+        let report = none(NoOp::NotACommand);
+        assert_eq!(
+            outputs(&report),
+            pairs([
+                ("decision", "none"),
+                ("reason", "not-a-command"),
+                ("changed", "false")
+            ])
+        );
+        assert!(report.message.is_none() && report.status.is_none() && report.reaction.is_none());
+        assert!(report.error.is_none() && report.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_deployment_is_told_to_everybody() {
+        let report = reported(&commented(deploy()), pushed(Plan::default()));
+        assert_eq!(
+            outputs(&report),
+            pairs([
+                ("decision", "create"),
+                ("reason", "deploy-command"),
+                ("changed", "true"),
+                ("name", "dev"),
+                ("namespace", "dev"),
+                (
+                    "manifest",
+                    "k8s/app/overlays/ephemeral-instances/sync-dev.yaml"
+                ),
+                ("commit", COMMIT),
+                ("environment-url", "https://dev.example.com/7"),
+            ])
+        );
+        assert!(text(&report).contains("https://github.com/octo/app/commit/c0ffee"));
+        assert!(text(&report).contains("<https://dev.example.com/7>"));
+        assert_eq!(
+            report.status,
+            Some((StatusState::Success, "Deployed to namespace dev".to_owned()))
+        );
+        assert_eq!(report.reaction, Some(Reaction::Done));
+        assert_eq!(report.warnings, ["the workspace did not follow"]);
+        assert_eq!(report.error, None);
+    }
+
+    #[test]
+    fn a_new_directory_is_worth_a_warning() {
+        let plan = Plan {
+            makes_directory: true,
+            ..Plan::default()
+        };
+        let report = reported(&commented(deploy()), pushed(plan));
+        assert_eq!(report.warnings.len(), 2);
+        assert!(
+            report.warnings[0]
+                .contains("`k8s/app/overlays/ephemeral-instances` did not exist on `main`")
+        );
+    }
+
+    #[test]
+    fn a_deployment_that_was_there_changes_nothing_and_is_told() {
+        let report = reported(&commented(deploy()), Published::Unchanged(Plan::default()));
+        assert!(!report.outputs.changed && report.outputs.commit.is_empty());
+        assert_eq!(report.outputs.name, "dev");
+        assert!(text(&report).contains("nothing changed"));
+        assert_eq!(
+            report.status.map(|(state, _)| state),
+            Some(StatusState::Success)
+        );
+    }
+
+    #[test]
+    fn a_removal_is_told_to_everybody_however_it_was_asked_for() {
+        for (request, reason) in [
+            (destroy(), "destroy-command"),
+            (closed(), "pull-request-closed"),
+        ] {
+            let report = reported(&request, pushed(removal()));
+            assert_eq!(
+                outputs(&report),
+                pairs([
+                    ("decision", "destroy"),
+                    ("reason", reason),
+                    ("changed", "true"),
+                    ("name", "old"),
+                    ("namespace", "pr-old"),
+                    ("manifest", "i/sync-old.yaml"),
+                    ("commit", COMMIT),
+                ])
+            );
+            assert!(text(&report).contains("- Namespace: `pr-old`\n"));
+            assert_eq!(
+                report.status,
+                Some((StatusState::Success, "Destroyed".to_owned()))
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_to_remove_is_an_answer_to_a_command_and_no_news_at_a_close() {
+        let answer = reported(&destroy(), Published::Unchanged(Plan::default()));
+        assert!(text(&answer).contains("no environment"));
+        assert!(answer.status.is_some());
+
+        let close = reported(&closed(), Published::Unchanged(Plan::default()));
+        assert_eq!((close.message, close.status), (None, None));
+        assert!(close.warnings.is_empty() && close.error.is_none());
+        assert_eq!(close.outputs.decision, "destroy");
+        assert!(!close.outputs.changed);
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer_and_no_failure_of_the_job() {
+        for refusal in refusals("text") {
+            let by_the_tip = Published::Refused(refusal.clone());
+            for report in [
+                refused(&context(), &refusal),
+                reported(&commented(deploy()), by_the_tip),
+            ] {
+                assert_eq!(
+                    outputs(&report),
+                    pairs([
+                        ("decision", "refuse"),
+                        ("reason", refusal.code()),
+                        ("changed", "false")
+                    ])
+                );
+                assert!(text(&report).starts_with("### 😕 Refused"));
+                assert_eq!(report.reaction, Some(Reaction::Refused));
+                assert_eq!(report.error, None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_strangers_command_sets_no_commit_status() {
+        for refusal in refusals("text") {
+            let status = refused(&context(), &refusal).status;
+            if matches!(
+                refusal,
+                Refusal::NotPermitted { .. } | Refusal::PermissionUnknown { .. }
+            ) {
+                assert_eq!(status, None);
+            } else {
+                let (state, description) = status.unwrap();
+                assert_eq!(state, StatusState::Failure);
+                assert_eq!(
+                    description,
+                    format!("Refused: {}", refusal.code().replace('-', " "))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejection_is_a_failure_of_the_commit_and_anything_else_an_error() {
+        let words = || "words".to_owned();
+        let broken = || anyhow::anyhow!("words");
+        for (failure, reason, state) in [
+            (
+                Failure::Rejected(words()),
+                "push-rejected",
+                StatusState::Failure,
+            ),
+            (
+                Failure::Forbidden(words()),
+                "push-forbidden",
+                StatusState::Failure,
+            ),
+            (
+                Failure::BranchMissing(words()),
+                "branch-missing",
+                StatusState::Failure,
+            ),
+            (
+                Failure::TimedOut(Duration::from_secs(1), words()),
+                "push-timeout",
+                StatusState::Error,
+            ),
+            (Failure::Interrupted, "interrupted", StatusState::Error),
+            (
+                Failure::GitHub(broken()),
+                "github-failed",
+                StatusState::Error,
+            ),
+            (Failure::Broken(broken()), "git-failed", StatusState::Error),
+        ] {
+            let report = failed(&context(), Some(&decision(&commented(deploy()))), &failure);
+            let description = format!("Failed: {}", reason.replace('-', " "));
+            assert_eq!(report.status, Some((state, description)));
+            assert_eq!(report.outputs.reason, reason);
+            assert_eq!(
+                (report.outputs.decision, report.outputs.name.as_str()),
+                ("create", "dev")
+            );
+            assert!(!report.outputs.changed && report.outputs.commit.is_empty());
+            assert_eq!(report.error, Some(failure.to_string()));
+            assert_eq!(report.reaction, Some(Reaction::Failed));
+            assert!(text(&report).starts_with("### 👎 Failed"));
+        }
+    }
+
+    #[test]
+    fn a_failure_before_the_decision_names_none() {
+        let report = failed(&context(), None, &Failure::Interrupted);
+        assert_eq!(
+            outputs(&report),
+            pairs([
+                ("decision", "none"),
+                ("reason", "interrupted"),
+                ("changed", "false")
+            ])
+        );
+        let report = failed(
+            &context(),
+            Some(&decision(&closed())),
+            &Failure::Interrupted,
+        );
+        assert_eq!(report.outputs.decision, "destroy");
+    }
+
+    #[test]
+    fn a_preview_is_told_to_the_job_alone() {
+        for (request, plan, word, name) in [
+            (commented(deploy()), Plan::default(), "create", "dev"),
+            (destroy(), removal(), "destroy", "old"),
+            (closed(), Plan::default(), "destroy", ""),
+        ] {
+            let report = previewed(&request, &decision(&request), &plan);
+            assert_eq!(
+                (report.outputs.decision, report.outputs.name.as_str()),
+                (word, name)
+            );
+            assert_eq!(report.outputs.reason, request.code());
+            assert!(!report.outputs.changed && report.outputs.commit.is_empty());
+            assert!(
+                report.message.is_none() && report.status.is_none() && report.reaction.is_none()
+            );
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::config::Token;
+
 /// Largest job summary that the runner takes, in bytes.
 const LARGEST_SUMMARY: usize = 1024 * 1024;
 
@@ -17,30 +19,22 @@ const LARGEST_SUMMARY: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Log {
     /// Never printed, whatever text they turn up in.
-    secrets: Vec<Secret>,
+    secrets: Vec<Token>,
     /// Whether somebody asked for more (`RUNNER_DEBUG`).
     pub is_verbose: bool,
 }
 
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
-
 impl Log {
     /// Blots `secret` out of everything that is printed from now on.
-    pub fn hide(&mut self, secret: &str) {
-        self.secrets.push(Secret(secret.to_owned()));
+    pub fn hide(&mut self, secret: &Token) {
+        self.secrets.push(secret.clone());
     }
 
     /// Text without the secrets.
     pub fn redact(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(&secret.0, "***")
-        })
+        self.secrets
+            .iter()
+            .fold(text.to_owned(), |text, secret| secret.redact(&text))
     }
 
     /// A line for whoever reads the log.
@@ -176,7 +170,7 @@ mod tests {
     #[test]
     fn a_secret_is_blotted_out() {
         let mut log = Log::default();
-        log.hide("ghs_secret");
+        log.hide(&Token::new("ghs_secret"));
         assert_eq!(
             log.redact("token ghs_secret, again ghs_secret"),
             "token ***, again ***"

@@ -253,16 +253,21 @@ fn two_pull_requests_have_an_instance_each() {
 }
 
 #[test]
-fn a_commit_that_is_the_head_is_deployed() {
+fn a_commit_that_is_the_head_is_deployed_and_stayed_on() {
     let story = Story::new();
+    let head = story.head();
     let (job, _) = story.commented(
         REVIEWER,
-        &format!("/deploy-ephemeral {}", story.head().to_uppercase()),
+        &format!("/deploy-ephemeral {}", head.to_uppercase()),
     );
 
     let outcome = succeed(&job);
 
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    let manifest = story.instance("dev").unwrap();
+    let pinned = format!("    branch: dev\n    commit: {head}\n");
+    assert!(manifest.contains(&pinned), "{manifest}");
+    assert!(story.status_comment().contains("It stays on this commit"));
 }
 
 #[test]
@@ -298,6 +303,7 @@ fn a_renamed_branchs_instance_moves_with_it() {
     let landed = story.landed();
     assert_eq!(landed.len(), 2);
     assert_eq!(landed[0].0, "[ci skip] create ephemeral env from develop");
+    assert!(story.status_comment().contains("- Replaces: `dev`\n"));
 }
 
 #[test]

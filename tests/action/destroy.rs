@@ -32,7 +32,7 @@ fn the_command_removes_the_file() {
         "{comment_text}"
     );
     assert!(
-        comment_text.contains("Comment `/deploy-ephemeral` to bring it back."),
+        comment_text.contains("Comment `/deploy-ephemeral` to bring one up again."),
         "{comment_text}"
     );
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
@@ -177,4 +177,35 @@ fn another_pull_requests_file_and_a_hand_written_one_stay() {
     assert_eq!(ending(&outcome), ("destroy", "destroy-command", "false"));
     assert_eq!(story.repository.tip("main"), before);
     assert_eq!(story.instances(), [by_hand, Story::path("dev")]);
+}
+
+#[test]
+fn the_directory_outlives_its_last_instance() {
+    let story = Story::new();
+    let directory = "clusters/previews";
+    let deploy = || story.deploy().input("instances-path", directory);
+    succeed(&deploy());
+
+    succeed(&story.destroy().input("instances-path", directory));
+
+    // Without the directory, Flux's Kustomization fails and prunes nothing.
+    let files = story.repository.files("main", directory);
+    assert_eq!(files, [format!("{directory}/.gitkeep")]);
+    assert_eq!(story.landed().len(), 2);
+    let outcome = succeed(&deploy());
+    assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_closed_pull_request_is_told_to_reopen_first() {
+    let story = Story::new();
+    succeed(&story.deploy());
+
+    succeed(&story.close());
+
+    let told = story.status_comment();
+    assert!(
+        told.contains("To bring one up again, reopen the pull request and comment"),
+        "{told}"
+    );
 }

@@ -354,3 +354,69 @@ fn a_link_in_the_checkout_is_not_written_through() {
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn commits_that_were_not_pushed_are_not_dropped() {
+    let story = Story::new();
+    let workspace = checkout(&story, &[]);
+    let root = workspace.path();
+    fs::write(root.join("mine.txt"), "mine\n").unwrap();
+    git(root, &["add", "mine.txt"]);
+    git(root, &["commit", "--quiet", "--message", "Not pushed"]);
+    let head = git(root, &["rev-parse", "HEAD"]);
+
+    let outcome = succeed(&story.deploy().workspace(root));
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert!(
+        outcome.stdout.contains(
+            "the checkout could not follow it: it has commits that are not on the remote branch"
+        ),
+        "{}",
+        outcome.stdout
+    );
+    assert_eq!(git(root, &["rev-parse", "HEAD"]), head);
+    assert_eq!(git(root, &["status", "--porcelain"]), "");
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn links_inside_of_git_are_not_followed() {
+    let story = Story::new();
+    let workspace = checkout(&story, &[]);
+    let outside = TempDir::new().unwrap();
+    let logs = workspace.path().join(".git/logs");
+    fs::remove_dir_all(&logs).unwrap();
+    std::os::unix::fs::symlink(outside.path(), &logs).unwrap();
+    let before = git(workspace.path(), &["rev-parse", "HEAD"]);
+
+    deploy(&story, workspace.path());
+
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(git(workspace.path(), &["rev-parse", "HEAD"]), before);
+}
+
+#[test]
+fn a_broken_checkout_is_no_hindrance() {
+    let story = Story::new();
+    let workspace = checkout(&story, &[]);
+    let packs = workspace.path().join(".git/objects/pack");
+    for entry in fs::read_dir(&packs).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "pack")
+        {
+            let mut pack = fs::read(&path).unwrap();
+            let middle = pack.len() / 2;
+            pack.iter_mut().skip(middle).for_each(|byte| *byte ^= 0xff);
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, pack).unwrap();
+        }
+    }
+
+    let outcome = succeed(&story.deploy().workspace(workspace.path()));
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.landed().len(), 1);
+}

@@ -1,0 +1,61 @@
+//! What could not be told to the pull request, and the permission that is missing for it.
+
+use std::collections::BTreeMap;
+
+use crate::github::ApiError;
+
+/// A kind of message to the pull request, and the permission it takes.
+pub type Kind = (&'static str, &'static str);
+/// The reaction to the command.
+pub const REACTION: Kind = ("the reaction", "pull-requests: write");
+/// The comment on the pull request.
+pub const COMMENT: Kind = ("the comment", "pull-requests: write");
+/// The commit status.
+pub const STATUS: Kind = ("the commit status", "statuses: write");
+
+/// What could not be told: the commit is the point, so this is worth a warning and no more.
+#[derive(Debug, Default)]
+pub struct Untold {
+    /// By permission: what needs it, and the first answer.
+    forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
+    other: Vec<String>,
+}
+
+impl Untold {
+    /// Keeps what went wrong, if anything did.
+    pub fn note(&mut self, (what, permission): Kind, outcome: Result<(), ApiError>) {
+        match outcome {
+            Err(error) if error.is_forbidden() => {
+                let (whats, _) = self
+                    .forbidden
+                    .entry(permission)
+                    .or_insert_with(|| (Vec::new(), error.to_string()));
+                if !whats.contains(&what) {
+                    whats.push(what);
+                }
+            }
+            Err(error) => self
+                .other
+                .push(format!("{what} could not be written: {error}")),
+            Ok(()) => {}
+        }
+    }
+
+    /// Whether this is known to be in vain.
+    pub fn is_forbidden(&self, (what, permission): Kind) -> bool {
+        self.forbidden
+            .get(permission)
+            .is_some_and(|(whats, _)| whats.contains(&what))
+    }
+
+    /// A warning for each permission that is missing, and for everything else that went wrong.
+    pub fn warnings(self) -> Vec<String> {
+        let forbidden = self.forbidden.into_iter().map(|(permission, (whats, answer))| {
+            format!(
+                "{} could not be written; add `{permission}` to the job's `permissions`: {answer}",
+                whats.join(" and ")
+            )
+        });
+        forbidden.chain(self.other).collect()
+    }
+}
