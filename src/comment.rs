@@ -644,11 +644,13 @@ mod tests {
 
         let pinned = Deployed {
             pinned: true,
+            replaced: vec!["pr-old".to_owned(), String::new()],
             ..environment()
         };
         let text = deployed(&context(), &pinned).text;
         assert!(text.contains("stays on this commit; comment `/deploy-ephemeral` to move it"));
         assert!(!text.contains("A push to the branch"));
+        assert!(text.contains("\n- Replaces: `pr-old`\n"));
     }
 
     #[test]
@@ -662,6 +664,15 @@ mod tests {
             "Comment `/deploy-ephemeral` to bring one up again.",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
+        }
+        let closed = Context {
+            is_open: false,
+            ..context()
+        };
+        for message in [destroyed(&closed, &gone()), nothing_to_destroy(&closed)] {
+            assert!(message.text.ends_with(
+                "To bring one up again, reopen the pull request and comment `/deploy-ephemeral`."
+            ));
         }
         let text = nothing_to_destroy(&context()).text;
         assert!(text.contains("no environment on `main`") && text.contains("`/deploy-ephemeral`"));

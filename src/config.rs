@@ -881,6 +881,10 @@ pub(crate) mod tests {
             assert_eq!(config.remote_url(), below);
             assert_eq!(config.run_url(), format!("{below}/actions/runs/42"));
             assert_eq!(config.commit_url("abc"), format!("{below}/commit/abc"));
+            assert_eq!(
+                config.file_url("a#b/c", "k8s/sync-dev.yaml"),
+                format!("{below}/blob/a%23b/c/k8s/sync-dev.yaml")
+            );
         }
     }
 
@@ -1138,6 +1142,13 @@ pub(crate) mod tests {
             let text = format!("{error:#} {error:?}");
             assert!(text.contains("`token`") && !text.contains(TOKEN), "{text}");
         }
+    }
+
+    #[test]
+    fn the_token_is_blotted_out_in_every_form_that_is_sent() {
+        let token = Token::new(TOKEN);
+        let said = format!("{TOKEN}, {} and {TOKEN}.", token.basic());
+        assert_eq!(token.redact(&said), "***, *** and ***.");
     }
 
     #[cfg(unix)]

@@ -854,7 +854,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_commit_is_deployed_where_it_is_the_head() {
+    fn a_commit_is_deployed_where_it_is_the_head_and_stayed_on() {
         let ask = |commit: Sha| {
             let arguments = DeployArguments {
                 commit: Some(commit),
@@ -865,7 +865,7 @@ pub(crate) mod tests {
                 &[],
             )
         };
-        assert!(matches!(ask(sha("A")), Decision::Create(_)));
+        assert!(matches!(ask(sha("A")), Decision::Create(create) if create.manifest.pinned));
         assert_eq!(
             ask(sha("b")),
             Decision::Refuse(Refusal::BranchMoved {

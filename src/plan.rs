@@ -552,6 +552,32 @@ mod tests {
     }
 
     #[test]
+    fn the_last_instance_leaves_its_directory_behind() {
+        let path_of = |name: &str| format!("{DIRECTORY}/sync-{name}.yaml");
+        let (dev, other) = (path_of("dev"), path_of("other"));
+        let alone = [(dev.as_str(), file_of(&up("dev", 7)))];
+        let in_company = [
+            (dev.as_str(), file_of(&up("dev", 7))),
+            (other.as_str(), file_of(&up("other", 8))),
+        ];
+        for (before, holds_only_instances, keeps) in [
+            (tip(alone.clone()), true, true),
+            (tip(alone), false, false),
+            (tip(in_company), true, false),
+        ] {
+            let before = Tip {
+                holds_only_instances,
+                ..before
+            };
+            let change = destroy(&down(7), &before).change;
+            assert_eq!(change.removals, [dev.clone()].into());
+            let keep = (format!("{DIRECTORY}/.gitkeep"), String::new());
+            assert_eq!(change.writes, keeps.then_some(keep).into_iter().collect());
+            assert!(destroy(&down(9), &before).change.is_empty());
+        }
+    }
+
+    #[test]
     fn a_change_prints_what_it_does() {
         let change = Change {
             writes: [("w.yaml".to_owned(), "a: b\n".to_owned())].into(),

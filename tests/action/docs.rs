@@ -125,6 +125,24 @@ fn the_readme_lists_every_refusal() {
 }
 
 #[test]
+fn the_readme_lists_every_reason() {
+    let readme = read("README.md");
+    for (file, kind) in [
+        ("decide", "NoOp"),
+        ("decide", "Request"),
+        ("failure", "Failure"),
+    ] {
+        let code = read(&format!("src/{file}.rs"));
+        let codes = code.split(&format!("impl {kind} {{")).nth(1).unwrap();
+        let codes = codes.split("fn code(").nth(1).unwrap();
+        let codes = codes.split("\n    }\n").next().unwrap();
+        for reason in codes.split('"').skip(1).step_by(2) {
+            assert!(readme.contains(&format!("`{reason}`")), "{reason}");
+        }
+    }
+}
+
+#[test]
 fn the_readme_lists_the_codes_outputs() {
     let listed: Vec<String> = table("Outputs")
         .into_iter()

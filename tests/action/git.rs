@@ -192,6 +192,25 @@ fn a_branch_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn an_empty_repository_is_told_as_such() {
+    let story = Story::new();
+    let job = story.close();
+    for reference in ["heads/main", "heads/dev", "pull/1/head", "pull/1/merge"] {
+        let reference = format!("refs/{reference}");
+        forge::git(
+            &story.repository.git_dir(),
+            &["update-ref", "-d", &reference],
+        );
+    }
+
+    let (outcome, error) = fail(&job);
+
+    assert_eq!(ending(&outcome), ("destroy", "branch-missing", "false"));
+    let words = "is empty: push a first commit to `main`";
+    assert!(error.contains(words), "{error}");
+}
+
+#[test]
 fn a_server_in_trouble_is_asked_again() {
     let story = Story::new();
     story
