@@ -11,8 +11,8 @@ ENV CARGO_BUILD_TARGET=host-tuple \
     RUSTFLAGS="-C target-feature=+crt-static"
 
 # The dependencies are most of the work and change seldom: built first, on a stub, they stay in a layer of their own.
-# Cargo wants to see every member of the workspace, so the test server's manifest is here too, and every target that a manifest names;
-# they are not built.
+# Cargo wants to see every member of the workspace and every target that a manifest names, so the test server's manifest
+# and the benchmark are here too; they are not built.
 COPY Cargo.toml Cargo.lock ./
 COPY tests/forge/Cargo.toml tests/forge/
 RUN mkdir -p benches src tests/forge/src \
