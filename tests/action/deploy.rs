@@ -238,6 +238,58 @@ fn a_branch_with_a_slash_and_upper_case_is_deployed_under_a_name_of_its_own() {
 }
 
 #[test]
+fn odd_branch_names_stay_strings_and_take_effect_nowhere() {
+    let long = "a/".repeat(90) + "b";
+    let branches = [
+        "on",
+        "null",
+        "1e3",
+        "0x1F",
+        "2026-01-01",
+        "true",
+        "ünï/😀",
+        "$(id)",
+        "`id`",
+        "@team",
+        "a%0Ab",
+        "x##{error}y",
+        "'q'\"d\"",
+        &long,
+    ];
+    let mut story = Story::new();
+    let mut names = vec!["dev".to_owned()];
+    for branch in branches {
+        story.number = story.another(branch);
+
+        let outcome = succeed(&story.deploy());
+
+        assert_eq!(
+            ending(&outcome),
+            ("create", "deploy-command", "true"),
+            "{branch}"
+        );
+        let name = outcome.outputs["name"].clone();
+        let documents: Vec<serde_json::Value> =
+            serde_yaml::from_multiple(&story.instance(&name).unwrap()).unwrap();
+        assert_eq!(documents[0]["spec"]["ref"]["branch"], *branch);
+        assert_eq!(
+            documents[1]["spec"]["postBuild"]["substitute"]["BRANCH_NAME"],
+            *name
+        );
+        assert_eq!(
+            story.landed()[0].0,
+            format!("[ci skip] create ephemeral env from {branch}")
+        );
+        assert!(
+            !names.contains(&name),
+            "{branch} and another one are {name}"
+        );
+        names.push(name);
+    }
+    assert_eq!(story.instances().len(), branches.len());
+}
+
+#[test]
 fn two_pull_requests_have_an_instance_each() {
     let mut story = Story::new();
     let other = story.another("other");
