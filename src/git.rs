@@ -636,11 +636,8 @@ fn bare_repository(workspace: Option<&Workspace>) -> Result<(TempDir, Repository
         .context("making a temporary directory")?;
     let mut options = RepositoryInitOptions::new();
     options.bare(true).external_template(false);
-    let init = || {
-        Repository::init_opts(directory.path(), &options)
-            .with_context(|| format!("making a repository in {}", directory.path().display()))
-    };
-    let mut repository = init()?;
+    let mut repository = Repository::init_opts(directory.path(), &options)
+        .with_context(|| format!("making a repository in {}", directory.path().display()))?;
     if let Some(workspace) = workspace {
         let git = workspace.root.join(".git");
         let shallow = git.join("shallow");
