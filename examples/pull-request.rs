@@ -182,7 +182,16 @@ fn build_action() -> PathBuf {
         Some("debug") | None => "dev",
         Some(profile) => profile,
     };
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What `cargo run` sets for us: a dependency's build script watches it, and would be run anew each time.
+    for (name, _) in std::env::vars_os() {
+        let is_about_us =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_about_us) {
+            cargo.env_remove(name);
+        }
+    }
+    let status = cargo
         .args([
             "build",
             "--quiet",
