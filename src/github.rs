@@ -317,13 +317,12 @@ impl GitHub {
         };
         let route = self.route(&format!("statuses/{sha}"));
         let statuses = self.route(&format!("commits/{sha}/statuses?per_page={PAGE}"));
-        let first = self.send::<Value>(Method::Post, &route, Some(&body)).await;
-        let Err(error) = first else { return Ok(()) };
-        if !error.is_transient() {
-            return Err(error);
-        }
-        // The answer may have been lost after the work was done: look before it is sent again.
-        self.retried_after(error, || async {
+        let send = || async {
+            self.send::<Value>(Method::Post, &route, Some(&body))
+                .await?;
+            Ok(())
+        };
+        let find = || async {
             let newest: Vec<StatusObject> =
                 self.send(Method::Get, &statuses, None::<&Value>).await?;
             let is_there = newest
@@ -332,13 +331,9 @@ impl GitHub {
                 .is_some_and(|status| {
                     status.state == state.as_str() && status.target_url.as_deref() == Some(run_url)
                 });
-            if !is_there {
-                self.send::<Value>(Method::Post, &route, Some(&body))
-                    .await?;
-            }
-            Ok(())
-        })
-        .await
+            Ok(is_there.then_some(()))
+        };
+        self.sent_once(send, find).await
     }
 
     /// Our comment on a pull request: the first that carries the marker and is ours.
@@ -378,26 +373,17 @@ impl GitHub {
         }
         let route = self.route(&format!("issues/{number}/comments"));
         let json = json!({ "body": body });
-        match self
-            .send::<CommentObject>(Method::Post, &route, Some(&json))
-            .await
-        {
-            Ok(comment) => Ok(comment.into()),
-            Err(error) if error.is_transient() => {
-                // The answer may have been lost after the work was done: look before it is sent again.
-                self.retried_after(error, || async {
-                    match self.status_comment(number).await? {
-                        Some(existing) => self.edit(&existing, body).await,
-                        None => Ok(self
-                            .send::<CommentObject>(Method::Post, &route, Some(&json))
-                            .await?
-                            .into()),
-                    }
-                })
-                .await
+        let send = || async {
+            let comment: CommentObject = self.send(Method::Post, &route, Some(&json)).await?;
+            Ok(comment.into())
+        };
+        let find = || async {
+            match self.status_comment(number).await? {
+                Some(found) => self.edit(&found, body).await.map(Some),
+                None => Ok(None),
             }
-            Err(error) => Err(error),
-        }
+        };
+        self.sent_once(send, find).await
     }
 
     async fn edit(&self, comment: &StatusComment, body: &str) -> Result<StatusComment, ApiError> {
@@ -462,6 +448,28 @@ impl GitHub {
     {
         match attempt().await {
             Err(error) if error.is_transient() => self.retried_after(error, attempt).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Sends what must not be there twice: where an answer was lost, it is looked for before it is sent again.
+    async fn sent_once<T, F, A, G, B>(&self, send: F, find: G) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, ApiError>>,
+        G: Fn() -> B,
+        B: Future<Output = Result<Option<T>, ApiError>>,
+    {
+        match send().await {
+            Err(error) if error.is_transient() => {
+                let attempt = || async {
+                    match find().await? {
+                        Some(found) => Ok(found),
+                        None => send().await,
+                    }
+                };
+                self.retried_after(error, attempt).await
+            }
             outcome => outcome,
         }
     }
