@@ -1,5 +1,6 @@
 //! Others push too, servers say no, answers get lost.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use forge::Fault;
@@ -88,18 +89,37 @@ fn a_push_whose_answer_was_lost_is_found_below_somebody_elses_commit() {
 }
 
 #[test]
-fn two_pushes_whose_answers_were_lost_are_one_commit() {
+fn a_push_that_lands_only_after_it_was_looked_for_is_still_ours() {
     let story = Story::new();
-    // The first is refused without a word, the second lands without one.
-    story.forge.fault(Fault::on("POST", PUSH).drop_connection());
+    let before = story.repository.tip("main").unwrap();
+    let first: Arc<Mutex<Option<String>>> = Arc::default();
     story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    // The look behind it still sees the old tip, and comes late enough for the next commit to be another one.
+    let (repository, found) = (story.repository.clone(), first.clone());
+    story.forge.fault(
+        Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack")
+            .skip(1)
+            .delay(Duration::from_millis(1_100))
+            .run(move |_| {
+                *found.lock().unwrap() = repository.tip("main");
+                repository.force_branch("main", &before);
+            }),
+    );
+    let (repository, found) = (story.repository.clone(), first.clone());
+    story.forge.fault(Fault::on("POST", PUSH).run(move |_| {
+        repository.force_branch("main", found.lock().unwrap().as_deref().unwrap());
+    }));
 
     let outcome = succeed(&story.deploy());
 
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
     assert_eq!(
-        outcome.outputs["commit"],
-        story.repository.tip("main").unwrap()
+        Some(&outcome.outputs["commit"]),
+        first.lock().unwrap().as_ref()
+    );
+    assert_eq!(
+        Some(&outcome.outputs["commit"]),
+        story.repository.tip("main").as_ref()
     );
     assert_eq!(story.landed().len(), 1);
 }
