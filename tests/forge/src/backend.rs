@@ -15,7 +15,13 @@ const SERVICES: [&str; 3] = ["info/refs", "git-upload-pack", "git-receive-pack"]
 /// Answers a request to the Git server.
 pub(crate) fn answer(shared: &Shared, request: &Request, caller: Option<&Caller>) -> Answer {
     match prepare(shared, request, caller) {
-        Ok(command) => parse(&run(shared, command, &request.body)),
+        Ok(command) => {
+            let answer = parse(&run(shared, command, &request.body));
+            if let Some(caller) = caller.filter(|_| request.path.ends_with("/git-receive-pack")) {
+                shared.announce(&caller.login);
+            }
+            answer
+        }
         Err(refusal) => refusal,
     }
 }

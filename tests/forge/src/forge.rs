@@ -1,6 +1,6 @@
 //! The forge itself, and what people do on it.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::access::{Caller, Role, Scope};
@@ -16,6 +17,7 @@ use crate::record::Recorded;
 use crate::repository::Repository;
 use crate::server;
 use crate::state::{CommentRecord, RepositoryRecord, Shared, State, StatusRecord};
+use crate::webhook::Delivery;
 
 const OWNER: &str = "octo-org";
 const NAME: &str = "demo";
@@ -34,12 +36,13 @@ const FIRST_FILES: [(&str, Option<&str>); 4] = [
     ("k8s/app/overlays/ephemeral-instances/.gitkeep", Some("")),
 ];
 
-/// A GitHub of one's own, on a free port of the loopback address, with one base repository `octo-org/demo`.
+/// A GitHub of one's own, on a free port of this machine, with one base repository `octo-org/demo`.
 ///
 /// Dropping it ends the server, the Git processes it started, and its directory. A mistake in a test, such as an unknown
 /// number, is a panic that names it.
 pub struct Forge {
     shared: Arc<Shared>,
+    runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     _directory: TempDir,
@@ -74,13 +77,19 @@ pub struct Status {
 }
 
 impl Forge {
-    /// Starts the server and creates the base repository.
+    /// Starts the server on the loopback address 127.0.0.1 and creates the base repository.
     pub fn start() -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same on another address of this machine, which all URLs carry: one that the clients reach it by, as containers
+    /// do not by the loopback one.
+    pub fn start_on(address: IpAddr) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("forge-")
             .tempdir()
             .expect("a temporary directory");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = TcpListener::bind((address, 0)).expect("a free port of the address");
         let address = listener.local_addr().expect("the port's number");
         let token = format!("ghs_forge{:05}", address.port());
         let shared = Arc::new(Shared::new(
@@ -95,21 +104,27 @@ impl Forge {
         shared.state().base = base.id;
         Repository::new(Arc::clone(&shared), base).commit("main", &FIRST_FILES, "start");
 
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("forge".to_owned());
         let thread = thread
-            .spawn(move || serve(listener, &served, stopped))
+            .spawn(move || serve(runtime, listener, &served, stopped))
             .expect("a thread");
         Self {
             shared,
+            runtime: handle,
             stop: Some(stop),
             thread: Some(thread),
             _directory: directory,
         }
     }
 
-    /// `http://127.0.0.1:<port>`, as `GITHUB_SERVER_URL`.
+    /// `http://<address>:<port>`, as `GITHUB_SERVER_URL`.
     pub fn server_url(&self) -> String {
         self.shared.server_url.clone()
     }
@@ -245,7 +260,9 @@ impl Forge {
 
     /// Renames the branch of a pull request, which stays open and follows.
     pub fn rename_head(&self, number: u64, new: &str) {
-        self.shared.state().rename_head(number, new);
+        self.shared
+            .state()
+            .rename_head(&self.shared, number, new, OWNER);
     }
 
     /// Opens an issue that is no pull request, and returns its number.
@@ -290,9 +307,7 @@ impl Forge {
 
     /// The payload of an event that is about the repository only: `schedule`, `workflow_dispatch`.
     pub fn repository_event(&self, sender: &str) -> Value {
-        let mut event = self.shared.state().event("", sender);
-        event.as_object_mut().expect("an object").remove("action");
-        event
+        self.shared.state().repository_event(sender)
     }
 
     /// The comments of an issue or a pull request, oldest first.
@@ -324,6 +339,31 @@ impl Forge {
         let state = self.shared.state();
         let of_commit = state.statuses.iter().filter(|status| status.sha == sha);
         of_commit.map(read_status).collect()
+    }
+
+    /// Adds a webhook to the base repository: the URL gets a `ping` now and a `push` for each branch that moves from then
+    /// on, created and deleted ones too, as JSON signed with the secret. See
+    /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>.
+    ///
+    /// Nobody waits for a delivery. Each is sent once, after the one before it, and has ten seconds; those that are left
+    /// end with the forge. Where two pushes end at the same time, what both did to one branch is one event, and it may name
+    /// either's pusher. Tags send nothing. A branch that neither the server nor a [`Repository`] moved is noticed with the
+    /// next one.
+    ///
+    /// # Panics
+    /// Where the URL is not `http://…`.
+    pub fn add_webhook(&self, url: &str, secret: &str) {
+        let courier = self
+            .shared
+            .state()
+            .add_webhook(&self.shared, url, secret, OWNER);
+        self.runtime.spawn(courier.run());
+    }
+
+    /// What the webhooks have sent or are about to, oldest first. A push is among it as soon as whoever pushed has the
+    /// answer.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.deliveries().clone()
     }
 
     /// Every request so far, in the order of arrival.
@@ -360,11 +400,12 @@ impl Drop for Forge {
 }
 
 /// The server's thread: serves until told to stop, then ends what still runs.
-fn serve(listener: TcpListener, shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+fn serve(
+    runtime: Runtime,
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    stopped: oneshot::Receiver<()>,
+) {
     runtime.block_on(async {
         listener
             .set_nonblocking(true)

@@ -5,12 +5,15 @@
 //!                                    ├──▶ state              │
 //!   the program under test ── HTTP ──┴──▶ server ── fault ───┤
 //!                                         (records)          └── backend ──▶ git http-backend
+//!
+//!   Forge, Repository, backend ── a branch of the base repository moved ──▶ webhook ── HTTP ──▶ the receiver
 //! ```
 //!
 //! [`Forge`] starts the server and says what people do on GitHub: open a pull request, comment, push, take a permission
 //! away. [`Repository`] is a real Git repository on it. [`Fault`] makes single requests fail the way networks and servers
-//! do. [`Job`] starts a program as the GitHub runner would. Everything is blocking, so a plain `#[test]` function is
-//! enough, and each forge has its own port and directory, so tests run side by side.
+//! do. [`Job`] starts a program as the GitHub runner would. [`Forge::add_webhook`] tells a program of each push, and
+//! [`Delivery`] how that went. Everything is blocking, so a plain `#[test]` function is enough, and each forge has its own
+//! port and directory, so tests run side by side.
 //!
 //! ```no_run
 //! let forge = forge::Forge::start();
@@ -48,6 +51,7 @@ mod repository;
 mod runner;
 mod server;
 mod state;
+mod webhook;
 
 pub use fault::Fault;
 pub use forge::{Comment, Forge, Status};
@@ -55,3 +59,4 @@ pub use git::{git, try_git};
 pub use record::{Kind, Recorded};
 pub use repository::{Commit, Repository};
 pub use runner::{Job, Outcome, RunningJob};
+pub use webhook::Delivery;

@@ -3,9 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::access::Role;
+use crate::clock;
+use crate::repository::Commit;
 use crate::state::{
     BOT, CommentRecord, Issue, Pull, Reaction, RepositoryRecord, State, StatusRecord,
 };
+use crate::webhook::Push;
 
 /// The id of GitHub's own bot, which its noreply address holds.
 const BOT_ID: u64 = 41_898_282;
@@ -211,13 +214,10 @@ impl State {
             "requested_teams": [],
             "maintainer_can_modify": false,
         });
-        let (Value::Object(json_fields), Value::Object(more)) = (&mut json, more) else {
-            unreachable!("both are objects")
-        };
         for issue_only in ["pull_request", "repository_url"] {
-            json_fields.remove(issue_only);
+            json.as_object_mut().expect("an object").remove(issue_only);
         }
-        json_fields.extend(more);
+        extend(&mut json, more);
         json
     }
 
@@ -324,11 +324,103 @@ impl State {
         event
     }
 
-    /// What every payload has.
+    /// The payload of `push`. Its commits are without `distinct`, and without the logins of authors and committers, which
+    /// would take all branches and everyone's address to know; its `repository` is as in every other payload.
+    pub(crate) fn push_event(&self, push: &Push, sender: &str) -> Value {
+        let sha = |side: &Option<String>| side.clone().unwrap_or_else(|| "0".repeat(40));
+        let (before, after) = (sha(&push.before), sha(&push.after));
+        let compared = match push.before {
+            Some(_) => format!("{}...{}", &before[..12], &after[..12]),
+            None => after[..12].to_owned(),
+        };
+        let commits = push.commits.iter().map(|commit| self.commit_json(commit));
+        let mut event = self.repository_event(sender);
+        let more = json!({
+            "ref": push.reference,
+            "before": before,
+            "after": after,
+            "created": push.before.is_none(),
+            "deleted": push.after.is_none(),
+            "forced": push.forced,
+            "base_ref": null,
+            "compare": self.base_html(&format!("/compare/{compared}")),
+            "commits": commits.collect::<Vec<_>>(),
+            "head_commit": push.head.as_ref().map(|commit| self.commit_json(commit)),
+            "pusher": {
+                "name": sender,
+                "email": format!("{}+{sender}@users.noreply.github.com", user_id(sender)),
+            },
+        });
+        extend(&mut event, more);
+        event
+    }
+
+    /// As in the payload of `push`.
+    fn commit_json(&self, commit: &Commit) -> Value {
+        let person = |text: &str| {
+            let (name, email) = text.rsplit_once(" <").expect("`name <address>`");
+            json!({"name": name, "email": email.trim_end_matches('>'), "date": commit.committed})
+        };
+        let paths = |of: fn(char) -> bool| {
+            let changes = commit.changes.iter().filter(|(letter, _)| of(*letter));
+            changes.map(|(_, path)| path.as_str()).collect::<Vec<_>>()
+        };
+        json!({
+            "id": commit.sha,
+            "tree_id": commit.tree,
+            "message": commit.message,
+            "timestamp": commit.committed,
+            "url": self.base_html(&format!("/commit/{}", commit.sha)),
+            "author": person(&commit.author),
+            "committer": person(&commit.committer),
+            "added": paths(|letter| letter == 'A'),
+            "removed": paths(|letter| letter == 'D'),
+            "modified": paths(|letter| !matches!(letter, 'A' | 'D')),
+        })
+    }
+
+    /// The payload of `ping`, which a webhook for pushes gets when it is created.
+    pub(crate) fn ping_event(&self, hook: u64, url: &str, sender: &str) -> Value {
+        let now = clock::now();
+        let mut event = self.repository_event(sender);
+        let more = json!({
+            "zen": "Practicality beats purity.",
+            "hook_id": hook,
+            "hook": {
+                "type": "Repository",
+                "id": hook,
+                "name": "web",
+                "active": true,
+                "events": ["push"],
+                "config": {
+                    "content_type": "json",
+                    "insecure_ssl": "0",
+                    "secret": "********",
+                    "url": url,
+                },
+                "created_at": now,
+                "updated_at": now,
+                "url": self.base_api(&format!("/hooks/{hook}")),
+                "ping_url": self.base_api(&format!("/hooks/{hook}/pings")),
+                "deliveries_url": self.base_api(&format!("/hooks/{hook}/deliveries")),
+                "last_response": {"code": null, "status": "unused", "message": null},
+            },
+        });
+        extend(&mut event, more);
+        event
+    }
+
+    /// What every payload has that is about an action.
     pub(crate) fn event(&self, action: &str, sender: &str) -> Value {
+        let mut event = self.repository_event(sender);
+        event["action"] = action.into();
+        event
+    }
+
+    /// What every payload has.
+    pub(crate) fn repository_event(&self, sender: &str) -> Value {
         let owner = &self.base().owner;
         json!({
-            "action": action,
             "repository": self.repository_json(self.base()),
             "organization": {
                 "login": owner,
@@ -338,6 +430,14 @@ impl State {
             "sender": self.user(sender),
         })
     }
+}
+
+/// Adds the fields of one object to another.
+fn extend(json: &mut Value, more: Value) {
+    let (Value::Object(fields), Value::Object(more)) = (json, more) else {
+        unreachable!("both are objects")
+    };
+    fields.extend(more);
 }
 
 /// The contents a reaction may have.

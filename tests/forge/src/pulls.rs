@@ -82,7 +82,7 @@ impl State {
     }
 
     /// The branch and the pull request move together, so that it does not close as it would with a deleted branch.
-    pub(crate) fn rename_head(&mut self, number: u64, new: &str) {
+    pub(crate) fn rename_head(&mut self, shared: &Shared, number: u64, new: &str, login: &str) {
         let pull = self.pull_mut(number).clone();
         let git_dir = &self.repositories[&pull.head].git_dir;
         let (old, renamed) = (
@@ -93,6 +93,7 @@ impl State {
         git::git(git_dir, &["update-ref", "-d", &old]);
         git::git(git_dir, &["update-ref", &renamed, &pull.head_sha, ""]);
         self.pull_mut(number).head_branch = new.to_owned();
+        self.announce(shared, login);
     }
 
     /// # Errors
@@ -133,6 +134,7 @@ impl State {
             ..pull
         };
         self.close(number);
+        self.announce(shared, login);
         Ok(merge)
     }
 

@@ -34,6 +34,10 @@ pub struct Commit {
     pub author: String,
     /// `name <address>`.
     pub committer: String,
+    /// When it was committed, as RFC 3339.
+    pub committed: String,
+    /// The name of its tree.
+    pub tree: String,
     /// Without the last newline.
     pub message: String,
     /// The letter (`A`, `M`, `D`, …) and path of each change against the first parent.
@@ -160,7 +164,10 @@ impl Repository {
             let result = git::feed(command, &stream);
             let after = git::tip(&self.record.git_dir, &reference);
             match result {
-                Ok(_) => return after.unwrap_or_else(|| panic!("`{branch}` is gone at once")),
+                Ok(_) => {
+                    self.announce();
+                    return after.unwrap_or_else(|| panic!("`{branch}` is gone at once"));
+                }
                 // Someone else was faster: commit on top of theirs.
                 Err(_) if after != before => {}
                 Err(said) => panic!("commit to {branch}: {said}"),
@@ -175,6 +182,7 @@ impl Repository {
             &self.record.git_dir,
             &["update-ref", &format!("refs/heads/{new}"), &sha, ""],
         );
+        self.announce();
     }
 
     /// The commit a branch points at; none where there is no such branch.
@@ -201,22 +209,7 @@ impl Repository {
 
     /// The commits of a branch, newest first.
     pub fn log(&self, branch: &str) -> Vec<Commit> {
-        let format = "--format=%x1e%H%x1f%P%x1f%an <%ae>%x1f%cn <%ce>%x1f%B%x1f";
-        let shape = [
-            "--diff-merges=first-parent",
-            "--no-renames",
-            "--name-status",
-            "-z",
-        ];
-        let reference = format!("refs/heads/{branch}");
-        let args = [
-            &["log", "--topo-order", format],
-            &shape[..],
-            &[&reference, "--"],
-        ]
-        .concat();
-        let logged = git::git(&self.record.git_dir, &args);
-        logged.split('\x1e').skip(1).map(parse_commit).collect()
+        log(&self.record.git_dir, &[&format!("refs/heads/{branch}")])
     }
 
     /// Renames a branch. An open pull request from it closes; see [`Forge::rename_head`](crate::Forge::rename_head) for
@@ -235,6 +228,7 @@ impl Repository {
             &self.record.git_dir,
             &["update-ref", "-d", &format!("refs/heads/{branch}")],
         );
+        self.announce();
     }
 
     /// Points a branch at a commit, whatever it points at now: a force push.
@@ -243,6 +237,7 @@ impl Repository {
             &self.record.git_dir,
             &["update-ref", &format!("refs/heads/{branch}"), sha],
         );
+        self.announce();
     }
 
     /// Installs a hook such as `pre-receive`; the script starts with its `#!` line.
@@ -258,7 +253,9 @@ impl Repository {
     /// for it.
     pub fn git(&self, args: &[&str]) -> String {
         drop(self.shared.state());
-        git::git(&self.record.git_dir, args)
+        let output = git::git(&self.record.git_dir, args);
+        self.announce();
+        output
     }
 
     /// Clones over HTTP as a workflow does: the token is on the command line only, so the clone holds the plain URL and
@@ -302,6 +299,13 @@ impl Repository {
         );
     }
 
+    /// To the webhooks, which are the base repository's, on its owner's account.
+    fn announce(&self) {
+        if !self.record.fork {
+            self.shared.announce(&self.record.owner);
+        }
+    }
+
     fn header(&self) -> String {
         let credentials = STANDARD.encode(format!("x-access-token:{}", self.shared.token));
         format!("http.extraheader=AUTHORIZATION: basic {credentials}")
@@ -339,9 +343,39 @@ fn fast_import(
     stream.into_bytes()
 }
 
+/// The commits that `git log` lists for these revisions and options, newest first.
+pub(crate) fn log(git_dir: &Path, revisions: &[&str]) -> Vec<Commit> {
+    let format = "--format=%x1e%H%x1f%P%x1f%an <%ae>%x1f%cn <%ce>%x1f%cI%x1f%T%x1f%B%x1f";
+    let shape = [
+        "--diff-merges=first-parent",
+        "--no-renames",
+        "--name-status",
+        "-z",
+    ];
+    let args = [
+        &["log", "--topo-order", format],
+        &shape[..],
+        revisions,
+        &["--"],
+    ]
+    .concat();
+    let logged = git::git(git_dir, &args);
+    logged.split('\x1e').skip(1).map(parse_commit).collect()
+}
+
 fn parse_commit(record: &str) -> Commit {
     let fields: Vec<&str> = record.split('\x1f').collect();
-    let [sha, parents, author, committer, message, changes] = fields[..] else {
+    let [
+        sha,
+        parents,
+        author,
+        committer,
+        committed,
+        tree,
+        message,
+        changes,
+    ] = fields[..]
+    else {
         panic!("not as git log was asked for it: {record:?}")
     };
     let changes: Vec<&str> = changes
@@ -359,6 +393,8 @@ fn parse_commit(record: &str) -> Commit {
         parents: parents.split_whitespace().map(str::to_owned).collect(),
         author: author.to_owned(),
         committer: committer.to_owned(),
+        committed: committed.to_owned(),
+        tree: tree.to_owned(),
         message: message.trim_end_matches('\n').to_owned(),
         changes: changes.chunks_exact(2).map(change).collect(),
     }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::git::FIRST_COMMIT;
 use crate::record::Recorded;
+use crate::webhook::{Delivery, Webhook};
 
 /// The workflow's login, as GitHub's own.
 pub(crate) const BOT: &str = "github-actions[bot]";
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     tokens: Mutex<BTreeMap<String, Caller>>,
     faults: Mutex<Vec<Fault>>,
     requests: Mutex<Vec<Recorded>>,
+    deliveries: Mutex<Vec<Delivery>>,
     /// The process groups of Git servers that run, by their leader.
     servers: Mutex<BTreeSet<i32>>,
     commits: AtomicU64,
@@ -55,6 +57,7 @@ impl Shared {
             tokens: Mutex::new(tokens),
             faults: Mutex::default(),
             requests: Mutex::default(),
+            deliveries: Mutex::default(),
             servers: Mutex::default(),
             commits: AtomicU64::new(FIRST_COMMIT),
             arrivals: AtomicU64::new(0),
@@ -78,6 +81,18 @@ impl Shared {
 
     pub(crate) fn requests(&self) -> MutexGuard<'_, Vec<Recorded>> {
         lock(&self.requests)
+    }
+
+    pub(crate) fn deliveries(&self) -> MutexGuard<'_, Vec<Delivery>> {
+        lock(&self.deliveries)
+    }
+
+    /// Tells the webhooks which branches of the base repository moved, on someone's account. Without a webhook it does
+    /// not even bring the state up to date. Whoever holds the state calls [`State::announce`].
+    pub(crate) fn announce(&self, login: &str) {
+        if !lock(&self.state).webhooks.is_empty() {
+            self.state().announce(self, login);
+        }
     }
 
     pub(crate) fn servers(&self) -> MutexGuard<'_, BTreeSet<i32>> {
@@ -126,6 +141,9 @@ pub(crate) struct State {
     pub(crate) comments: BTreeMap<u64, CommentRecord>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) statuses: Vec<StatusRecord>,
+    pub(crate) webhooks: Vec<Webhook>,
+    /// The base repository's branches as the webhooks were last told, once there is one: references and commits.
+    pub(crate) announced: BTreeMap<String, String>,
     last_id: u64,
 }
 

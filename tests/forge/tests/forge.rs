@@ -9,12 +9,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use forge::{Fault, Forge, Job, Kind, Repository, git, try_git};
+use forge::{Delivery, Fault, Forge, Job, Kind, Repository, git, try_git};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use ureq::http::Request;
 
@@ -775,6 +779,396 @@ fn dropping_the_forge_ends_what_it_started() {
         );
         std::thread::yield_now();
     }
+}
+
+/// Takes the deliveries of webhooks, and answers each with the same status.
+struct Receiver {
+    url: String,
+    taken: mpsc::Receiver<Taken>,
+}
+
+/// A delivery as it arrived, the names of its headers in lower case.
+struct Taken {
+    start: String,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+    json: Value,
+}
+
+impl Receiver {
+    fn start(status: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook?x=1", listener.local_addr().unwrap());
+        let (sender, taken) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let delivery = Taken::read(&stream);
+                let answer = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: 2\r\n\r\nok");
+                stream.write_all(answer.as_bytes()).unwrap();
+                if sender.send(delivery).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { url, taken }
+    }
+
+    fn next(&self) -> Taken {
+        let taken = self.taken.recv_timeout(Duration::from_secs(10));
+        taken.expect("a delivery")
+    }
+}
+
+impl Taken {
+    fn read(stream: &TcpStream) -> Self {
+        let mut reader = BufReader::new(stream);
+        let mut line = || {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            line.trim_end().to_owned()
+        };
+        let start = line();
+        let lines = std::iter::repeat_with(&mut line).take_while(|line| !line.is_empty());
+        let headers: BTreeMap<_, _> = lines
+            .map(|line| {
+                let (name, value) = line.split_once(": ").unwrap();
+                (name.to_lowercase(), value.to_owned())
+            })
+            .collect();
+        let mut body = vec![0; headers["content-length"].parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        Self {
+            start,
+            json: serde_json::from_slice(&body).unwrap(),
+            headers,
+            body,
+        }
+    }
+}
+
+/// HMAC by its definition in RFC 2104, for a key that is no longer than a block.
+fn hmac_sha256(key: &[u8], text: &[u8]) -> String {
+    let pad = |byte: u8| {
+        let key = key.iter().copied().chain(std::iter::repeat(0));
+        key.take(64).map(|key| key ^ byte).collect::<Vec<_>>()
+    };
+    let inner = Sha256::digest([&pad(0x36), text].concat());
+    let outer = Sha256::digest([&pad(0x5c), &inner[..]].concat());
+    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What was sent, as events and branches.
+fn sent(forge: &Forge) -> Vec<(String, String)> {
+    let deliveries = forge.deliveries().into_iter();
+    deliveries
+        .map(|delivery| (delivery.event, delivery.reference.unwrap_or_default()))
+        .collect()
+}
+
+/// The deliveries, once none of them is under way.
+fn settled(forge: &Forge) -> Vec<Delivery> {
+    let started = Instant::now();
+    loop {
+        let deliveries = forge.deliveries();
+        if deliveries
+            .iter()
+            .all(|delivery| delivery.status.is_some() || delivery.error.is_some())
+        {
+            return deliveries;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{deliveries:?}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_forge_listens_where_it_is_told() {
+    let forge = Forge::start_on("127.0.0.2".parse().unwrap());
+    let repository = forge.repository();
+    let server = forge.server_url();
+    assert!(server.starts_with("http://127.0.0.2:"), "{server}");
+    assert!(forge.api_url().starts_with(&server) && forge.graphql_url().starts_with(&server));
+    assert!(repository.clone_url().starts_with(&server));
+    let client = Client::new(&forge, &forge.token());
+    let found = client.get("/repos/octo-org/demo");
+    assert_eq!(found.json["clone_url"], repository.clone_url());
+    let (_directory, clone) = clone(&forge, &repository);
+    assert!(clone.join("README.md").exists());
+    assert!(Forge::start().server_url().starts_with("http://127.0.0.1:"));
+}
+
+#[test]
+fn a_webhook_is_pinged_and_told_of_a_push() {
+    let (forge, repository, _) = with_pull_request();
+    let receiver = Receiver::start(202);
+    forge.add_webhook(&receiver.url, "s3cret");
+    let ping = receiver.next();
+    assert_eq!(ping.headers["x-github-event"], "ping");
+    assert_eq!(ping.json["hook_id"], ping.json["hook"]["id"]);
+    assert_eq!(ping.json["hook"]["config"]["url"], receiver.url);
+    assert_eq!(ping.json["repository"]["full_name"], "octo-org/demo");
+    assert_eq!(ping.json["sender"]["login"], "octo-org");
+    assert!(ping.json["zen"].is_string());
+
+    let (_directory, clone) = clone(&forge, &repository);
+    let before = git(&clone, &["rev-parse", "HEAD"]);
+    commit_in(&clone, "new.txt", b"new");
+    fs::remove_file(clone.join("README.md")).unwrap();
+    commit_in(&clone, "new.txt", b"newer");
+    let [first, second] = ["HEAD~1", "HEAD"].map(|name| git(&clone, &["rev-parse", name]));
+    git(&clone, &["push", "--quiet", "origin", "main"]);
+    // The delivery is known by now, though it need not have arrived.
+    let main = ("push".to_owned(), "refs/heads/main".to_owned());
+    assert_eq!(sent(&forge), [("ping".to_owned(), String::new()), main]);
+
+    let push = receiver.next();
+    assert_eq!(push.start, "POST /hook?x=1 HTTP/1.1");
+    assert_eq!(push.headers["x-github-event"], "push");
+    assert_eq!(push.headers["content-type"], "application/json");
+    assert_eq!(
+        push.headers["x-github-hook-id"],
+        ping.json["hook_id"].to_string()
+    );
+    assert!(push.headers["user-agent"].starts_with("GitHub-Hookshot/"));
+    assert_eq!(
+        push.headers["x-hub-signature-256"],
+        format!("sha256={}", hmac_sha256(b"s3cret", &push.body))
+    );
+    let guid = &push.headers["x-github-delivery"];
+    let groups: Vec<_> = guid.split('-').map(str::len).collect();
+    assert_eq!(groups, [8, 4, 4, 4, 12]);
+    assert_ne!(*guid, ping.headers["x-github-delivery"]);
+
+    let json = &push.json;
+    assert_eq!(json["ref"], "refs/heads/main");
+    assert_eq!(json["before"], before);
+    assert_eq!(json["after"], second);
+    for field in ["created", "deleted", "forced"] {
+        assert_eq!(json[field], false, "{field}");
+    }
+    assert!(json["base_ref"].is_null() && json.get("action").is_none());
+    assert_eq!(
+        json["compare"],
+        format!(
+            "{}/octo-org/demo/compare/{}...{}",
+            forge.server_url(),
+            &before[..12],
+            &second[..12]
+        )
+    );
+    let commits = json["commits"].as_array().unwrap();
+    let ids: Vec<_> = commits.iter().map(|commit| &commit["id"]).collect();
+    assert_eq!(ids, [&json!(first), &json!(second)]);
+    assert_eq!(commits[0]["added"], json!(["new.txt"]));
+    assert_eq!(commits[1]["removed"], json!(["README.md"]));
+    assert_eq!(commits[1]["modified"], json!(["new.txt"]));
+    assert_eq!(commits[1]["message"], "change");
+    assert_eq!(commits[1]["author"]["name"], "Forge");
+    assert_eq!(commits[1]["author"]["email"], "forge@example.com");
+    let timestamp = commits[1]["timestamp"].as_str().unwrap();
+    assert!(timestamp.starts_with("2025-01-01T00:00:00"), "{timestamp}");
+    assert_eq!(json["head_commit"], commits[1]);
+    assert_eq!(json["repository"]["id"], repository.id());
+    assert_eq!(json["pusher"]["name"], "github-actions[bot]");
+    assert_eq!(json["sender"]["login"], "github-actions[bot]");
+
+    let statuses: Vec<_> = settled(&forge)
+        .iter()
+        .map(|delivery| delivery.status)
+        .collect();
+    assert_eq!(statuses, [Some(202), Some(202)]);
+    assert_eq!(forge.deliveries()[1].url, receiver.url);
+}
+
+#[test]
+fn a_branch_that_moves_is_one_push() {
+    let (forge, repository, _) = with_pull_request();
+    let receiver = Receiver::start(200);
+    forge.add_webhook(&receiver.url, "s3cret");
+    receiver.next();
+    let zeros = "0".repeat(40);
+    let base = repository.tip("main").unwrap();
+    // The branch; created, deleted, forced; how many commits.
+    let next = || {
+        let push = receiver.next().json;
+        let flags = ["created", "deleted", "forced"].map(|field| push[field].as_bool().unwrap());
+        let branch = push["ref"].as_str().unwrap().replace("refs/heads/", "");
+        let commits = push["commits"].as_array().unwrap().len();
+        ((branch, flags, commits), push)
+    };
+    let expect = |branch: &str, flags: [bool; 3], commits: usize| {
+        let (found, push) = next();
+        assert_eq!(found, (branch.to_owned(), flags, commits));
+        push
+    };
+    let (created, deleted, forced) = (
+        [true, false, false],
+        [false, true, false],
+        [false, false, true],
+    );
+
+    let first = repository.commit("other", &[("a", Some("a"))], "one");
+    let push = expect("other", created, 1);
+    assert_eq!(
+        (&push["before"], &push["after"]),
+        (&json!(zeros), &json!(first))
+    );
+    assert_eq!(push["head_commit"]["id"], first);
+    let second = repository.commit("other", &[("a", Some("b"))], "two");
+    let push = expect("other", [false; 3], 1);
+    assert_eq!(
+        (&push["before"], &push["after"]),
+        (&json!(first), &json!(second))
+    );
+
+    repository.create_branch("same", "main");
+    let push = expect("same", created, 0);
+    assert_eq!(push["head_commit"]["id"], base);
+    repository.force_branch("same", &base);
+    repository.force_branch("other", &first);
+    let push = expect("other", forced, 0);
+    assert_eq!(
+        (&push["before"], &push["after"]),
+        (&json!(second), &json!(first))
+    );
+
+    repository.rename_branch("same", "same/deeper");
+    expect("same", deleted, 0);
+    expect("same/deeper", created, 0);
+    repository.delete_branch("same/deeper");
+    let push = expect("same/deeper", deleted, 0);
+    assert_eq!(
+        (&push["before"], &push["after"]),
+        (&json!(base), &json!(zeros))
+    );
+    assert!(push["head_commit"].is_null());
+
+    forge.rename_head(1, "feature/renamed");
+    expect("feature", deleted, 0);
+    expect("feature/renamed", created, 1);
+    let merge = forge.merge_pull_request(1);
+    let push = expect("main", [false; 3], 2);
+    assert_eq!(push["head_commit"]["id"], merge);
+    repository.git(&["update-ref", "refs/heads/by-git", &first]);
+    expect("by-git", created, 1);
+
+    // A fork is silent, and so are pull requests, which move references of the base repository only under refs/pull.
+    let fork = forge.fork("bob");
+    fork.commit("theirs", &[("b", Some("b"))], "theirs");
+    forge.open_pull_request(&fork, "theirs", "bob");
+    forge.add_personal_token("bobs", "bob");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fork");
+    fork.checkout(&path, &["--branch", "theirs"]);
+    commit_in(&path, "c", b"c");
+    git(
+        &path,
+        &["push", "--quiet", &url_with(&fork, "bobs"), "HEAD"],
+    );
+    fork.rename_branch("theirs", "renamed");
+    assert!(repository.git(&["show-ref"]).contains("refs/pull/2/head"));
+    assert_eq!(settled(&forge).len(), 12);
+    assert!(receiver.taken.try_recv().is_err());
+}
+
+#[test]
+fn pushes_at_the_same_time_are_each_sent_once() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    let receiver = Receiver::start(200);
+    forge.add_webhook(&receiver.url, "s3cret");
+    let (_directory, clone) = clone(&forge, &repository);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (clone, repository) = (&clone, &repository);
+            scope.spawn(move || {
+                let refspec = format!("HEAD:refs/heads/pushed-{number}");
+                git(clone, &["push", "--quiet", "origin", &refspec]);
+            });
+            scope.spawn(move || repository.create_branch(&format!("created-{number}"), "main"));
+        }
+    });
+    let mut branches: Vec<_> = sent(&forge).into_iter().skip(1).collect();
+    branches.sort();
+    let expected = ["created", "pushed"]
+        .into_iter()
+        .flat_map(|kind| (0..4).map(move |number| format!("refs/heads/{kind}-{number}")));
+    let expected: Vec<_> = expected.map(|branch| ("push".to_owned(), branch)).collect();
+    assert_eq!(branches, expected);
+
+    // They arrive in the order in which they were sent.
+    let arrived = std::iter::repeat_with(|| receiver.next().json)
+        .take(9)
+        .skip(1);
+    let arrived: Vec<_> = arrived
+        .map(|push| push["ref"].as_str().unwrap().to_owned())
+        .collect();
+    let in_order: Vec<_> = sent(&forge)
+        .into_iter()
+        .skip(1)
+        .map(|(_, branch)| branch)
+        .collect();
+    assert_eq!(arrived, in_order);
+}
+
+#[test]
+fn a_receiver_that_is_gone_harms_nothing() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    forge.add_webhook(&url, "s3cret");
+    let broken = Receiver::start(500);
+    forge.add_webhook(&broken.url, "other");
+    let (_directory, clone) = clone(&forge, &repository);
+    commit_in(&clone, "new.txt", b"new");
+    git(&clone, &["push", "--quiet", "origin", "main"]);
+
+    let events: Vec<_> = [broken.next(), broken.next()]
+        .map(|taken| taken.headers["x-github-event"].clone())
+        .into();
+    assert_eq!(events, ["ping", "push"]);
+    let deliveries = settled(&forge);
+    assert_eq!(deliveries.len(), 4);
+    for delivery in deliveries {
+        let is_gone = delivery.url == url;
+        assert_eq!(delivery.status, (!is_gone).then_some(500), "{delivery:?}");
+        assert_eq!(delivery.error.is_some(), is_gone, "{delivery:?}");
+    }
+}
+
+#[test]
+fn a_receiver_that_never_answers_keeps_nobody() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    // The kernel takes the connection; nobody reads from it.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    forge.add_webhook(
+        &format!("http://{}/", silent.local_addr().unwrap()),
+        "s3cret",
+    );
+    let (_directory, clone) = clone(&forge, &repository);
+    commit_in(&clone, "new.txt", b"new");
+    git(&clone, &["push", "--quiet", "origin", "main"]);
+    let (mut stream, _) = silent.accept().unwrap();
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    for delivery in forge.deliveries() {
+        assert_eq!((delivery.status, delivery.error), (None, None));
+    }
+
+    let started = Instant::now();
+    drop(forge);
+    assert!(started.elapsed() < Duration::from_secs(2));
+    // The forge's end of it is closed; the push was still in the queue.
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.accept().is_err());
 }
 
 #[test]
