@@ -6,7 +6,7 @@ use crate::command::{self, Command, DeployArguments, Sha, UsageError};
 use crate::config::{Config, Inputs, Permission, Track};
 use crate::environment::Environment;
 use crate::event::{Event, Head, Ignored, PullRequest};
-use crate::manifest::{Manifest, Owner};
+use crate::manifest::{Manifest, Owner, can_be_followed};
 
 /// What an event alone says: nothing to do, or a question that GitHub has to answer first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -398,7 +398,10 @@ fn create(
         commit: head.to_string(),
         requested_by: request.login.clone(),
         // Whoever names a commit wants that one and not what is pushed a second later.
-        pinned: fork.is_some() || inputs.track == Track::Commit || arguments.commit.is_some(),
+        pinned: fork.is_some()
+            || inputs.track == Track::Commit
+            || arguments.commit.is_some()
+            || !can_be_followed(&pull_request.branch),
         // Our credentials are for our repository: Flux must not show them to a fork's server.
         secret_ref: inputs.secret_ref.clone().filter(|_| fork.is_none()),
         url: fork.map_or_else(|| inputs.repository_url.clone(), |(_, url)| url),
@@ -800,6 +803,11 @@ pub(crate) mod tests {
     fn the_inputs_decide_what_is_followed_and_with_which_secret() {
         let manifest = |inputs: &[(&str, &str)]| deployed(pull_request(), inputs).unwrap().manifest;
         assert!(manifest(&[("INPUT_TRACK", "commit")]).pinned);
+        let odd = PullRequest {
+            branch: "refs/heads/dev".to_owned(),
+            ..pull_request()
+        };
+        assert!(deployed(odd, &[]).unwrap().manifest.pinned);
         let public = manifest(&[
             ("INPUT_SECRET-REF", ""),
             ("INPUT_REPOSITORY-URL", "https://a.b/c"),

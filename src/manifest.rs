@@ -53,7 +53,7 @@ pub struct Manifest {
     pub requested_by: String,
     /// What Flux clones.
     pub url: String,
-    /// Whether Flux stays on `commit` instead of following `branch`.
+    /// Whether Flux stays on `commit` instead of following `branch`, which it has to where the branch cannot be followed.
     pub pinned: bool,
     /// Name of the Secret with Flux's Git credentials, in `flux_namespace`.
     pub secret_ref: Option<String>,
@@ -82,6 +82,15 @@ impl Owner {
         self.pull_request == other.pull_request
             && self.repository.eq_ignore_ascii_case(&other.repository)
     }
+}
+
+/// Whether Flux can clone a branch by its name, and so follow it.
+///
+/// It cannot where the name itself starts with `refs/heads/`: go-git takes what stands behind the first `refs/heads/` of
+/// `refs/heads/refs/heads/dev` for the branch, finds nothing, and ends with "branch config: empty name"
+/// ([source](https://github.com/go-git/go-git/blob/v5.19.1/repository.go#L989)). A commit of such a branch can be cloned.
+pub fn can_be_followed(branch: &str) -> bool {
+    !branch.starts_with("refs/heads/")
 }
 
 /// What a file of ours says of the instance it describes.
@@ -126,7 +135,8 @@ struct GitRepositorySpec<'a> {
 
 #[derive(Serialize)]
 struct Reference<'a> {
-    branch: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<&'a str>,
 }
@@ -174,7 +184,7 @@ impl Manifest {
                 interval: &self.interval,
                 url: &self.url,
                 r#ref: Reference {
-                    branch: &self.branch,
+                    branch: can_be_followed(&self.branch).then_some(&self.branch),
                     commit: self.pinned.then_some(&self.commit),
                 },
                 secret_ref: self.secret_ref.as_deref().map(|name| Named { name }),
@@ -474,6 +484,9 @@ spec:
                 "ref": { "branch": manifest.branch },
             },
         });
+        if manifest.branch.starts_with("refs/heads/") {
+            git_repository["spec"]["ref"] = json!({});
+        }
         if manifest.pinned {
             git_repository["spec"]["ref"]["commit"] = json!(manifest.commit);
         }
@@ -544,6 +557,29 @@ spec:
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_branch_that_flux_cannot_follow_is_not_named_to_it() {
+        for (branch, followed) in [
+            ("dev", true),
+            ("refs/dev", true),
+            ("a/refs/heads/dev", true),
+            ("refs/heads/dev", false),
+        ] {
+            assert_eq!(can_be_followed(branch), followed, "{branch}");
+        }
+        let manifest = Manifest {
+            branch: "refs/heads/dev".to_owned(),
+            pinned: true,
+            ..manifest()
+        };
+        let documents = documents(&rendered(&manifest));
+        assert_eq!(
+            documents[0]["spec"]["ref"],
+            json!({ "commit": manifest.commit })
+        );
+        assert_eq!(documents, meant(&manifest));
     }
 
     #[test]
