@@ -12,11 +12,11 @@ ENV CARGO_BUILD_TARGET=host-tuple \
 
 # The dependencies are most of the work and change seldom: built first, on a stub, they stay in a layer of their own.
 # Cargo wants to see every member of the workspace and every target that a manifest names, so the test server's manifest
-# and the benchmark are here too; they are not built.
+# and the benchmarks are here too; they are not built.
 COPY Cargo.toml Cargo.lock ./
 COPY tests/forge/Cargo.toml tests/forge/
-RUN mkdir -p benches src tests/forge/src \
- && touch benches/action.rs \
+RUN mkdir -p benches src tests/cluster tests/forge/src \
+ && touch benches/action.rs benches/cluster.rs tests/cluster/main.rs \
  && echo '//! Stub.' | tee src/lib.rs tests/forge/src/lib.rs \
  && printf '//! Stub.\nfn main() {}\n' > src/main.rs \
  && cargo build --release --locked --package flux-ephemeral-env

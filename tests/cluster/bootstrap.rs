@@ -1,0 +1,164 @@
+//! What the README's reader sets up, both ways, and what a person may break in it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::kube::{World, is_ready};
+use crate::plane::Plane;
+
+const OURS: [&str; 2] = ["app", "ephemeral-instances"];
+
+/// What each of our two `Kustomization`s says.
+fn specs(cluster: &Cluster) -> Vec<Value> {
+    let world = cluster.watch.now();
+    OURS.iter()
+        .map(|name| world.kustomization(name).unwrap()["spec"].clone())
+        .collect()
+}
+
+/// The objects that each `Kustomization` owns.
+fn owned(world: &World) -> BTreeMap<String, Vec<String>> {
+    let entries = |object: &Value| -> Vec<String> {
+        let entries = object["status"]["inventory"]["entries"].as_array();
+        entries
+            .into_iter()
+            .flatten()
+            .map(|entry| entry["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    world
+        .kustomizations()
+        .map(|(name, object)| (name.to_owned(), entries(object)))
+        .collect()
+}
+
+fn assert_owned_once(cluster: &Cluster) {
+    let owned = owned(&cluster.watch.now());
+    let mut all: Vec<&String> = owned.values().flatten().collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count, "{owned:#?}");
+    let watched = &owned["ephemeral-instances"];
+    assert!(
+        !watched
+            .iter()
+            .any(|id| id.contains("_ephemeral-instances_")),
+        "{watched:?}"
+    );
+}
+
+pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) {
+    let cluster = Cluster::unconnected(Plane::start());
+    let kube = &cluster.plane.kube;
+    let url = cluster.repository.clone_url();
+    kube.apply(&format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: flux-system, namespace: flux-system}}, \
+         stringData: {{username: x-access-token, password: {}}}}}",
+        cluster.forge.token()
+    ));
+    kube.apply(&format!(
+        "{{apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, \
+         metadata: {{name: flux-system, namespace: flux-system}}, \
+         spec: {{interval: 1m0s, url: '{url}', ref: {{branch: main}}, secretRef: {{name: flux-system}}}}}}"
+    ));
+    for overlay in ["main", "ephemeral-instances"] {
+        let file = format!(
+            "{}/k8s/app/overlays/{overlay}/sync.yaml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        kube.kubectl(&["apply", "--filename", &file]);
+    }
+    let are_ready = |world: &World| {
+        OURS.iter()
+            .all(|name| world.kustomization(name).is_some_and(is_ready))
+    };
+    cluster.watch.until("production is ready", are_ready);
+    assert_eq!(specs(&cluster), specs(bootstrapped));
+    assert_owned_once(&cluster);
+
+    let environment = cluster.pull_request("by-hand", "here").deploy();
+    look_now(&cluster);
+    environment.until_ready();
+    let uids = |cluster: &Cluster| {
+        let world = cluster.watch.now();
+        let namespaces = ["app", &environment.namespace]
+            .map(|name| world.namespace(name).unwrap()["metadata"]["uid"].clone());
+        let ours = OURS.map(|name| world.kustomization(name).unwrap()["metadata"]["uid"].clone());
+        (namespaces, ours)
+    };
+    let before = uids(&cluster);
+    assert_owned_once(&cluster);
+
+    // Who bootstraps later loses nothing.
+    cluster.bootstrap();
+    assert_eq!(uids(&cluster), before);
+    assert_eq!(specs(&cluster), specs(bootstrapped));
+    assert_owned_once(&cluster);
+    assert_owned_once(bootstrapped);
+
+    // And the other way round: applied by hand on top, nothing changes either.
+    for overlay in ["main", "ephemeral-instances"] {
+        let file = format!(
+            "{}/k8s/app/overlays/{overlay}/sync.yaml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        kube.kubectl(&["apply", "--filename", &file]);
+    }
+    assert_eq!(uids(&cluster), before);
+    assert_eq!(specs(&cluster), specs(bootstrapped));
+}
+
+pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing() {
+    let cluster = Cluster::new(Plane::start());
+    let (there, next) = (
+        cluster.pull_request("there", "here"),
+        cluster.pull_request("next", "here"),
+    );
+    let environment = there.deploy();
+    environment.until_ready();
+
+    let file = "k8s/app/overlays/ephemeral-instances/notes.yaml";
+    let dropped = cluster
+        .repository
+        .commit("main", &[(file, Some("not: [yaml\n"))], "Add notes");
+    let waiting = next.deploy();
+    cluster
+        .watch
+        .until_failing("ephemeral-instances", "notes.yaml");
+    there.close();
+    look_now(&cluster);
+    cluster.watch.until("Flux has fetched the close and complains again", |world| {
+        let tip = cluster.repository.tip("main").unwrap();
+        assert_ne!(tip, dropped);
+        let revision = &world.kustomization("ephemeral-instances").unwrap()["status"]["lastAttemptedRevision"];
+        revision.as_str().is_some_and(|revision| revision.ends_with(&tip))
+    });
+    assert!(environment.is_ready(&cluster.watch.now()));
+    assert!(cluster.watch.now().kustomization(&waiting.object).is_none());
+
+    cluster
+        .repository
+        .commit("main", &[(file, None)], "Remove notes");
+    environment.until_gone();
+    waiting.until_ready();
+}
+
+/// Has Flux look at main now.
+fn look_now(cluster: &Cluster) {
+    let at = format!(
+        "reconcile.fluxcd.io/requestedAt={:?}",
+        std::time::SystemTime::now()
+    );
+    let args = [
+        "annotate",
+        "--overwrite",
+        "gitrepository",
+        "flux-system",
+        "--namespace=flux-system",
+        &at,
+    ];
+    cluster.plane.kube.kubectl(&args);
+}

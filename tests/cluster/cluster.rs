@@ -1,0 +1,423 @@
+//! The harness: a local GitHub whose Git server a real Flux clones, with this repository's own `k8s/`, and the action
+//! started on its events.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flux_ephemeral_env::config::INPUTS;
+use forge::{Forge, Job, Outcome, Repository};
+use serde_json::Value;
+
+use crate::kube::{Watch, World, is_ready};
+use crate::plane::Plane;
+
+/// Who may command.
+const REVIEWER: &str = "rita";
+/// Who opens pull requests.
+const AUTHOR: &str = "paul";
+/// Whose token Flux has.
+const FLUX: &str = "flux";
+const FLUX_TOKEN: &str = "ghp_fluxreadsthis";
+const OVERLAY: &str = "k8s/app/overlays/ephemeral";
+/// What Flux's webhook receiver and GitHub both know.
+pub(crate) const WEBHOOK_SECRET: &str = "0f6d2c4f1f8a";
+
+/// A cluster whose Flux watches a repository on a local GitHub.
+pub(crate) struct Cluster {
+    pub(crate) watch: Watch,
+    pub(crate) forge: Forge,
+    pub(crate) repository: Repository,
+    pub(crate) plane: Plane,
+}
+
+impl Cluster {
+    /// As the README's reader has it: bootstrapped, production ready, with the webhook.
+    pub(crate) fn new(plane: Plane) -> Cluster {
+        let cluster = Cluster::polling(plane);
+        cluster.add_webhook(WEBHOOK_SECRET);
+        cluster
+    }
+
+    /// The same before GitHub has the webhook: Flux would be woken, but nobody does.
+    pub(crate) fn polling(plane: Plane) -> Cluster {
+        let cluster = Cluster::unconnected(plane);
+        cluster.list("resources", "webhook");
+        cluster.create_webhook_secret();
+        cluster.bootstrap();
+        cluster
+    }
+
+    /// A repository that holds this one's `k8s/`, of which the cluster knows nothing yet.
+    ///
+    /// `FORGE_ADDRESS` is the address by which the cluster reaches this machine, where that is not the loopback one.
+    pub(crate) fn unconnected(plane: Plane) -> Cluster {
+        let address = std::env::var("FORGE_ADDRESS")
+            .ok()
+            .filter(|address| !address.is_empty());
+        let forge = match address {
+            None => Forge::start(),
+            Some(address) => {
+                let address: IpAddr = address
+                    .parse()
+                    .unwrap_or_else(|error| panic!("FORGE_ADDRESS={address}: {error}"));
+                Forge::start_on(address)
+            }
+        };
+        forge.set_permission(REVIEWER, "write");
+        forge.add_personal_token(FLUX_TOKEN, FLUX);
+        let repository = forge.repository();
+        let shipped = shipped();
+        let mut changes: BTreeMap<String, Option<&str>> = repository
+            .files("main", "k8s")
+            .into_iter()
+            .map(|path| (path, None))
+            .collect();
+        changes.extend(
+            shipped
+                .iter()
+                .map(|(path, text)| (path.clone(), Some(text.as_str()))),
+        );
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(path, text)| (path.as_str(), *text))
+            .collect();
+        repository.commit("main", &changes, "Bring the cluster's files");
+        Cluster {
+            watch: Watch::new(&plane.kube),
+            forge,
+            repository,
+            plane,
+        }
+    }
+
+    /// `flux bootstrap git`, until production is ready.
+    pub(crate) fn bootstrap(&self) {
+        self.flux_bootstrap();
+        self.watch.until("production is ready", |world| {
+            ["flux-system", "app", "ephemeral-instances"]
+                .iter()
+                .all(|name| world.kustomization(name).is_some_and(is_ready))
+        });
+    }
+
+    /// `flux bootstrap git` alone.
+    pub(crate) fn flux_bootstrap(&self) {
+        // It commits what it installs; from then on reading is enough.
+        self.forge.set_permission(FLUX, "write");
+        let mut command = Command::new("flux");
+        command
+            .args([
+                "bootstrap",
+                "git",
+                &format!("--url={}", self.repository.clone_url()),
+                "--branch=main",
+                "--path=k8s/",
+                "--components=source-controller,kustomize-controller,notification-controller",
+                "--token-auth",
+                &format!("--username={FLUX}"),
+                "--allow-insecure-http",
+                "--timeout=3m",
+            ])
+            .env("GIT_PASSWORD", FLUX_TOKEN);
+        let bootstrapped = self.plane.kube.run(command, "");
+        bootstrapped.unwrap_or_else(|said| panic!("flux bootstrap: {said}"));
+        self.forge.set_permission(FLUX, "read");
+    }
+
+    /// Adds an entry to the end of `k8s/kustomization.yaml`, on main.
+    pub(crate) fn list(&self, field: &str, entry: &str) {
+        let path = "k8s/kustomization.yaml";
+        let mut text = self.repository.read("main", path).unwrap();
+        if !text.contains(&format!("{field}:\n")) {
+            text += &format!("{field}:\n");
+        }
+        text += &format!("  - {entry}\n");
+        self.repository
+            .commit("main", &[(path, Some(&text))], &format!("List {entry}"));
+    }
+
+    /// The Secret that the receiver checks signatures with, as the docs say to create it.
+    fn create_webhook_secret(&self) {
+        self.plane.kube.apply(&format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: webhook-token, namespace: flux-system}}, \
+             stringData: {{token: {WEBHOOK_SECRET}}}}}"
+        ));
+    }
+
+    /// Has GitHub send its webhook to Flux, signed with this secret.
+    pub(crate) fn add_webhook(&self, secret: &str) {
+        self.forge.add_webhook(&self.webhook_url(), secret);
+    }
+
+    fn webhook_url(&self) -> String {
+        let mut path = String::new();
+        for _ in 0..600 {
+            let receiver = self.plane.kube.get("flux-system", "receiver", "github");
+            if let Some(found) = receiver
+                .and_then(|object| Some(object["status"]["webhookPath"].as_str()?.to_owned()))
+            {
+                path = found;
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(path.starts_with("/hook/"), "the receiver has no path");
+        format!("{}{path}", self.plane.receiver)
+    }
+
+    /// Opens a pull request from a branch of this repository whose overlay has something that no other has: the ConfigMap
+    /// `only-here`, which says `text`.
+    pub(crate) fn pull_request(&self, branch: &str, text: &str) -> PullRequest<'_> {
+        self.pull_request_from(self.repository.clone(), branch, text)
+    }
+
+    /// The same from a fork.
+    pub(crate) fn pull_request_from(
+        &self,
+        head: Repository,
+        branch: &str,
+        text: &str,
+    ) -> PullRequest<'_> {
+        let main = self
+            .repository
+            .read("main", &format!("{OVERLAY}/kustomization.yaml"))
+            .unwrap();
+        let overlay = main.replace("  - ns.yaml\n", "  - ns.yaml\n  - only-here.yaml\n");
+        assert_ne!(main, overlay);
+        let files = [
+            ("kustomization.yaml", overlay),
+            ("only-here.yaml", only_here(text)),
+        ];
+        self.pull_request_with(head, branch, &files)
+    }
+
+    /// Opens a pull request from a branch whose overlay has these files over those that main's has.
+    pub(crate) fn pull_request_with(
+        &self,
+        head: Repository,
+        branch: &str,
+        overlay: &[(&str, String)],
+    ) -> PullRequest<'_> {
+        commit(&head, branch, overlay);
+        let number = self.forge.open_pull_request(&head, branch, AUTHOR);
+        PullRequest {
+            cluster: self,
+            number,
+            branch: branch.to_owned(),
+            head,
+            inputs: Vec::new(),
+        }
+    }
+}
+
+/// A pull request on the local GitHub.
+pub(crate) struct PullRequest<'a> {
+    cluster: &'a Cluster,
+    number: u64,
+    branch: String,
+    head: Repository,
+    inputs: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> PullRequest<'a> {
+    /// An input that the workflow sets.
+    pub(crate) fn input(mut self, name: &'a str, value: &'a str) -> Self {
+        self.inputs.push((name, value));
+        self
+    }
+
+    /// A reviewer comments `/deploy-ephemeral`, and the action runs.
+    pub(crate) fn deploy(&self) -> Environment<'a> {
+        let outcome = self.command("/deploy-ephemeral");
+        assert_eq!(outcome.outputs["decision"], "create", "{}", outcome.stdout);
+        Environment {
+            cluster: self.cluster,
+            object: format!("ephemeral-{}", outcome.outputs["name"]),
+            namespace: outcome.outputs["namespace"].clone(),
+        }
+    }
+
+    /// A reviewer comments, and the action runs.
+    pub(crate) fn command(&self, body: &str) -> Outcome {
+        let forge = &self.cluster.forge;
+        let event =
+            forge.issue_comment_event(forge.comment(self.number, REVIEWER, body), "created");
+        self.run("issue_comment", &event)
+    }
+
+    /// Pushes another text for `only-here`, and returns the commit.
+    pub(crate) fn push(&self, text: &str) -> String {
+        commit(
+            &self.head,
+            &self.branch,
+            &[("only-here.yaml", only_here(text))],
+        )
+    }
+
+    /// The author closes it, and the action runs.
+    pub(crate) fn close(&self) -> Outcome {
+        self.cluster.forge.close_pull_request(self.number);
+        let event = self
+            .cluster
+            .forge
+            .pull_request_event(self.number, "closed", AUTHOR);
+        let outcome = self.run("pull_request_target", &event);
+        assert_eq!(outcome.outputs["decision"], "destroy", "{}", outcome.stdout);
+        outcome
+    }
+
+    fn run(&self, name: &str, event: &Value) -> Outcome {
+        let url = self.cluster.repository.clone_url();
+        let mut job = Job::new(&self.cluster.forge)
+            .declared_inputs(&INPUTS)
+            .event(name, event)
+            .input("repository-url", &url);
+        for (name, value) in &self.inputs {
+            job = job.input(name, value);
+        }
+        let outcome = job.run(Path::new(env!("CARGO_BIN_EXE_flux-ephemeral-env")));
+        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+        outcome
+    }
+}
+
+/// What a deploy made, by the names that the action gave it.
+pub(crate) struct Environment<'a> {
+    cluster: &'a Cluster,
+    /// The name of the `GitRepository` and the `Kustomization`.
+    pub(crate) object: String,
+    pub(crate) namespace: String,
+}
+
+impl Environment<'_> {
+    /// Waits until Flux says that everything in it is ready.
+    pub(crate) fn until_ready(&self) {
+        self.cluster
+            .watch
+            .until(&format!("{} is ready", self.object), |world| {
+                self.is_ready(world)
+            });
+    }
+
+    /// Whether Flux says so.
+    pub(crate) fn is_ready(&self, world: &World) -> bool {
+        world.kustomization(&self.object).is_some_and(is_ready)
+    }
+
+    /// Waits until nothing of it is left.
+    pub(crate) fn until_gone(&self) {
+        self.cluster
+            .watch
+            .until(&format!("{} is gone", self.object), |world| {
+                self.is_gone(world)
+            });
+    }
+
+    /// Waits until Flux has none of its objects any more; the namespace of one that never applied stays behind.
+    pub(crate) fn until_let_go(&self) {
+        self.cluster
+            .watch
+            .until(&format!("{} is let go", self.object), |world| {
+                world.kustomization(&self.object).is_none()
+                    && world.git_repository(&self.object).is_none()
+            });
+    }
+
+    /// Whether nothing of it is left.
+    pub(crate) fn is_gone(&self, world: &World) -> bool {
+        world.kustomization(&self.object).is_none()
+            && world.git_repository(&self.object).is_none()
+            && world.namespace(&self.namespace).is_none()
+    }
+
+    /// Waits until Flux is done with a commit of its branch.
+    pub(crate) fn until_applied(&self, commit: &str) {
+        self.cluster
+            .watch
+            .until(&format!("{} has {commit}", self.object), |world| {
+                world.kustomization(&self.object).is_some_and(|object| {
+                    is_ready(object)
+                        && object["status"]["lastAppliedRevision"]
+                            .as_str()
+                            .is_some_and(|revision| revision.ends_with(commit))
+                })
+            });
+    }
+
+    /// What the ConfigMap `only-here` says in it.
+    pub(crate) fn only_here(&self) -> Option<String> {
+        let found = self
+            .cluster
+            .plane
+            .kube
+            .get(&self.namespace, "configmap", "only-here")?;
+        Some(
+            found["data"]["text"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
+    }
+}
+
+/// Does the same for each, all at once, as GitHub starts jobs.
+pub(crate) fn at_once<'a, T: Send>(
+    pull_requests: &[PullRequest<'a>],
+    act: impl Fn(&PullRequest<'a>) -> T + Sync,
+) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = pull_requests
+            .iter()
+            .map(|pull_request| scope.spawn(|| act(pull_request)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
+fn only_here(text: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: only-here\ndata:\n  text: {text}\n"
+    )
+}
+
+fn commit(head: &Repository, branch: &str, overlay: &[(&str, String)]) -> String {
+    let files: Vec<(String, &str)> = overlay
+        .iter()
+        .map(|(name, text)| (format!("{OVERLAY}/{name}"), text.as_str()))
+        .collect();
+    let files: Vec<(&str, Option<&str>)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), Some(*text)))
+        .collect();
+    head.commit(branch, &files, "Change the environment")
+}
+
+/// This repository's own `k8s/`: the path of each file, and what it holds.
+fn shipped() -> Vec<(String, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    let mut left = vec![root.join("k8s")];
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                files.push((name, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    files
+}
