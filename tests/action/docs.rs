@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use flux_ephemeral_env::config::INPUTS;
 use flux_ephemeral_env::report::OUTPUTS;
@@ -149,4 +150,28 @@ fn the_readme_lists_the_codes_outputs() {
         .map(|cells| cells[0].trim_matches('`').to_owned())
         .collect();
     assert_eq!(listed, OUTPUTS);
+}
+
+#[test]
+fn the_webhook_page_shows_the_receiver_that_is_shipped() {
+    let page = read("docs/webhook.md");
+    let shown = page.split("```yaml\n").nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap();
+    let shipped = read("k8s/webhook/receiver.yaml");
+    assert!(shipped.ends_with(shown), "{shown}");
+}
+
+#[test]
+fn every_page_leads_to_files_that_exist() {
+    for page in ["README.md", "docs/security.md", "docs/webhook.md"] {
+        let text = read(page);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let directory = directory.parent().unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap();
+            if !target.is_empty() && !target.starts_with("https://") {
+                assert!(directory.join(target).exists(), "{page}: {target}");
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ struct Attempt {
     refusal: &'static str,
 }
 
-const ATTEMPTS: [Attempt; 7] = [
+const ATTEMPTS: [Attempt; 8] = [
     Attempt {
         branch: "rights",
         namespace_label: "restricted",
@@ -40,6 +40,13 @@ const ATTEMPTS: [Attempt; 7] = [
                    apiVersion: v1\nkind: ConfigMap\nmetadata: {name: only-here, namespace: victim}\ndata: {text: taken over}\n",
         shows: ("victim", "configmap", "planted"),
         refusal: "victim is not that of ephemeral-neighbour",
+    },
+    Attempt {
+        branch: "monitoring",
+        namespace_label: "restricted",
+        manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: monitoring}\n",
+        shows: ("monitoring", "configmap", "planted"),
+        refusal: "the namespace monitoring was there before ephemeral-monitoring",
     },
     Attempt {
         branch: "nested",
@@ -111,8 +118,25 @@ pub(crate) fn a_hostile_overlay_may_do_anything_by_default_and_nothing_under_loc
     under_lockdown(&cluster);
 }
 
+/// A namespace that somebody else made, with something in it, whose name is also a branch's.
+fn create_monitoring(cluster: &Cluster) {
+    cluster.plane.kube.apply(
+        "{apiVersion: v1, kind: Namespace, metadata: {name: monitoring}}\n---\n\
+         {apiVersion: v1, kind: ConfigMap, metadata: {name: precious, namespace: monitoring}}\n",
+    );
+}
+
+fn has_precious(cluster: &Cluster) -> bool {
+    let precious = cluster
+        .plane
+        .kube
+        .get("monitoring", "configmap", "precious");
+    precious.is_some()
+}
+
 /// Everything succeeds. Afterwards the lockdown is on, but for the flags, which are given back.
 fn by_default(cluster: &Cluster) -> Vec<String> {
+    create_monitoring(cluster);
     let victim = cluster.pull_request("victim", "mine").deploy();
     victim.until_ready();
     let hostile: Vec<_> = ATTEMPTS
@@ -140,7 +164,8 @@ fn by_default(cluster: &Cluster) -> Vec<String> {
         pull_request.close();
     }
     environments.iter().for_each(Environment::until_gone);
-    // What it had taken over goes with it.
+    // What they had taken over goes with them.
+    assert!(!has_precious(cluster));
     assert_eq!(victim.only_here(), None);
     assert!(!ATTEMPTS.iter().any(|attempt| attempt.is_there(cluster)));
 
@@ -185,6 +210,7 @@ fn flags(deployment: &Value) -> Vec<String> {
 }
 
 fn under_lockdown(cluster: &Cluster) {
+    create_monitoring(cluster);
     let victim = cluster
         .plane
         .kube
@@ -242,5 +268,6 @@ fn under_lockdown(cluster: &Cluster) {
     }
     honest.close();
     environments.iter().for_each(Environment::until_let_go);
+    assert!(has_precious(cluster));
     environment.until_gone();
 }
