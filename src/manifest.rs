@@ -183,10 +183,7 @@ impl Manifest {
             spec: GitRepositorySpec {
                 interval: &self.interval,
                 url: &self.url,
-                r#ref: Reference {
-                    branch: can_be_followed(&self.branch).then_some(&self.branch),
-                    commit: self.pinned.then_some(&self.commit),
-                },
+                r#ref: self.reference(),
                 secret_ref: self.secret_ref.as_deref().map(|name| Named { name }),
             },
         };
@@ -215,6 +212,14 @@ impl Manifest {
             yaml(&git_repository)?,
             yaml(&kustomization)?
         ))
+    }
+
+    fn reference(&self) -> Reference<'_> {
+        let is_followed = can_be_followed(&self.branch);
+        Reference {
+            branch: is_followed.then_some(&self.branch),
+            commit: (self.pinned || !is_followed).then_some(&self.commit),
+        }
     }
 
     fn metadata(&self) -> Metadata<'_> {
@@ -485,7 +490,7 @@ spec:
             },
         });
         if manifest.branch.starts_with("refs/heads/") {
-            git_repository["spec"]["ref"] = json!({});
+            git_repository["spec"]["ref"] = json!({ "commit": manifest.commit });
         }
         if manifest.pinned {
             git_repository["spec"]["ref"]["commit"] = json!(manifest.commit);
@@ -569,17 +574,14 @@ spec:
         ] {
             assert_eq!(can_be_followed(branch), followed, "{branch}");
         }
-        let manifest = Manifest {
-            branch: "refs/heads/dev".to_owned(),
-            pinned: true,
-            ..manifest()
-        };
-        let documents = documents(&rendered(&manifest));
-        assert_eq!(
-            documents[0]["spec"]["ref"],
-            json!({ "commit": manifest.commit })
-        );
-        assert_eq!(documents, meant(&manifest));
+        for pinned in [false, true] {
+            let manifest = Manifest {
+                branch: "refs/heads/dev".to_owned(),
+                pinned,
+                ..manifest()
+            };
+            assert_eq!(documents(&rendered(&manifest)), meant(&manifest));
+        }
     }
 
     #[test]

@@ -175,3 +175,15 @@ fn every_page_leads_to_files_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_readme_and_the_stories_bootstrap_the_components_that_the_task_does() {
+    let taskfile = read("Taskfile.yml");
+    let components = taskfile
+        .lines()
+        .find_map(|line| line.strip_prefix("  COMPONENTS: "));
+    let flag = format!("--components={}", components.unwrap());
+    for file in ["README.md", "tests/cluster/cluster.rs"] {
+        assert!(read(file).contains(&flag), "{file}: {flag}");
+    }
+}

@@ -1,6 +1,8 @@
 //! What these stories say where there is no cluster for them.
 
-use std::process::{Command, Output};
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
 
 use crate::plane::Plane;
 
@@ -18,7 +20,32 @@ fn run_with(plane: Option<&Plane>, kubeconfig: Option<&str>) -> Output {
     if let Some(kubeconfig) = kubeconfig {
         command.env("KUBECONFIG", kubeconfig);
     }
-    command.output().unwrap()
+    end_of(&mut command)
+}
+
+/// What came of it, once nothing that it started runs any more.
+fn end_of(command: &mut Command) -> Output {
+    let child = command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let group = child.id().to_string();
+    let output = child.wait_with_output().unwrap();
+    // `pid (name) state parent group …`, <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+    let is_of_group = |stat: &str| {
+        let fields = stat.rsplit(") ").next().unwrap_or_default();
+        fields.split(' ').nth(2) == Some(&group)
+    };
+    let left: Vec<String> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        .filter(|stat| is_of_group(stat))
+        .collect();
+    assert_eq!(left, [] as [String; 0]);
+    output
 }
 
 fn assert_refused(output: &Output, words: &[&str]) {
@@ -71,7 +98,7 @@ pub(crate) fn a_cluster_that_will_not_do_is_named_in_one_line() {
     drop(plane);
     let directory = tempfile::TempDir::new().unwrap();
     let dead = directory.path().join("kubeconfig");
-    std::fs::write(
+    fs::write(
         &dead,
         "apiVersion: v1\nkind: Config\nclusters: [{name: dead, cluster: {server: 'https://127.0.0.1:9'}}]\n\
          users: [{name: dead, user: {token: none}}]\n\
@@ -84,7 +111,7 @@ pub(crate) fn a_cluster_that_will_not_do_is_named_in_one_line() {
         .env("PATH", path)
         .env("KUBECONFIG", &dead);
     assert_refused(
-        &command.output().unwrap(),
+        &end_of(&mut command),
         &["does not answer", "127.0.0.1:9", "refused"],
     );
 }

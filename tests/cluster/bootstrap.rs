@@ -1,6 +1,7 @@
 //! What the README's reader sets up, both ways, and what a person may break in it.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::kube::{World, is_ready};
 use crate::plane::Plane;
 
-const OURS: [&str; 2] = ["app", "ephemeral-instances"];
+const OURS: [&str; 2] = ["app", "environments"];
 
 /// What each of our two `Kustomization`s says.
 fn specs(cluster: &Cluster) -> Vec<Value> {
@@ -34,6 +35,17 @@ fn owned(world: &World) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
+/// As the README says, without `flux bootstrap`.
+fn apply_by_hand(cluster: &Cluster) {
+    for overlay in ["main", "ephemeral-instances"] {
+        let file = format!(
+            "{}/k8s/app/overlays/{overlay}/sync.yaml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        cluster.plane.kube.kubectl(&["apply", "--filename", &file]);
+    }
+}
+
 fn assert_owned_once(cluster: &Cluster) {
     let owned = owned(&cluster.watch.now());
     let mut all: Vec<&String> = owned.values().flatten().collect();
@@ -41,11 +53,9 @@ fn assert_owned_once(cluster: &Cluster) {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), count, "{owned:#?}");
-    let watched = &owned["ephemeral-instances"];
+    let watched = &owned["flux-system/environments"];
     assert!(
-        !watched
-            .iter()
-            .any(|id| id.contains("_ephemeral-instances_")),
+        !watched.iter().any(|id| id.contains("_environments_")),
         "{watched:?}"
     );
 }
@@ -59,18 +69,19 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
          stringData: {{username: x-access-token, password: {}}}}}",
         cluster.forge.token()
     ));
-    kube.apply(&format!(
-        "{{apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, \
-         metadata: {{name: flux-system, namespace: flux-system}}, \
-         spec: {{interval: 1m0s, url: '{url}', ref: {{branch: main}}, secretRef: {{name: flux-system}}}}}}"
-    ));
-    for overlay in ["main", "ephemeral-instances"] {
-        let file = format!(
-            "{}/k8s/app/overlays/{overlay}/sync.yaml",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        kube.kubectl(&["apply", "--filename", &file]);
-    }
+    let mut source = Command::new("flux");
+    source.args([
+        "create",
+        "source",
+        "git",
+        "flux-system",
+        &format!("--url={url}"),
+        "--branch=main",
+        "--interval=1m",
+        "--secret-ref=flux-system",
+    ]);
+    kube.run(source, "").unwrap();
+    apply_by_hand(&cluster);
     let are_ready = |world: &World| {
         OURS.iter()
             .all(|name| world.kustomization(name).is_some_and(is_ready))
@@ -80,7 +91,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     assert_owned_once(&cluster);
 
     let environment = cluster.pull_request("by-hand", "here").deploy();
-    look_now(&cluster);
+    cluster.reconcile("gitrepository", "flux-system");
     environment.until_ready();
     let uids = |cluster: &Cluster| {
         let world = cluster.watch.now();
@@ -100,12 +111,10 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     assert_owned_once(bootstrapped);
 
     // And the other way round: applied by hand on top, nothing changes either.
-    for overlay in ["main", "ephemeral-instances"] {
-        let file = format!(
-            "{}/k8s/app/overlays/{overlay}/sync.yaml",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        kube.kubectl(&["apply", "--filename", &file]);
+    apply_by_hand(&cluster);
+    cluster.reconcile("kustomization", "flux-system");
+    for name in OURS {
+        cluster.reconcile("kustomization", name);
     }
     assert_eq!(uids(&cluster), before);
     assert_eq!(specs(&cluster), specs(bootstrapped));
@@ -125,17 +134,20 @@ pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing
         .repository
         .commit("main", &[(file, Some("not: [yaml\n"))], "Add notes");
     let waiting = next.deploy();
+    cluster.watch.until_failing("environments", "notes.yaml");
+    there.close();
+    cluster.reconcile("gitrepository", "flux-system");
     cluster
         .watch
-        .until_failing("ephemeral-instances", "notes.yaml");
-    there.close();
-    look_now(&cluster);
-    cluster.watch.until("Flux has fetched the close and complains again", |world| {
-        let tip = cluster.repository.tip("main").unwrap();
-        assert_ne!(tip, dropped);
-        let revision = &world.kustomization("ephemeral-instances").unwrap()["status"]["lastAttemptedRevision"];
-        revision.as_str().is_some_and(|revision| revision.ends_with(&tip))
-    });
+        .until("Flux has fetched the close and complains again", |world| {
+            let tip = cluster.repository.tip("main").unwrap();
+            assert_ne!(tip, dropped);
+            let revision =
+                &world.kustomization("environments").unwrap()["status"]["lastAttemptedRevision"];
+            revision
+                .as_str()
+                .is_some_and(|revision| revision.ends_with(&tip))
+        });
     assert!(environment.is_ready(&cluster.watch.now()));
     assert!(cluster.watch.now().kustomization(&waiting.object).is_none());
 
@@ -144,21 +156,4 @@ pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing
         .commit("main", &[(file, None)], "Remove notes");
     environment.until_gone();
     waiting.until_ready();
-}
-
-/// Has Flux look at main now.
-fn look_now(cluster: &Cluster) {
-    let at = format!(
-        "reconcile.fluxcd.io/requestedAt={:?}",
-        std::time::SystemTime::now()
-    );
-    let args = [
-        "annotate",
-        "--overwrite",
-        "gitrepository",
-        "flux-system",
-        "--namespace=flux-system",
-        &at,
-    ];
-    cluster.plane.kube.kubectl(&args);
 }

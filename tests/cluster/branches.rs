@@ -6,7 +6,7 @@ const ODD: [&str; 12] = [
     "feature/odd/Login_Page",
     "on",
     "1e3",
-    "0x1F",
+    "instances",
     "2026-01-01",
     "null",
     "émoji-🚀",

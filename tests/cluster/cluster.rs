@@ -6,6 +6,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flux_ephemeral_env::config::INPUTS;
 use forge::{Forge, Job, Outcome, Repository};
@@ -97,7 +98,7 @@ impl Cluster {
     pub(crate) fn bootstrap(&self) {
         self.flux_bootstrap();
         self.watch.until("production is ready", |world| {
-            ["flux-system", "app", "ephemeral-instances"]
+            ["flux-system", "app", "environments"]
                 .iter()
                 .all(|name| world.kustomization(name).is_some_and(is_ready))
         });
@@ -153,19 +154,42 @@ impl Cluster {
     }
 
     fn webhook_url(&self) -> String {
-        let mut path = String::new();
-        for _ in 0..600 {
-            let receiver = self.plane.kube.get("flux-system", "receiver", "github");
-            if let Some(found) = receiver
-                .and_then(|object| Some(object["status"]["webhookPath"].as_str()?.to_owned()))
-            {
-                path = found;
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        assert!(path.starts_with("/hook/"), "the receiver has no path");
+        let kube = &self.plane.kube;
+        kube.kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "receiver/github",
+            "--namespace=flux-system",
+            "--timeout=60s",
+        ]);
+        let receiver = kube.get("flux-system", "receiver", "github").unwrap();
+        let path = receiver["status"]["webhookPath"].as_str().unwrap();
         format!("{}{path}", self.plane.receiver)
+    }
+
+    /// Has Flux reconcile one of its objects now, and waits until it has.
+    pub(crate) fn reconcile(&self, kind: &str, name: &str) {
+        static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+        let request = format!("by-hand-{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
+        let annotation = format!("reconcile.fluxcd.io/requestedAt={request}");
+        let args = [
+            "annotate",
+            "--overwrite",
+            kind,
+            name,
+            "--namespace=flux-system",
+            &annotation,
+        ];
+        self.plane.kube.kubectl(&args);
+        self.watch.until(&format!("{name} is reconciled"), |world| {
+            let object = match kind {
+                "gitrepository" => world.git_repository(name),
+                _ => world.kustomization(name),
+            };
+            object.is_some_and(|object| {
+                object["status"]["lastHandledReconcileAt"] == request.as_str()
+            })
+        });
     }
 
     /// Opens a pull request from a branch of this repository whose overlay has something that no other has: the ConfigMap

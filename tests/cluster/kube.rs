@@ -95,39 +95,44 @@ impl Kube {
     }
 }
 
-/// Every object of the kinds that matter, as of now.
+/// Every object of the kinds that matter, as of now, by kind and `namespace/name`.
 #[derive(Default)]
 pub(crate) struct World {
     objects: BTreeMap<(String, String), Value>,
 }
 
 impl World {
-    /// A Flux `Kustomization`.
+    /// A Flux `Kustomization`, by its name in `flux-system` or by `namespace/name`.
     pub(crate) fn kustomization(&self, name: &str) -> Option<&Value> {
         self.object("Kustomization", name)
     }
 
-    /// A Flux `GitRepository`.
+    /// A Flux `GitRepository`, likewise.
     pub(crate) fn git_repository(&self, name: &str) -> Option<&Value> {
         self.object("GitRepository", name)
     }
 
     /// A namespace.
     pub(crate) fn namespace(&self, name: &str) -> Option<&Value> {
-        self.object("Namespace", name)
+        self.object("Namespace", &format!("/{name}"))
     }
 
     fn object(&self, kind: &str, name: &str) -> Option<&Value> {
-        self.objects.get(&(kind.to_owned(), name.to_owned()))
+        let path = if name.contains('/') {
+            name.to_owned()
+        } else {
+            format!("flux-system/{name}")
+        };
+        self.objects.get(&(kind.to_owned(), path))
     }
 
-    /// Every `Kustomization`.
+    /// Every `Kustomization`, with its `namespace/name`.
     pub(crate) fn kustomizations(&self) -> impl Iterator<Item = (&str, &Value)> {
         let of_kind = self
             .objects
             .iter()
             .filter(|((kind, _), _)| kind == "Kustomization");
-        of_kind.map(|((_, name), object)| (name.as_str(), object))
+        of_kind.map(|((_, path), object)| (path.as_str(), object))
     }
 
     /// What each of Flux's objects says of itself.
@@ -137,7 +142,7 @@ impl World {
             .iter()
             .filter(|((kind, _), _)| kind != "Namespace");
         let lines =
-            flux.map(|((kind, name), object)| format!("{kind} {name}: {}\n", message(object)));
+            flux.map(|((kind, path), object)| format!("{kind} {path}: {}\n", message(object)));
         lines.collect()
     }
 }
@@ -226,9 +231,7 @@ impl Watch {
         }
         Instant::now()
     }
-}
 
-impl Watch {
     /// Waits until Flux fails at a `Kustomization` and says these words about it.
     ///
     /// # Panics
@@ -254,11 +257,14 @@ impl Drop for Watch {
 
 fn note(shared: &(Mutex<World>, Condvar), mut event: Value) {
     let object = event["object"].take();
-    let of_object = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let key = (
-        of_object(&object["kind"]),
-        of_object(&object["metadata"]["name"]),
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata = &object["metadata"];
+    let path = format!(
+        "{}/{}",
+        text(&metadata["namespace"]),
+        text(&metadata["name"])
     );
+    let key = (text(&object["kind"]), path);
     let mut world = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
     if event["type"] == "DELETED" {
         world.objects.remove(&key);

@@ -99,7 +99,7 @@ pub(crate) fn a_pinned_commit_stays_whatever_is_pushed(cluster: &Cluster) {
     environment.until_ready();
     let head = cluster.repository.tip("pinned").unwrap();
     pull_request.push("second");
-    until_fetched_again(cluster, &environment.object);
+    cluster.reconcile("gitrepository", &environment.object);
     let revision = cluster
         .watch
         .now()
@@ -134,31 +134,8 @@ pub(crate) fn an_allowed_fork_runs_from_its_own_url_pinned_and_without_credentia
         assert!(spec.get("secretRef").is_none(), "{spec}");
     }
     pull_request.push("second");
-    until_fetched_again(cluster, &environment.object);
+    cluster.reconcile("gitrepository", &environment.object);
     assert_eq!(environment.only_here().as_deref(), Some("first"));
     pull_request.close();
     environment.until_gone();
-}
-
-/// Has Flux look at the source now, and waits until it has.
-fn until_fetched_again(cluster: &Cluster, source: &str) {
-    let request = format!("by-hand-{source}");
-    let annotation = format!("reconcile.fluxcd.io/requestedAt={request}");
-    let args = [
-        "annotate",
-        "--overwrite",
-        "gitrepository",
-        source,
-        "--namespace=flux-system",
-        &annotation,
-    ];
-    cluster.plane.kube.kubectl(&args);
-    cluster
-        .watch
-        .until(&format!("{source} was looked at"), |world| {
-            let source = world.git_repository(source);
-            source.is_some_and(|source| {
-                source["status"]["lastHandledReconcileAt"] == request.as_str()
-            })
-        });
 }

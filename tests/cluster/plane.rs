@@ -103,7 +103,7 @@ impl Plane {
     /// A control plane of one's own.
     pub(crate) fn start() -> Plane {
         let directory = tempfile::Builder::new().prefix("plane-").tempdir().unwrap();
-        let printed = script("up", &directory.path().join("run"));
+        let printed = script("up", &directory.path().join("run")).unwrap();
         let exported = |name: &str| {
             let mut lines = printed.lines();
             let value = lines.find_map(|line| line.strip_prefix(&format!("export {name}=")));
@@ -124,9 +124,7 @@ impl Plane {
             },
         }
     }
-}
 
-impl Plane {
     /// Ends one of Flux's controllers and starts it again with more flags, as a changed Deployment would.
     ///
     /// # Panics
@@ -168,10 +166,13 @@ impl Plane {
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         // The old one holds its ports until it is gone.
-        while Path::new(&format!("/proc/{pid}/cwd")).exists() {
+        while Path::new(&format!("/proc/{pid}/exe")).exists() {
             std::thread::sleep(Duration::from_millis(50));
         }
-        restarted.push(command.spawn().unwrap());
+        let child = command.spawn().unwrap();
+        // Where `down` finds it, should this process not get to it.
+        fs::write(&list, format!("{pids}{} {controller}\n", child.id())).unwrap();
+        restarted.push(child);
     }
 }
 
@@ -183,7 +184,9 @@ impl Drop for Plane {
                 restarted,
             } => {
                 restarted.iter_mut().for_each(end);
-                script("down", &directory.path().join("run"));
+                if let Err(error) = script("down", &directory.path().join("run")) {
+                    eprintln!("{error}");
+                }
             }
             Owned::Forward(child) => end(child),
             Owned::Nothing => {}
@@ -212,32 +215,30 @@ fn forward(kube: &Kube) -> Result<(String, Child), String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("`kubectl` cannot be started: {error}"))?;
-    // `Forwarding from 127.0.0.1:40001 -> 9292`
-    let mut line = String::new();
-    let read = child
+    let mut lines = child
         .stdout
         .take()
-        .map(|stdout| BufReader::new(stdout).read_line(&mut line));
-    let address = line
-        .split_whitespace()
-        .find(|word| word.starts_with("127.0.0.1:"));
-    match (read, address) {
-        (Some(Ok(_)), Some(address)) => Ok((format!("http://{address}"), child)),
-        _ => {
-            end(&mut child);
-            let said = child
-                .wait_with_output()
-                .map(|output| output.stderr)
-                .unwrap_or_default();
-            Err(format!(
-                "Flux's webhook receiver cannot be reached by port-forward: {}; set FLUX_RECEIVER to its URL",
-                String::from_utf8_lossy(&said).trim()
-            ))
-        }
+        .into_iter()
+        .flat_map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok));
+    // `Forwarding from 127.0.0.1:40001 -> 9292`
+    let first = lines.next().unwrap_or_default();
+    let mut words = first.split_whitespace();
+    if let Some(address) = words.find(|word| word.starts_with("127.0.0.1:")) {
+        let url = format!("http://{address}");
+        // It writes a line for each connection, and would end where nobody read them.
+        std::thread::spawn(move || lines.for_each(drop));
+        return Ok((url, child));
     }
+    // Without a first line it has ended, or closed what it writes to.
+    let _ = child.kill();
+    let said = child.wait_with_output().map(|output| output.stderr);
+    Err(format!(
+        "Flux's webhook receiver cannot be reached by port-forward: {}; set FLUX_RECEIVER to its URL",
+        String::from_utf8_lossy(&said.unwrap_or_default()).trim()
+    ))
 }
 
-fn script(name: &str, run: &Path) -> String {
+fn script(name: &str, run: &Path) -> Result<String, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cluster")
         .join(name);
@@ -246,12 +247,10 @@ fn script(name: &str, run: &Path) -> String {
         // However this ends, by Ctrl-C too.
         .env("UNTIL_PID", std::process::id().to_string())
         .output()
-        .unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-    assert!(
-        output.status.success(),
-        "{}: {}",
-        script.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
+        .map_err(|error| format!("{}: {error}", script.display()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {said}", script.display()))
 }

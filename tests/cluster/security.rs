@@ -1,84 +1,140 @@
 //! What a hostile overlay can do with Flux's defaults, and what `k8s/lockdown` leaves of it.
 
+use std::process::Command;
+
+use forge::Repository;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Environment, PullRequest};
 use crate::kube::is_ready;
 use crate::plane::Plane;
 
-/// An overlay that does what it should not: the branch, its manifests beside the namespace, the object that shows whether it
-/// could (namespace, kind, name), and what Flux says where it may not.
+/// An overlay that does what it should not.
 struct Attempt {
     branch: &'static str,
-    namespace_label: &'static str,
+    /// What the namespace's metadata holds beside its name.
+    namespace: &'static str,
+    /// Manifests beside the namespace.
     manifest: &'static str,
+    /// A directory that the overlay takes from a public repository.
+    remote: Option<&'static str>,
+    /// What is there where it could: namespace, kind, name.
     shows: (&'static str, &'static str, &'static str),
+    /// What Flux says where it could not.
     refusal: &'static str,
+    /// Whether the namespace stays when the pull request is closed.
+    stays: bool,
 }
 
-const ATTEMPTS: [Attempt; 8] = [
+const HARMLESS: Attempt = Attempt {
+    branch: "",
+    namespace: "labels: {pod-security.kubernetes.io/enforce: restricted}",
+    manifest: "",
+    remote: None,
+    shows: ("", "", ""),
+    refusal: "",
+    stays: false,
+};
+
+const ATTEMPTS: [Attempt; 12] = [
     Attempt {
         branch: "rights",
-        namespace_label: "restricted",
         manifest: "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: stolen}\n\
                    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n\
                    subjects: [{kind: ServiceAccount, name: default, namespace: rights}]\n",
         shows: ("", "clusterrolebinding", "stolen"),
         refusal: "forbidden",
+        ..HARMLESS
     },
     Attempt {
         branch: "production",
-        namespace_label: "restricted",
         manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: app}\n",
         shows: ("app", "configmap", "planted"),
-        refusal: "an environment may change nothing outside of its own namespace, and app is not that of ephemeral-production",
+        refusal: "outside of its own namespace, and app is not that of ephemeral-production",
+        ..HARMLESS
     },
     Attempt {
         branch: "neighbour",
-        namespace_label: "restricted",
         manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: victim}\n---\n\
                    apiVersion: v1\nkind: ConfigMap\nmetadata: {name: only-here, namespace: victim}\ndata: {text: taken over}\n",
         shows: ("victim", "configmap", "planted"),
         refusal: "victim is not that of ephemeral-neighbour",
+        ..HARMLESS
     },
     Attempt {
         branch: "monitoring",
-        namespace_label: "restricted",
         manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: monitoring}\n",
         shows: ("monitoring", "configmap", "planted"),
         refusal: "the namespace monitoring was there before ephemeral-monitoring",
+        ..HARMLESS
     },
     Attempt {
         branch: "nested",
-        namespace_label: "restricted",
         manifest: NESTED,
         shows: ("nested", "kustomization", "nested"),
         refusal: "forbidden",
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "remote",
+        remote: Some("k8s/app/base"),
+        shows: ("remote", "deployment", "app"),
+        refusal: "URL is a git repository': fs-security-constraint",
+        ..HARMLESS
     },
     Attempt {
         branch: "privileged",
-        namespace_label: "privileged",
+        namespace: "labels: {pod-security.kubernetes.io/enforce: privileged}",
         manifest: "apiVersion: v1\nkind: Pod\nmetadata: {name: root, namespace: privileged}\n\
                    spec: {hostPID: true, containers: [{name: root, image: busybox, securityContext: {privileged: true}}]}\n",
         shows: ("privileged", "pod", "root"),
-        refusal: "pod-security.kubernetes.io/enforce",
+        refusal: "pod-security.kubernetes.io/enforce: restricted",
+        ..HARMLESS
     },
     Attempt {
-        branch: "host",
-        namespace_label: "restricted",
-        manifest: "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: stolen, namespace: host}\n\
-                   spec: {rules: [{host: app.localhost, http: {paths: [{path: /, pathType: Prefix, \
+        branch: "stays",
+        namespace: "labels: {pod-security.kubernetes.io/enforce: restricted}, \
+                    annotations: {kustomize.toolkit.fluxcd.io/prune: disabled}",
+        manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: stays}\n",
+        shows: ("", "namespace", "stays"),
+        refusal: "an environment may hold nothing that stays behind",
+        stays: true,
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "www",
+        manifest: "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: stolen, namespace: www}\n\
+                   spec: {rules: [{host: www.example.com, http: {paths: [{path: /, pathType: Prefix, \
                    backend: {service: {name: app, port: {number: 80}}}}]}}]}\n",
-        shows: ("host", "ingress", "stolen"),
-        refusal: "the hosts of an environment have to start with host.",
+        shows: ("www", "ingress", "stolen"),
+        refusal: "the one host of an environment is www.localhost",
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "certificate",
+        manifest: "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: stolen, namespace: certificate}\n\
+                   spec: {tls: [{hosts: [app.localhost], secretName: stolen}], \
+                   rules: [{host: certificate.localhost, http: {paths: [{path: /, pathType: Prefix, \
+                   backend: {service: {name: app, port: {number: 80}}}}]}}]}\n",
+        shows: ("certificate", "ingress", "stolen"),
+        refusal: "the one host of an environment is certificate.localhost",
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "annotation",
+        manifest: "apiVersion: v1\nkind: Service\nmetadata: {name: stolen, namespace: annotation, \
+                   annotations: {external-dns.alpha.kubernetes.io/hostname: app.localhost}}\nspec: {ports: [{port: 80}]}\n",
+        shows: ("annotation", "service", "stolen"),
+        refusal: "a Service of an environment may carry no annotations",
+        ..HARMLESS
     },
     Attempt {
         branch: "port",
-        namespace_label: "restricted",
         manifest: "apiVersion: v1\nkind: Service\nmetadata: {name: open, namespace: port}\n\
                    spec: {type: NodePort, ports: [{port: 80}]}\n",
         shows: ("port", "service", "open"),
         refusal: "has to be of the type ClusterIP",
+        ..HARMLESS
     },
 ];
 
@@ -89,15 +145,22 @@ const NESTED: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomiz
                       sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}\n";
 
 impl Attempt {
-    fn pull_request<'a>(&self, cluster: &'a Cluster) -> PullRequest<'a> {
-        let overlay = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [ns.yaml, hostile.yaml]\n";
+    fn pull_request<'a>(&self, cluster: &'a Cluster, public: &Repository) -> PullRequest<'a> {
+        let overlay = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
+        let overlay = match self.remote {
+            None => format!("{overlay}resources: [ns.yaml, hostile.yaml]\n"),
+            Some(directory) => format!(
+                "{overlay}namespace: {}\nresources: [ns.yaml, '{}//{directory}?ref=main']\n",
+                self.branch,
+                public.clone_url()
+            ),
+        };
         let namespace = format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${{BRANCH_NAME}}\n  \
-             labels: {{pod-security.kubernetes.io/enforce: {}}}\n",
-            self.namespace_label
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: '${{BRANCH_NAME}}', {}}}\n",
+            self.namespace
         );
         let files = [
-            ("kustomization.yaml", overlay.to_owned()),
+            ("kustomization.yaml", overlay),
             ("ns.yaml", namespace),
             ("hostile.yaml", self.manifest.to_owned()),
         ];
@@ -112,10 +175,13 @@ impl Attempt {
 
 pub(crate) fn a_hostile_overlay_may_do_anything_by_default_and_nothing_under_lockdown() {
     let mut cluster = Cluster::new(Plane::start());
-    let flags = by_default(&cluster);
+    let public = cluster.forge.fork("public");
+    public.make_public();
+    by_default(&cluster, &public);
+    let flags = lock(&cluster, &public);
     // In a cluster of containers the changed Deployment does this.
     cluster.plane.restart("kustomize-controller", &flags);
-    under_lockdown(&cluster);
+    under_lockdown(&cluster, &public);
 }
 
 /// A namespace that somebody else made, with something in it, whose name is also a branch's.
@@ -134,14 +200,14 @@ fn has_precious(cluster: &Cluster) -> bool {
     precious.is_some()
 }
 
-/// Everything succeeds. Afterwards the lockdown is on, but for the flags, which are given back.
-fn by_default(cluster: &Cluster) -> Vec<String> {
+/// Everything succeeds.
+fn by_default(cluster: &Cluster, public: &Repository) {
     create_monitoring(cluster);
     let victim = cluster.pull_request("victim", "mine").deploy();
     victim.until_ready();
     let hostile: Vec<_> = ATTEMPTS
         .iter()
-        .map(|attempt| attempt.pull_request(cluster))
+        .map(|attempt| attempt.pull_request(cluster, public))
         .collect();
     let environments: Vec<Environment<'_>> = hostile.iter().map(PullRequest::deploy).collect();
     for (attempt, environment) in ATTEMPTS.iter().zip(&environments) {
@@ -150,43 +216,82 @@ fn by_default(cluster: &Cluster) -> Vec<String> {
     }
     cluster.watch.until(
         "the nested Kustomization is applied with Flux's rights",
-        |world| world.kustomization("nested").is_some_and(is_ready),
+        |world| world.kustomization("nested/nested").is_some_and(is_ready),
     );
-    assert!(
-        cluster
-            .plane
-            .kube
-            .get("default", "deployment", "app")
-            .is_some()
-    );
+    let applied_in_default = cluster.plane.kube.get("default", "deployment", "app");
+    assert!(applied_in_default.is_some());
     assert_eq!(victim.only_here().as_deref(), Some("taken over"));
+
     for pull_request in &hostile {
         pull_request.close();
     }
-    environments.iter().for_each(Environment::until_gone);
+    for (attempt, environment) in ATTEMPTS.iter().zip(&environments) {
+        if attempt.stays {
+            environment.until_let_go();
+        } else {
+            environment.until_gone();
+        }
+        assert_eq!(
+            attempt.is_there(cluster),
+            attempt.stays,
+            "{}",
+            attempt.branch
+        );
+    }
+    cluster
+        .plane
+        .kube
+        .kubectl(&["delete", "namespace", "stays"]);
     // What they had taken over goes with them.
     assert!(!has_precious(cluster));
     assert_eq!(victim.only_here(), None);
-    assert!(!ATTEMPTS.iter().any(|attempt| attempt.is_there(cluster)));
+}
 
+/// Turns the lockdown on, and gives back the flags that it puts into a Deployment. An environment that holds what is no
+/// longer allowed waits for somebody to remove that.
+fn lock(cluster: &Cluster, public: &Repository) -> Vec<String> {
+    let rights = ATTEMPTS[0].pull_request(cluster, public);
+    let environment = rights.deploy();
+    environment.until_ready();
     cluster.list("components", "lockdown");
     cluster.watch.until("the lockdown is on", |world| {
         let account = |name: &str| {
-            world
-                .kustomization(name)
-                .map(|object| object["spec"]["serviceAccountName"].clone())
+            let object = world.kustomization(name);
+            object.map(|object| object["spec"]["serviceAccountName"].clone())
         };
-        account(&victim.object) == Some("ephemeral".into())
+        account(&environment.object) == Some("ephemeral".into())
+            && account("ephemeral-victim") == Some("ephemeral".into())
             && account("flux-system") == Some("kustomize-controller".into())
     });
-    victim.until_ready();
-    flags(
-        &cluster
-            .plane
-            .kube
-            .get("flux-system", "deployment", "kustomize-controller")
-            .unwrap(),
-    )
+
+    rights.close();
+    cluster.watch.until("Flux tries to remove it", |world| {
+        let object = world.kustomization(&environment.object);
+        object.is_some_and(|object| object["metadata"].get("deletionTimestamp").is_some())
+    });
+    assert!(ATTEMPTS[0].is_there(cluster));
+    cluster
+        .plane
+        .kube
+        .kubectl(&["delete", "clusterrolebinding", "stolen"]);
+    // Flux may not even look whether it is gone, so it has to be told not to.
+    let mut suspend = Command::new("flux");
+    suspend.args(["suspend", "kustomization", &environment.object]);
+    cluster.plane.kube.run(suspend, "").unwrap();
+    environment.until_gone();
+
+    cluster
+        .watch
+        .until("the victim has what is its own", |world| {
+            world
+                .kustomization("ephemeral-victim")
+                .is_some_and(is_ready)
+        });
+    let controller = cluster
+        .plane
+        .kube
+        .get("flux-system", "deployment", "kustomize-controller");
+    flags(&controller.unwrap())
 }
 
 /// The flags of Flux's lockdown among those of a Deployment.
@@ -209,7 +314,7 @@ fn flags(deployment: &Value) -> Vec<String> {
     flags
 }
 
-fn under_lockdown(cluster: &Cluster) {
+fn under_lockdown(cluster: &Cluster, public: &Repository) {
     create_monitoring(cluster);
     let victim = cluster
         .plane
@@ -224,7 +329,7 @@ fn under_lockdown(cluster: &Cluster) {
 
     let again: Vec<_> = ATTEMPTS
         .iter()
-        .map(|attempt| attempt.pull_request(cluster))
+        .map(|attempt| attempt.pull_request(cluster, public))
         .collect();
     let environments: Vec<Environment<'_>> = again.iter().map(PullRequest::deploy).collect();
     for (attempt, environment) in ATTEMPTS.iter().zip(&environments) {
@@ -244,8 +349,6 @@ fn under_lockdown(cluster: &Cluster) {
 
     // Were the rights wider, so that an environment could hold Flux's own kinds, Flux's flags would still stop those: it
     // neither reaches another namespace's repository nor, with a repository of its own, has Flux's rights.
-    let fork = cluster.forge.fork("public");
-    fork.make_public();
     let across = NESTED.replace("namespace: nested}", "namespace: honest}");
     let within = across
         .replace("{name: nested,", "{name: nested-within,")
@@ -254,11 +357,14 @@ fn under_lockdown(cluster: &Cluster) {
         "{across}---\n{within}---\n\
          {{apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, metadata: {{name: flux-system, namespace: honest}}, \
          spec: {{interval: 1m0s, url: '{}', ref: {{branch: main}}}}}}\n",
-        fork.clone_url()
+        public.clone_url()
     ));
     for (name, refusal) in [
-        ("nested", "cross-namespace"),
-        ("nested-within", "system:serviceaccount:honest:default"),
+        ("honest/nested", "cross-namespace"),
+        (
+            "honest/nested-within",
+            "system:serviceaccount:honest:default",
+        ),
     ] {
         cluster.watch.until_failing(name, refusal);
     }
@@ -269,5 +375,28 @@ fn under_lockdown(cluster: &Cluster) {
     honest.close();
     environments.iter().for_each(Environment::until_let_go);
     assert!(has_precious(cluster));
+    environment.until_gone();
+    // With a prefix, where the policy is told of it.
+    let path = "k8s/lockdown/policy.yaml";
+    let policy = cluster.repository.read("main", path).unwrap();
+    let prefixed = policy.replacen("\"''\"", "\"'preview-'\"", 1);
+    assert_ne!(policy, prefixed);
+    let told = cluster
+        .repository
+        .commit("main", &[(path, Some(&prefixed))], "Tell the policy");
+    cluster.watch.until("the policy is told", |world| {
+        let revision =
+            &world.kustomization("flux-system").unwrap()["status"]["lastAppliedRevision"];
+        revision
+            .as_str()
+            .is_some_and(|revision| revision.ends_with(&told))
+    });
+    let pull_request = cluster
+        .pull_request("dev", "here")
+        .input("namespace-prefix", "preview-");
+    let environment = pull_request.deploy();
+    assert_eq!(environment.namespace, "preview-dev");
+    environment.until_ready();
+    pull_request.close();
     environment.until_gone();
 }
