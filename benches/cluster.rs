@@ -30,7 +30,7 @@ use crate::kube::{World, condition, is_ready};
 use crate::plane::Plane;
 
 const RUNS: usize = 7;
-/// Each of them waits for two or three polls, up to a minute each.
+/// Each of them waits for three polls, up to a minute each.
 const POLLED_RUNS: usize = 3;
 const CROWD: usize = 20;
 

@@ -44,6 +44,10 @@ pub(crate) fn a_signed_push_wakes_flux_and_a_wrong_signature_does_nothing() {
     assert_eq!(requested(&cluster, &asleep.object), Value::Null);
     pull_request.close();
     environment.until_gone();
+    let pings = cluster.forge.deliveries();
+    let pings = pings.iter().filter(|delivery| delivery.event == "ping");
+    let welcome: Vec<bool> = pings.map(|delivery| delivery.status == Some(200)).collect();
+    assert_eq!(welcome, [false, true]);
 }
 
 /// The status of the answers to the first deliveries, once there are that many.
