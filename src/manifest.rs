@@ -86,11 +86,15 @@ impl Owner {
 
 /// Whether Flux can clone a branch by its name, and so follow it.
 ///
-/// It cannot where the name itself starts with `refs/heads/`: go-git takes what stands behind the first `refs/heads/` of
-/// `refs/heads/refs/heads/dev` for the branch, finds nothing, and ends with "branch config: empty name"
-/// ([source](https://github.com/go-git/go-git/blob/v5.19.1/repository.go#L989)). A commit of such a branch can be cloned.
+/// It cannot where go-git refuses a name that Git takes: one that starts with `-`, one with a part `@`, and one that holds
+/// `refs/heads/` itself, of which go-git takes what stands before it for the branch
+/// ([clone](https://github.com/go-git/go-git/blob/v5.19.1/repository.go#L989),
+/// [names](https://github.com/go-git/go-git/blob/v5.19.1/plumbing/reference.go#L167)). A commit of such a branch can be
+/// cloned.
 pub fn can_be_followed(branch: &str) -> bool {
-    !branch.starts_with("refs/heads/")
+    !branch.starts_with('-')
+        && !branch.contains("refs/heads/")
+        && !branch.split('/').any(|part| part == "@")
 }
 
 /// What a file of ours says of the instance it describes.
@@ -489,7 +493,7 @@ spec:
                 "ref": { "branch": manifest.branch },
             },
         });
-        if manifest.branch.starts_with("refs/heads/") {
+        if !can_be_followed(&manifest.branch) {
             git_repository["spec"]["ref"] = json!({ "commit": manifest.commit });
         }
         if manifest.pinned {
@@ -569,8 +573,12 @@ spec:
         for (branch, followed) in [
             ("dev", true),
             ("refs/dev", true),
-            ("a/refs/heads/dev", true),
+            ("@team/a@b", true),
+            ("a-b", true),
             ("refs/heads/dev", false),
+            ("a/refs/heads/dev", false),
+            ("team/@/x", false),
+            ("-b", false),
         ] {
             assert_eq!(can_be_followed(branch), followed, "{branch}");
         }
@@ -751,8 +759,10 @@ spec:
         #[test]
         fn no_value_changes_the_shape(manifest in manifests()) {
             let text = rendered(&manifest);
+            // What of a branch is named to Flux depends on whether that can follow it, and on nothing else.
+            let harmless_branch = if can_be_followed(&manifest.branch) { "dev" } else { "refs/heads/dev" };
             let harmless = rendered(&Manifest {
-                branch: "dev".to_owned(),
+                branch: harmless_branch.to_owned(),
                 requested_by: "rita".to_owned(),
                 overlay_path: "overlay".to_owned(),
                 substitute: manifest.substitute.keys().map(|key| (key.clone(), "value".to_owned())).collect(),

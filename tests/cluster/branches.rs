@@ -5,10 +5,10 @@ use crate::cluster::{Cluster, Environment, PullRequest, at_once};
 const ODD: [&str; 12] = [
     "feature/odd/Login_Page",
     "on",
-    "1e3",
+    "team/@/x",
     "instances",
     "2026-01-01",
-    "null",
+    "a/refs/heads/dev",
     "émoji-🚀",
     "it's-\"quoted\"",
     "${HOME}-$(id)-`id`",
@@ -18,9 +18,14 @@ const ODD: [&str; 12] = [
 ];
 
 fn come_and_go(cluster: &Cluster, branches: &[String]) {
+    // They wait for each other's pushes, longer on a busy machine than anybody should otherwise.
     let pull_requests: Vec<PullRequest<'_>> = branches
         .iter()
-        .map(|branch| cluster.pull_request(branch, "here"))
+        .map(|branch| {
+            cluster
+                .pull_request(branch, "here")
+                .input("push-timeout", "200s")
+        })
         .collect();
     let environments = at_once(&pull_requests, PullRequest::deploy);
     let mut namespaces: Vec<&str> = environments

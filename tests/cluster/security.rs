@@ -36,7 +36,7 @@ const HARMLESS: Attempt = Attempt {
     stays: false,
 };
 
-const ATTEMPTS: [Attempt; 12] = [
+const ATTEMPTS: [Attempt; 16] = [
     Attempt {
         branch: "rights",
         manifest: "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: stolen}\n\
@@ -97,6 +97,45 @@ const ATTEMPTS: [Attempt; 12] = [
                     annotations: {kustomize.toolkit.fluxcd.io/prune: disabled}",
         manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: stays}\n",
         shows: ("", "namespace", "stays"),
+        refusal: "an environment may hold nothing that stays behind",
+        stays: true,
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "other-case",
+        namespace: "labels: {pod-security.kubernetes.io/enforce: restricted}, \
+                    annotations: {kustomize.toolkit.fluxcd.io/prune: Disabled}",
+        manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: other-case}\n",
+        shows: ("", "namespace", "other-case"),
+        refusal: "an environment may hold nothing that stays behind",
+        stays: true,
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "finalizer",
+        manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: finalizer, \
+                   finalizers: [kubernetes.io/stay]}\n",
+        shows: ("finalizer", "configmap", "planted"),
+        refusal: "an environment may hold nothing that stays behind",
+        stays: true,
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "older-standard",
+        namespace: "labels: {pod-security.kubernetes.io/enforce: restricted, \
+                    pod-security.kubernetes.io/enforce-version: v1.0}",
+        manifest: "apiVersion: v1\nkind: Pod\nmetadata: {name: root, namespace: older-standard}\n\
+                   spec: {securityContext: {runAsNonRoot: true}, containers: [{name: root, image: busybox, \
+                   securityContext: {allowPrivilegeEscalation: true}}]}\n",
+        shows: ("older-standard", "pod", "root"),
+        refusal: "pod-security.kubernetes.io/enforce: restricted",
+        ..HARMLESS
+    },
+    Attempt {
+        branch: "namespace-finalizer",
+        namespace: "labels: {pod-security.kubernetes.io/enforce: restricted}}\nspec: {finalizers: [example.com/stay]",
+        manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: namespace-finalizer}\n",
+        shows: ("", "namespace", "namespace-finalizer"),
         refusal: "an environment may hold nothing that stays behind",
         stays: true,
         ..HARMLESS
@@ -184,6 +223,20 @@ pub(crate) fn a_hostile_overlay_may_do_anything_by_default_and_nothing_under_loc
     under_lockdown(&cluster, &public);
 }
 
+/// Takes a finalizer off a namespace that is being deleted, as only its own subresource can.
+fn free(cluster: &Cluster, namespace: &str) {
+    let without = format!(
+        "{{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {{\"name\": \"{namespace}\"}}, \
+         \"spec\": {{\"finalizers\": []}}}}"
+    );
+    let path = format!("/api/v1/namespaces/{namespace}/finalize");
+    let freed = cluster
+        .plane
+        .kube
+        .try_kubectl(&["replace", "--raw", &path, "--filename=-"], &without);
+    freed.unwrap();
+}
+
 /// A namespace that somebody else made, with something in it, whose name is also a branch's.
 fn create_monitoring(cluster: &Cluster) {
     cluster.plane.kube.apply(
@@ -238,10 +291,22 @@ fn by_default(cluster: &Cluster, public: &Repository) {
             attempt.branch
         );
     }
-    cluster
-        .plane
-        .kube
-        .kubectl(&["delete", "namespace", "stays"]);
+    let kube = &cluster.plane.kube;
+    kube.kubectl(&["delete", "namespace", "stays", "other-case"]);
+    let none = "--patch={\"metadata\": {\"finalizers\": null}}";
+    kube.kubectl(&[
+        "patch",
+        "configmap",
+        "planted",
+        "--namespace=finalizer",
+        "--type=merge",
+        none,
+    ]);
+    free(cluster, "namespace-finalizer");
+    cluster.watch.until("what stayed is gone", |world| {
+        let mut stayed = ATTEMPTS.iter().filter(|attempt| attempt.stays);
+        stayed.all(|attempt| world.namespace(attempt.branch).is_none())
+    });
     // What they had taken over goes with them.
     assert!(!has_precious(cluster));
     assert_eq!(victim.only_here(), None);
@@ -265,10 +330,19 @@ fn lock(cluster: &Cluster, public: &Repository) -> Vec<String> {
     });
 
     rights.close();
-    cluster.watch.until("Flux tries to remove it", |world| {
-        let object = world.kustomization(&environment.object);
-        object.is_some_and(|object| object["metadata"].get("deletionTimestamp").is_some())
-    });
+    // The namespace goes, for Flux goes on with what it may.
+    cluster
+        .watch
+        .until("Flux has tried to remove everything", |world| {
+            world.namespace(&environment.namespace).is_none()
+        });
+    assert!(
+        cluster
+            .watch
+            .now()
+            .kustomization(&environment.object)
+            .is_some()
+    );
     assert!(ATTEMPTS[0].is_there(cluster));
     cluster
         .plane
@@ -346,6 +420,36 @@ fn under_lockdown(cluster: &Cluster, public: &Repository) {
             .unwrap(),
         victim
     );
+
+    // What Flux's flag does not stop: a file that the build loads from wherever kustomize-controller reaches.
+    let loads = cluster.pull_request_with(
+        cluster.repository.clone(),
+        "loads",
+        &[(
+            "kustomization.yaml",
+            format!(
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: loads\n\
+                 resources: [ns.yaml]\nconfigMapGenerator: [{{name: loaded, files: ['refs={}/info/refs'], \
+                 options: {{disableNameSuffixHash: true}}}}]\n",
+                public.clone_url()
+            ),
+        )],
+    );
+    let loaded = loads.deploy();
+    loaded.until_ready();
+    let found = cluster
+        .plane
+        .kube
+        .get("loads", "configmap", "loaded")
+        .unwrap();
+    assert!(
+        found["data"]["refs"]
+            .as_str()
+            .unwrap()
+            .contains("refs/heads/main")
+    );
+    loads.close();
+    loaded.until_gone();
 
     // Were the rights wider, so that an environment could hold Flux's own kinds, Flux's flags would still stop those: it
     // neither reaches another namespace's repository nor, with a repository of its own, has Flux's rights.
