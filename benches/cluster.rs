@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cluster::{Cluster, PullRequest, WEBHOOK_SECRET, at_once};
-use crate::kube::{World, condition, is_ready};
+use crate::kube::{World, condition, is_at, is_ready};
 use crate::plane::Plane;
 
 const RUNS: usize = 7;
@@ -132,11 +132,7 @@ impl<'a> Bench<'a> {
         let began = Instant::now();
         let commit = self.pull_request.push("second");
         let pushed = Instant::now();
-        let has = |revision: &Value| {
-            revision
-                .as_str()
-                .is_some_and(|revision| revision.ends_with(&commit))
-        };
+        let has = |revision: &Value| is_at(revision, &commit);
         let fetched = self.until(|world| {
             let source = world.git_repository(&self.object);
             source.is_some_and(|source| has(&source["status"]["artifact"]["revision"]))

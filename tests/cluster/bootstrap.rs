@@ -1,12 +1,11 @@
 //! What the README's reader sets up, both ways, and what a person may break in it.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::cluster::Cluster;
-use crate::kube::{World, is_ready};
+use crate::kube::{World, is_at, is_ready};
 use crate::plane::Plane;
 
 const OURS: [&str; 2] = ["app", "environments"];
@@ -69,8 +68,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
          stringData: {{username: x-access-token, password: {}}}}}",
         cluster.forge.token()
     ));
-    let mut source = Command::new("flux");
-    source.args([
+    let source = [
         "create",
         "source",
         "git",
@@ -79,8 +77,8 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
         "--branch=main",
         "--interval=1m",
         "--secret-ref=flux-system",
-    ]);
-    kube.run(source, "").unwrap();
+    ];
+    kube.run("flux", &source, "").unwrap();
     apply_by_hand(&cluster);
     let are_ready = |world: &World| {
         OURS.iter()
@@ -91,7 +89,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     assert_owned_once(&cluster);
 
     let environment = cluster.pull_request("by-hand", "here").deploy();
-    cluster.reconcile("gitrepository", "flux-system");
+    cluster.reconcile("GitRepository", "flux-system");
     environment.until_ready();
     let uids = |cluster: &Cluster| {
         let world = cluster.watch.now();
@@ -112,9 +110,9 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
 
     // And the other way round: applied by hand on top, nothing changes either.
     apply_by_hand(&cluster);
-    cluster.reconcile("kustomization", "flux-system");
+    cluster.reconcile("Kustomization", "flux-system");
     for name in OURS {
-        cluster.reconcile("kustomization", name);
+        cluster.reconcile("Kustomization", name);
     }
     assert_eq!(uids(&cluster), before);
     assert_eq!(specs(&cluster), specs(bootstrapped));
@@ -136,7 +134,7 @@ pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing
     let waiting = next.deploy();
     cluster.watch.until_failing("environments", "notes.yaml");
     there.close();
-    cluster.reconcile("gitrepository", "flux-system");
+    cluster.reconcile("GitRepository", "flux-system");
     cluster
         .watch
         .until("Flux has fetched the close and complains again", |world| {
@@ -144,9 +142,7 @@ pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing
             assert_ne!(tip, dropped);
             let revision =
                 &world.kustomization("environments").unwrap()["status"]["lastAttemptedRevision"];
-            revision
-                .as_str()
-                .is_some_and(|revision| revision.ends_with(&tip))
+            is_at(revision, &tip)
         });
     assert!(environment.is_ready(&cluster.watch.now()));
     assert!(cluster.watch.now().kustomization(&waiting.object).is_none());

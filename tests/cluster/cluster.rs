@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flux_ephemeral_env::config::INPUTS;
 use forge::{Forge, Job, Outcome, Repository};
 use serde_json::Value;
 
-use crate::kube::{Watch, World, is_ready};
+use crate::kube::{Watch, World, is_at, is_ready};
 use crate::plane::Plane;
 
 /// Who may command.
@@ -96,19 +95,10 @@ impl Cluster {
 
     /// `flux bootstrap git`, until production is ready.
     pub(crate) fn bootstrap(&self) {
-        self.flux_bootstrap();
-        self.watch.until("production is ready", |world| {
-            ["flux-system", "app", "environments"]
-                .iter()
-                .all(|name| world.kustomization(name).is_some_and(is_ready))
-        });
-    }
-
-    /// `flux bootstrap git` alone.
-    pub(crate) fn flux_bootstrap(&self) {
         // It commits what it installs; from then on reading is enough.
         self.forge.set_permission(FLUX, "write");
-        let mut command = Command::new("flux");
+        let kube = &self.plane.kube;
+        let mut command = kube.command("flux");
         command
             .args([
                 "bootstrap",
@@ -123,9 +113,14 @@ impl Cluster {
                 "--timeout=3m",
             ])
             .env("GIT_PASSWORD", FLUX_TOKEN);
-        let bootstrapped = self.plane.kube.run(command, "");
-        bootstrapped.unwrap_or_else(|said| panic!("flux bootstrap: {said}"));
+        kube.feed(&mut command, "")
+            .unwrap_or_else(|said| panic!("flux bootstrap: {said}"));
         self.forge.set_permission(FLUX, "read");
+        self.watch.until("production is ready", |world| {
+            ["flux-system", "app", "environments"]
+                .iter()
+                .all(|name| world.kustomization(name).is_some_and(is_ready))
+        });
     }
 
     /// Adds an entry to the end of `k8s/kustomization.yaml`, on main.
@@ -167,7 +162,7 @@ impl Cluster {
         format!("{}{path}", self.plane.receiver)
     }
 
-    /// Has Flux reconcile one of its objects now, and waits until it has.
+    /// Has Flux reconcile a `GitRepository` or a `Kustomization` now, and waits until it has.
     pub(crate) fn reconcile(&self, kind: &str, name: &str) {
         static REQUESTS: AtomicUsize = AtomicUsize::new(0);
         let request = format!("by-hand-{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
@@ -182,11 +177,7 @@ impl Cluster {
         ];
         self.plane.kube.kubectl(&args);
         self.watch.until(&format!("{name} is reconciled"), |world| {
-            let object = match kind {
-                "gitrepository" => world.git_repository(name),
-                _ => world.kustomization(name),
-            };
-            object.is_some_and(|object| {
+            world.object(kind, name).is_some_and(|object| {
                 object["status"]["lastHandledReconcileAt"] == request.as_str()
             })
         });
@@ -345,16 +336,17 @@ impl Environment<'_> {
         self.cluster
             .watch
             .until(&format!("{} is let go", self.object), |world| {
-                world.kustomization(&self.object).is_none()
-                    && world.git_repository(&self.object).is_none()
+                self.is_let_go(world)
             });
+    }
+
+    fn is_let_go(&self, world: &World) -> bool {
+        world.kustomization(&self.object).is_none() && world.git_repository(&self.object).is_none()
     }
 
     /// Whether nothing of it is left.
     pub(crate) fn is_gone(&self, world: &World) -> bool {
-        world.kustomization(&self.object).is_none()
-            && world.git_repository(&self.object).is_none()
-            && world.namespace(&self.namespace).is_none()
+        self.is_let_go(world) && world.namespace(&self.namespace).is_none()
     }
 
     /// Waits until Flux is done with a commit of its branch.
@@ -363,10 +355,7 @@ impl Environment<'_> {
             .watch
             .until(&format!("{} has {commit}", self.object), |world| {
                 world.kustomization(&self.object).is_some_and(|object| {
-                    is_ready(object)
-                        && object["status"]["lastAppliedRevision"]
-                            .as_str()
-                            .is_some_and(|revision| revision.ends_with(commit))
+                    is_ready(object) && is_at(&object["status"]["lastAppliedRevision"], commit)
                 })
             });
     }

@@ -30,12 +30,24 @@ pub(crate) struct Kube {
 }
 
 impl Kube {
-    /// Runs a program with this cluster's configuration: what it printed, or what it complained of.
-    pub(crate) fn run(&self, mut command: Command, input: &str) -> Result<String, String> {
+    /// A program with this cluster's configuration.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("PATH", &self.path);
+        command
+    }
+
+    /// Runs `kubectl` or `flux`: what it printed, or what it complained of.
+    pub(crate) fn run(&self, program: &str, args: &[&str], input: &str) -> Result<String, String> {
+        self.feed(self.command(program).args(args), input)
+    }
+
+    /// The same for a command of [`Kube::command`].
+    pub(crate) fn feed(&self, command: &mut Command, input: &str) -> Result<String, String> {
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("PATH", &self.path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -62,9 +74,7 @@ impl Kube {
 
     /// `kubectl`, which may fail.
     pub(crate) fn try_kubectl(&self, args: &[&str], input: &str) -> Result<String, String> {
-        let mut command = Command::new("kubectl");
-        command.args(args);
-        self.run(command, input)
+        self.run("kubectl", args, input)
     }
 
     /// `kubectl`, which must not fail.
@@ -117,7 +127,8 @@ impl World {
         self.object("Namespace", &format!("/{name}"))
     }
 
-    fn object(&self, kind: &str, name: &str) -> Option<&Value> {
+    /// An object by its kind, and its name in `flux-system` or `namespace/name`.
+    pub(crate) fn object(&self, kind: &str, name: &str) -> Option<&Value> {
         let path = if name.contains('/') {
             name.to_owned()
         } else {
@@ -153,6 +164,13 @@ pub(crate) fn is_ready(object: &Value) -> bool {
     is_current && condition(object, "Ready")["status"] == "True"
 }
 
+/// Whether one of Flux's revisions, such as `main@sha1:…`, is this commit.
+pub(crate) fn is_at(revision: &Value, commit: &str) -> bool {
+    revision
+        .as_str()
+        .is_some_and(|revision| revision.ends_with(commit))
+}
+
 /// What the object says of its being ready, in Flux's words.
 fn message(object: &Value) -> &str {
     condition(object, "Ready")["message"]
@@ -179,7 +197,8 @@ impl Watch {
         let shared: Arc<(Mutex<World>, Condvar)> = Arc::default();
         let children = WATCHED
             .map(|kind| {
-                let mut child = Command::new("kubectl")
+                let mut child = kube
+                    .command("kubectl")
                     .args([
                         "get",
                         kind,
@@ -188,8 +207,6 @@ impl Watch {
                         "--output-watch-events",
                         "--output=json",
                     ])
-                    .env("KUBECONFIG", &kube.kubeconfig)
-                    .env("PATH", &kube.path)
                     .stdin(Stdio::null())
                     .stdout(Stdio::piped())
                     .stderr(Stdio::null())

@@ -1,7 +1,7 @@
 //! One pull request's life in the cluster.
 
 use crate::cluster::{Cluster, Environment};
-use crate::kube::is_ready;
+use crate::kube::{is_at, is_ready};
 
 /// What must not change while environments come and go.
 fn production(cluster: &Cluster) -> Vec<String> {
@@ -130,12 +130,12 @@ pub(crate) fn an_allowed_fork_runs_from_its_own_url_pinned_and_without_credentia
 
 /// Flux looks at the branch again, and stays on the commit.
 fn assert_stays_on(cluster: &Cluster, environment: &Environment<'_>, head: &str) {
-    cluster.reconcile("gitrepository", &environment.object);
+    cluster.reconcile("GitRepository", &environment.object);
     let source = {
         let world = cluster.watch.now();
         world.git_repository(&environment.object).unwrap().clone()
     };
-    let revision = source["status"]["artifact"]["revision"].as_str().unwrap();
-    assert!(revision.ends_with(head), "{revision} is not {head}");
+    let revision = &source["status"]["artifact"]["revision"];
+    assert!(is_at(revision, head), "{revision} is not {head}");
     assert_eq!(environment.only_here().as_deref(), Some("first"));
 }

@@ -202,14 +202,14 @@ fn end(child: &mut Child) {
 
 /// A way to the webhook receiver from here: its URL, and the process that keeps it open.
 fn forward(kube: &Kube) -> Result<(String, Child), String> {
-    let mut child = Command::new("kubectl")
+    let mut child = kube
+        .command("kubectl")
         .args([
             "port-forward",
             "--namespace=flux-system",
             "service/webhook-receiver",
             ":80",
         ])
-        .env("KUBECONFIG", &kube.kubeconfig)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

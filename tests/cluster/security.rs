@@ -1,12 +1,10 @@
 //! What a hostile overlay can do with Flux's defaults, and what `k8s/lockdown` leaves of it.
 
-use std::process::Command;
-
 use forge::Repository;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Environment, PullRequest};
-use crate::kube::is_ready;
+use crate::kube::{is_at, is_ready};
 use crate::plane::Plane;
 
 /// An overlay that does what it should not.
@@ -36,16 +34,18 @@ const HARMLESS: Attempt = Attempt {
     stays: false,
 };
 
+const RIGHTS: Attempt = Attempt {
+    branch: "rights",
+    manifest: "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: stolen}\n\
+               roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n\
+               subjects: [{kind: ServiceAccount, name: default, namespace: rights}]\n",
+    shows: ("", "clusterrolebinding", "stolen"),
+    refusal: "forbidden",
+    ..HARMLESS
+};
+
 const ATTEMPTS: [Attempt; 16] = [
-    Attempt {
-        branch: "rights",
-        manifest: "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: stolen}\n\
-                   roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n\
-                   subjects: [{kind: ServiceAccount, name: default, namespace: rights}]\n",
-        shows: ("", "clusterrolebinding", "stolen"),
-        refusal: "forbidden",
-        ..HARMLESS
-    },
+    RIGHTS,
     Attempt {
         branch: "production",
         manifest: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted, namespace: app}\n",
@@ -315,7 +315,7 @@ fn by_default(cluster: &Cluster, public: &Repository) {
 /// Turns the lockdown on, and gives back the flags that it puts into a Deployment. An environment that holds what is no
 /// longer allowed waits for somebody to remove that.
 fn lock(cluster: &Cluster, public: &Repository) -> Vec<String> {
-    let rights = ATTEMPTS[0].pull_request(cluster, public);
+    let rights = RIGHTS.pull_request(cluster, public);
     let environment = rights.deploy();
     environment.until_ready();
     cluster.list("components", "lockdown");
@@ -343,15 +343,14 @@ fn lock(cluster: &Cluster, public: &Repository) -> Vec<String> {
             .kustomization(&environment.object)
             .is_some()
     );
-    assert!(ATTEMPTS[0].is_there(cluster));
+    assert!(RIGHTS.is_there(cluster));
     cluster
         .plane
         .kube
         .kubectl(&["delete", "clusterrolebinding", "stolen"]);
     // Flux may not even look whether it is gone, so it has to be told not to.
-    let mut suspend = Command::new("flux");
-    suspend.args(["suspend", "kustomization", &environment.object]);
-    cluster.plane.kube.run(suspend, "").unwrap();
+    let suspend = ["suspend", "kustomization", &environment.object];
+    cluster.plane.kube.run("flux", &suspend, "").unwrap();
     environment.until_gone();
 
     cluster
@@ -491,9 +490,7 @@ fn under_lockdown(cluster: &Cluster, public: &Repository) {
     cluster.watch.until("the policy is told", |world| {
         let revision =
             &world.kustomization("flux-system").unwrap()["status"]["lastAppliedRevision"];
-        revision
-            .as_str()
-            .is_some_and(|revision| revision.ends_with(&told))
+        is_at(revision, &told)
     });
     let pull_request = cluster
         .pull_request("dev", "here")
