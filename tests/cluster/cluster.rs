@@ -163,12 +163,16 @@ impl Cluster {
     }
 
     /// Has Flux reconcile a `GitRepository` or a `Kustomization` now, and waits until it has.
+    ///
+    /// As [Flux says to](https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile): what kubectl
+    /// writes under its own name on an object that Flux applies, Flux takes away at its next apply, maybe unread.
     pub(crate) fn reconcile(&self, kind: &str, name: &str) {
         static REQUESTS: AtomicUsize = AtomicUsize::new(0);
         let request = format!("by-hand-{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
         let annotation = format!("reconcile.fluxcd.io/requestedAt={request}");
         let args = [
             "annotate",
+            "--field-manager=flux-client-side-apply",
             "--overwrite",
             kind,
             name,
