@@ -4,11 +4,15 @@ use crate::command::Sha;
 use crate::config::Permission;
 use crate::decide::Refusal;
 use crate::failure::Failure;
+use crate::plan::fingerprint;
 
 /// Finds our comment again; invisible to a reader.
 pub const MARKER: &str = "<!-- flux-ephemeral-env -->";
-/// Around what is known of the environment, so that a later refusal or failure need not forget it.
-const STATE: (&str, &str) = ("<!-- state -->", "<!-- /state -->");
+/// Around what is known of the environment, so that a later refusal or failure need not forget it. The first line goes on
+/// with the fingerprint of the instances that are spoken of.
+const STATE: (&str, &str) = ("<!-- state ", "<!-- /state -->");
+/// The end of the first line.
+const STATE_CLOSED: &str = " -->";
 /// Longest name, path or argument in a comment, in characters; real ones are shorter.
 const LONGEST_NAME: usize = 1_000;
 /// Longest piece of a server's answer in a comment, in characters.
@@ -55,6 +59,8 @@ pub struct Deployed {
     pub interval: String,
     /// How long Flux waits for readiness.
     pub timeout: String,
+    /// [Fingerprint](fingerprint) of the instance.
+    pub fingerprint: String,
 }
 
 /// An environment that Flux will take down.
@@ -66,26 +72,50 @@ pub struct Destroyed {
     pub commit_url: String,
 }
 
+/// An environment as another run left it.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Its namespaces, more than one only where somebody edited files by hand.
+    pub namespaces: Vec<String>,
+    /// Its branch.
+    pub branch: String,
+    /// Its commit.
+    pub commit: String,
+    /// The page of its file.
+    pub file_url: String,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// [Fingerprint](fingerprint) of the instances.
+    pub fingerprint: String,
+}
+
 /// A message, and whether it replaces what the comment said of the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     text: String,
-    is_state: bool,
+    /// The fingerprint of the instances that it speaks of, where it does.
+    state: Option<String>,
 }
 
 impl Message {
     /// The whole comment, given what it said before.
     pub fn body(&self, before: Option<&str>) -> String {
-        if self.is_state {
-            return format!("{MARKER}\n{}\n{}\n{}\n", STATE.0, self.text, STATE.1);
+        if let Some(fingerprint) = &self.state {
+            return format!("{MARKER}\n{}", section(fingerprint, &self.text));
         }
         match before.and_then(state) {
-            Some(state) => format!(
-                "{MARKER}\n{}\n\n---\n\nWhat was known before:\n\n{}\n{state}\n{}\n",
-                self.text, STATE.0, STATE.1
+            Some((fingerprint, state)) => format!(
+                "{MARKER}\n{}\n\n---\n\nWhat is known of the environment:\n\n{}",
+                self.text,
+                section(fingerprint, &state)
             ),
             None => format!("{MARKER}\n{}\n", self.text),
         }
+    }
+
+    /// Whether it says what became of the environment.
+    pub fn is_state(&self) -> bool {
+        self.state.is_some()
     }
 
     /// The message alone, for the job summary.
@@ -94,12 +124,26 @@ impl Message {
     }
 }
 
-/// The section that [`Message::body`] puts last. Markers that stand elsewhere are somebody's text.
-fn state(body: &str) -> Option<String> {
+fn section(fingerprint: &str, text: &str) -> String {
+    let (start, end) = STATE;
+    format!("{start}{fingerprint}{STATE_CLOSED}\n{text}\n{end}\n")
+}
+
+/// Fingerprint and text of the section that [`Message::body`] puts last. Markers that stand elsewhere are somebody's text.
+fn state(body: &str) -> Option<(&str, String)> {
     let lines: Vec<&str> = body.trim_end().lines().collect();
     let (_, lines) = lines.split_last().filter(|(last, _)| **last == STATE.1)?;
-    let start = lines.iter().rposition(|line| *line == STATE.0)?;
-    Some(lines.get(start + 1..)?.join("\n"))
+    let mut backwards = lines.iter().enumerate().rev();
+    let (start, fingerprint) = backwards.find_map(|(index, line)| {
+        let fingerprint = line.strip_prefix(STATE.0)?.strip_suffix(STATE_CLOSED)?;
+        Some((index, fingerprint))
+    })?;
+    Some((fingerprint, lines.get(start + 1..)?.join("\n")))
+}
+
+/// The fingerprint of the instances that a comment of ours speaks of, `None` where it speaks of none that was.
+pub fn spoken_of(body: &str) -> Option<&str> {
+    state(body).map(|(fingerprint, _)| fingerprint)
 }
 
 /// The environment is on its way up, or was there already.
@@ -144,13 +188,10 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
         )
     });
     lines.push(String::new());
-    lines.push(format!(
-        "Comment {} to take it down; closing the pull request does the same.",
-        code(&context.destroy_command)
-    ));
+    lines.push(way_down(context));
     Message {
         text: lines.join("\n"),
-        is_state: true,
+        state: Some(deployed.fingerprint.clone()),
     }
 }
 
@@ -174,7 +215,7 @@ pub fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
     .join("\n");
     Message {
         text,
-        is_state: true,
+        state: Some(fingerprint(&[])),
     }
 }
 
@@ -196,7 +237,44 @@ pub fn nothing_to_destroy(context: &Context) -> Message {
     .join("\n");
     Message {
         text,
-        is_state: true,
+        state: Some(fingerprint(&[])),
+    }
+}
+
+/// What another run made of the environment while this one worked; `None` where it took it down.
+pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
+    let state = standing.map_or_else(|| fingerprint(&[]), |standing| standing.fingerprint.clone());
+    let run = format!("- Run: {}", context.run_url);
+    let lines = match standing {
+        Some(standing) => vec![
+            "### 🚀 Deployed".to_owned(),
+            String::new(),
+            format!("- Namespace: {}", codes(&standing.namespaces)),
+            branch_at(&standing.branch, &standing.commit),
+            format!("- File: {}", standing.file_url),
+            run,
+            String::new(),
+            format!(
+                "Another run for this pull request did this at the same time; {} had asked for it.",
+                code(&standing.requested_by)
+            ),
+            String::new(),
+            way_down(context),
+        ],
+        None => vec![
+            "### 🚀 Destroyed".to_owned(),
+            String::new(),
+            head(context),
+            run,
+            String::new(),
+            "Another run for this pull request did this at the same time.".to_owned(),
+            String::new(),
+            way_back(context),
+        ],
+    };
+    Message {
+        text: lines.join("\n"),
+        state: Some(state),
     }
 }
 
@@ -224,10 +302,14 @@ fn notice(title: &str, context: &Context, why: &str, remedy: &str) -> Message {
         format!("- Run: {}", context.run_url),
     ]
     .join("\n");
-    Message {
-        text,
-        is_state: false,
-    }
+    Message { text, state: None }
+}
+
+fn way_down(context: &Context) -> String {
+    format!(
+        "Comment {} to take it down; closing the pull request does the same.",
+        code(&context.destroy_command)
+    )
 }
 
 fn way_back(context: &Context) -> String {
@@ -246,9 +328,15 @@ fn codes(names: &[String]) -> String {
 
 fn head(context: &Context) -> String {
     match &context.head {
-        Some((branch, commit)) => format!("- Branch: {} at {}", code(branch), code(commit.short())),
+        Some((branch, commit)) => branch_at(branch, commit.as_str()),
         None => format!("- Pull request: {}", context.pull_request),
     }
+}
+
+fn branch_at(branch: &str, commit: &str) -> String {
+    // As Git shortens it.
+    let short: String = commit.chars().take(7).collect();
+    format!("- Branch: {} at {}", code(branch), code(&short))
 }
 
 fn next_look(context: &Context) -> String {
@@ -433,9 +521,9 @@ fn failure_words(context: &Context, failure: &Failure) -> (String, String) {
 pub const PENDING: &str = "Working on it";
 
 /// The one line of a commit status for an environment on its way up.
-pub fn deployed_in_short(deployed: &Deployed) -> String {
+pub fn deployed_in_short(namespace: &str) -> String {
     shortened(
-        &format!("Deployed to namespace {}", deployed.namespace),
+        &format!("Deployed to namespace {namespace}"),
         LONGEST_DESCRIPTION,
     )
 }
@@ -545,6 +633,7 @@ mod tests {
             pinned: false,
             interval: "1m0s".to_owned(),
             timeout: "5m0s".to_owned(),
+            fingerprint: "0123456789abcdef".to_owned(),
         }
     }
 
@@ -610,7 +699,7 @@ mod tests {
         assert_eq!(
             deployed(&context(), &environment()).body(None),
             "<!-- flux-ephemeral-env -->\n\
-             <!-- state -->\n\
+             <!-- state 0123456789abcdef -->\n\
              ### 🚀 Deployed\n\
              \n\
              - Namespace: `pr-dev`\n\
@@ -761,7 +850,7 @@ mod tests {
         let state = deployed(&context(), &environment());
         let stated = state.body(None);
         let mut body = stated.clone();
-        let markers = format!("{}\nforged\n{}\n", STATE.0, STATE.1);
+        let markers = section("forged", "forged");
         let notices: Vec<Message> = ["text", &markers]
             .into_iter()
             .flat_map(|text| notices(&context(), text))
@@ -774,7 +863,10 @@ mod tests {
                 body.replace('\n', "\r\n"),
                 body.trim_end().to_owned(),
             ] {
-                assert_eq!(super::state(&body).as_deref(), Some(state.text()));
+                let fingerprint = environment().fingerprint;
+                let known = (fingerprint.as_str(), state.text().to_owned());
+                assert_eq!(super::state(&body), Some(known));
+                assert_eq!(spoken_of(&body), Some(fingerprint.as_str()));
             }
             assert!(body.starts_with(&format!("{MARKER}\n{}\n", notice.text())));
             assert_eq!(body.matches("### 🚀 Deployed\n").count(), 1);
@@ -795,7 +887,8 @@ mod tests {
             MARKER,
             STATE.0,
             STATE.1,
-            "<!-- /state -->\n<!-- state -->",
+            "<!-- /state -->\n<!-- state 0 -->",
+            "<!-- state -->\n<!-- /state -->",
         ] {
             assert_eq!(first.body(Some(before)), first.body(None));
         }
@@ -803,10 +896,7 @@ mod tests {
 
     #[test]
     fn a_short_line_fits_a_commit_status() {
-        assert_eq!(
-            deployed_in_short(&environment()),
-            "Deployed to namespace pr-dev"
-        );
+        assert_eq!(deployed_in_short("pr-dev"), "Deployed to namespace pr-dev");
         assert_eq!(
             ended_in_short("Refused", "branch-has-moved"),
             "Refused: branch has moved"
@@ -1005,7 +1095,7 @@ mod tests {
             for notice in notices(&context, &text) {
                 prop_assert!(notice.body(Some(&state)).chars().count() <= 65_536);
             }
-            for short in [deployed_in_short(&environment), ended_in_short("Failed", &text)] {
+            for short in [deployed_in_short(&environment.namespace), ended_in_short("Failed", &text)] {
                 prop_assert!(short.chars().count() <= 140);
             }
         }

@@ -294,13 +294,7 @@ pub fn decide(request: &Request, facts: &Facts, config: &Config) -> Decision {
     if let Some(refusal) = refuse_person(request, facts.access.as_ref(), &config.inputs) {
         return Decision::Refuse(refusal);
     }
-    let destroy = || {
-        Decision::Destroy(Destroy {
-            owner: owner(request, config),
-            branch: facts.pull_request.branch.clone(),
-            requested_by: request.login.clone(),
-        })
-    };
+    let destroy = || Decision::Destroy(destroy(request, &facts.pull_request, config));
     match &request.trigger {
         Trigger::Close(_) => destroy(),
         Trigger::Comment { command, .. } => match command {
@@ -341,7 +335,17 @@ fn refuse_person(request: &Request, access: Option<&Access>, inputs: &Inputs) ->
     }
 }
 
-fn owner(request: &Request, config: &Config) -> Owner {
+/// What takes down whatever the pull request has.
+pub fn destroy(request: &Request, pull_request: &PullRequest, config: &Config) -> Destroy {
+    Destroy {
+        owner: owner(request, config),
+        branch: pull_request.branch.clone(),
+        requested_by: request.login.clone(),
+    }
+}
+
+/// Whose instances the request is about.
+pub fn owner(request: &Request, config: &Config) -> Owner {
     Owner {
         repository: config.repository.to_string(),
         pull_request: request.pull_request,

@@ -42,8 +42,10 @@ const TIP: &str = "refs/flux-ephemeral-env/tip";
 const HAVE: &str = "refs/flux-ephemeral-env/have";
 /// Longest wait for one answer of the server.
 const ANSWER: Duration = Duration::from_secs(20);
+/// The first wait is at most this, or as long as the try before it took.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What an overlay's own file may be called
 /// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
 const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -115,74 +117,15 @@ impl Stop {
     }
 }
 
-/// Computes the plan at the remote tip without applying it.
-///
-/// # Errors
-/// Why the tip could not be read.
-pub fn preview(
-    target: &Target,
-    stop: &Stop,
-    plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
-) -> Result<Result<Plan, Refusal>, Failure> {
-    let (_, tip) = Work::new(target, stop)?.fetch_tip()?;
-    Ok(plan(&tip)?)
-}
-
-/// Computes the plan at the remote tip and pushes it as one commit, until it lands or the time is over.
-///
-/// Blocks. `plan` is asked anew for every tip.
-///
-/// # Errors
-/// Why the change did not land.
-pub fn publish(
-    target: &Target,
-    stop: &Stop,
-    plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
-) -> Result<Published, Failure> {
-    let mut work = Work::new(target, stop)?;
-    let mut attempted: Vec<(Oid, Plan)> = Vec::new();
-    loop {
-        let (tip, contents) = work.fetch_tip()?;
-        // The answer to a push may have been lost, so look before anything is pushed again, or given up.
-        let landed = attempted
-            .iter()
-            .position(|(commit, _)| work.contains(tip, *commit));
-        if let Some(index) = landed {
-            let (commit, plan) = attempted.swap_remove(index);
-            return Ok(work.pushed(plan, commit));
-        }
-        if !attempted.is_empty() {
-            work.check_time()?;
-        }
-        let planned = match plan(&contents)? {
-            Ok(planned) => planned,
-            Err(refusal) => return Ok(Published::Refused(refusal)),
-        };
-        let Some(commit) = work.commit(tip, &planned.change)? else {
-            return Ok(Published::Unchanged(planned));
-        };
-        if stop.is_stopped() {
-            return Err(Failure::Interrupted);
-        }
-        match work.push(commit)? {
-            Push::Landed => return Ok(work.pushed(planned, commit)),
-            Push::Failed(failure) => return Err(failure),
-            Push::Again(words) => {
-                work.words = words;
-                work.pause();
-                attempted.push((commit, planned));
-            }
-        }
-    }
-}
-
-/// One piece of work: our repository and the time it has.
-struct Work<'a> {
-    target: &'a Target,
-    stop: &'a Stop,
+/// Work on the target branch: our repository, which holds what was fetched so far, and the time there is. Everything it
+/// does blocks.
+pub struct Work {
+    target: Target,
+    stop: Stop,
     repository: Repository,
     workspace: Option<Workspace>,
     started: Instant,
+    patience: Duration,
     tries: u32,
     /// The server's answer to the last try.
     words: String,
@@ -197,8 +140,12 @@ struct Workspace {
     on_target: bool,
 }
 
-impl<'a> Work<'a> {
-    fn new(target: &'a Target, stop: &'a Stop) -> Result<Work<'a>> {
+impl Work {
+    /// Makes the repository; nothing is asked of the server yet.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    pub fn new(target: Target, stop: Stop) -> Result<Work> {
         set_up_libgit2()?;
         let workspace = target
             .workspace
@@ -212,6 +159,7 @@ impl<'a> Work<'a> {
             None => (None, bare_repository(None)?),
         };
         Ok(Work {
+            patience: target.timeout,
             target,
             stop,
             repository,
@@ -221,6 +169,79 @@ impl<'a> Work<'a> {
             words: String::new(),
             _directory: directory,
         })
+    }
+
+    /// The same with another way to end it.
+    pub fn until(self, stop: Stop) -> Work {
+        Work { stop, ..self }
+    }
+
+    /// Reads the remote tip as it is now. `patience` is for this alone.
+    ///
+    /// # Errors
+    /// Why the tip could not be read.
+    pub fn read<T>(
+        &mut self,
+        patience: Duration,
+        read: impl Fn(&Tip) -> Result<T>,
+    ) -> Result<T, Failure> {
+        self.begin(patience);
+        let (_, tip) = self.fetch_tip()?;
+        Ok(read(&tip)?)
+    }
+
+    /// Computes the plan at the remote tip and pushes it as one commit, until it lands or the time is over.
+    ///
+    /// `plan` is asked anew for every tip.
+    ///
+    /// # Errors
+    /// Why the change did not land.
+    pub fn publish(
+        &mut self,
+        plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>>,
+    ) -> Result<Published, Failure> {
+        self.begin(self.target.timeout);
+        let mut attempted: Vec<(Oid, Plan)> = Vec::new();
+        loop {
+            let began = Instant::now();
+            let (tip, contents) = self.fetch_tip()?;
+            // The answer to a push may have been lost, so look before anything is pushed again, or given up.
+            let landed = attempted
+                .iter()
+                .position(|(commit, _)| self.contains(tip, *commit));
+            if let Some(index) = landed {
+                let (commit, plan) = attempted.swap_remove(index);
+                return Ok(self.pushed(plan, commit));
+            }
+            if !attempted.is_empty() {
+                self.check_time()?;
+            }
+            let planned = match plan(&contents)? {
+                Ok(planned) => planned,
+                Err(refusal) => return Ok(Published::Refused(refusal)),
+            };
+            let Some(commit) = self.commit(tip, &planned.change)? else {
+                return Ok(Published::Unchanged(planned));
+            };
+            if self.stop.is_stopped() {
+                return Err(Failure::Interrupted);
+            }
+            match self.push(commit)? {
+                Push::Landed => return Ok(self.pushed(planned, commit)),
+                Push::Failed(failure) => return Err(failure),
+                Push::Again(words) => {
+                    self.words = words;
+                    self.pause(began.elapsed());
+                    attempted.push((commit, planned));
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, patience: Duration) {
+        self.started = Instant::now();
+        self.patience = patience;
+        self.tries = 0;
     }
 
     /// Goes on without the workspace: an object that it should hold is missing (a partial clone) or broken.
@@ -236,19 +257,21 @@ impl<'a> Work<'a> {
         if self.stop.is_stopped() {
             return Err(Failure::Interrupted);
         }
-        if self.started.elapsed() >= self.target.timeout {
-            return Err(Failure::TimedOut(self.target.timeout, self.words.clone()));
+        if self.started.elapsed() >= self.patience {
+            return Err(Failure::TimedOut(self.patience, self.words.clone()));
         }
         Ok(())
     }
 
-    /// Waits a random while, longer with every try, so that those who collided once do not again.
-    fn pause(&mut self) {
-        let ceiling = Duration::from_millis(100)
-            .saturating_mul(1 << self.tries.min(8))
+    /// Waits a random while, longer with every try, so that those who collided once do not again. `taken` is how long the
+    /// try took: where many push to a slow server, they have to stand further apart.
+    fn pause(&mut self, taken: Duration) {
+        let ceiling = FIRST_PAUSE
+            .max(taken)
+            .saturating_mul(2 << self.tries.min(8))
             .min(LONGEST_PAUSE);
         self.tries += 1;
-        let left = self.target.timeout.saturating_sub(self.started.elapsed());
+        let left = self.patience.saturating_sub(self.started.elapsed());
         let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left);
         while Instant::now() < end && !self.stop.is_stopped() {
             let step = Duration::from_millis(50);
@@ -259,6 +282,7 @@ impl<'a> Work<'a> {
     /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
     fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
         loop {
+            let began = Instant::now();
             match self.fetch()? {
                 Fetch::Tip(tip) => match self.read_tip(tip)? {
                     Some(contents) => return Ok((tip, contents)),
@@ -271,7 +295,7 @@ impl<'a> Work<'a> {
                 Fetch::Again(words) => {
                     self.words = words;
                     self.check_time()?;
-                    self.pause();
+                    self.pause(began.elapsed());
                 }
             }
         }
@@ -564,10 +588,14 @@ impl<'a> Work<'a> {
         self.target.token.redact(&words.join("\n"))
     }
 
-    fn pushed(&self, plan: Plan, commit: Oid) -> Published {
-        let followed = match &self.workspace {
+    fn pushed(&mut self, plan: Plan, commit: Oid) -> Published {
+        let followed = match &mut self.workspace {
             Some(workspace) if workspace.on_target => {
-                workspace.follow(&self.repository, commit, &self.target.branch)
+                let followed = workspace.follow(&self.repository, commit, &self.target.branch);
+                if followed.is_ok() {
+                    workspace.head = commit;
+                }
+                followed
             }
             _ => Ok(()),
         };

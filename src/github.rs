@@ -4,6 +4,7 @@
 //! repeats POSTs.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -12,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 
 use crate::comment::MARKER;
@@ -54,6 +56,8 @@ pub struct GitHub {
     /// URL of the repository in the API.
     repository: String,
     graphql: String,
+    /// The login behind the token, once it is known.
+    viewer: Arc<OnceCell<String>>,
 }
 
 /// A request that did not succeed: what was attempted and what was answered.
@@ -210,6 +214,7 @@ enum Method {
     Get,
     Post,
     Patch,
+    Delete,
 }
 
 impl Method {
@@ -218,6 +223,7 @@ impl Method {
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
         }
     }
 }
@@ -244,6 +250,7 @@ impl GitHub {
             token: config.inputs.token.clone(),
             repository: format!("{}/repos/{}", base(&config.api_url), config.repository),
             graphql: base(&config.graphql_url).to_owned(),
+            viewer: Arc::default(),
         })
     }
 
@@ -349,7 +356,7 @@ impl GitHub {
                 comment
                     .user
                     .as_ref()
-                    .is_some_and(|user| is_viewer(user, &viewer))
+                    .is_some_and(|user| is_viewer(user, viewer))
             })
             .map(StatusComment::from))
     }
@@ -383,7 +390,25 @@ impl GitHub {
                 None => Ok(None),
             }
         };
-        self.sent_once(send, find).await
+        let created: StatusComment = self.sent_once(send, find).await?;
+        // Another run of the same pull request may have created one at the same time: the first one stays.
+        match self.status_comment(number).await {
+            Ok(Some(first)) if first.id != created.id => {
+                self.delete(&created).await?;
+                self.edit(&first, body).await
+            }
+            _ => Ok(created),
+        }
+    }
+
+    async fn delete(&self, comment: &StatusComment) -> Result<(), ApiError> {
+        let route = self.route(&format!("issues/comments/{}", comment.id));
+        let send = || self.send::<Value>(Method::Delete, &route, None::<&Value>);
+        match self.retried(send).await {
+            // It is gone, which an answer that was lost may have said before.
+            Err(error) if error.status == Some(404) => Ok(()),
+            outcome => outcome.map(|_| ()),
+        }
     }
 
     async fn edit(&self, comment: &StatusComment, body: &str) -> Result<StatusComment, ApiError> {
@@ -417,7 +442,12 @@ impl GitHub {
     }
 
     /// The login behind the token. GraphQL tells it for every kind of token, REST for personal ones only.
-    async fn viewer(&self) -> Result<String, ApiError> {
+    async fn viewer(&self) -> Result<&str, ApiError> {
+        let viewer = self.viewer.get_or_try_init(|| self.ask_for_viewer());
+        viewer.await.map(String::as_str)
+    }
+
+    async fn ask_for_viewer(&self) -> Result<String, ApiError> {
         let query = json!({ "query": "{ viewer { login } }" });
         // A query changes nothing, so this POST is safe to repeat.
         let answer: Result<Viewer, ApiError> = self
@@ -518,6 +548,7 @@ impl GitHub {
                 Method::Get => self.client._get(url).await,
                 Method::Post => self.client._post(url, body).await,
                 Method::Patch => self.client._patch(url, body).await,
+                Method::Delete => self.client._delete(url, body).await,
             }?;
             let status = response.status();
             let headers = Headers::read(|name| response.headers().get(name)?.to_str().ok());
@@ -530,7 +561,9 @@ impl GitHub {
             Err(_) => return Err(failed(format!("no answer within {} s", ONE_TRY.as_secs()))),
         };
         if status.is_success() {
-            return serde_json::from_str(&text).map_err(|error| ApiError {
+            // What is deleted is answered by no content.
+            let text = if text.is_empty() { "null" } else { &text };
+            return serde_json::from_str(text).map_err(|error| ApiError {
                 status: Some(status.as_u16()),
                 ..failed(format!("the answer is not as GitHub documents it: {error}"))
             });

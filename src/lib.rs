@@ -37,12 +37,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::cancellation::Cancellation;
-use crate::comment::Context;
+use crate::comment::{Context, Message};
 use crate::config::{Config, Token};
-use crate::decide::{Access, Decision, Facts, Refusal, Request, Triage, Trigger, decide, triage};
+use crate::decide::{
+    Access, Decision, Facts, Refusal, Request, Triage, Trigger, decide, destroy, owner, triage,
+};
 use crate::event::PullRequest;
 use crate::failure::Failure;
-use crate::git::{Published, Stop, Target};
+use crate::git::{Published, Stop, Target, Work};
 use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
 use crate::plan::{Plan, Tip};
 use crate::report::Report;
@@ -54,6 +56,12 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// How long 👀 on the command may take.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// How long it may take to look whether what was told is still so.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
+
+/// How often what was told is corrected: each time another run has changed the environment meanwhile.
+const CORRECTIONS: usize = 5;
 
 /// Runs the action for one event; the variables are those the runner sets.
 ///
@@ -156,6 +164,34 @@ struct Run<'a> {
 /// Our comment, once it has been looked for.
 type Found = Option<Result<Option<StatusComment>, ApiError>>;
 
+/// What came of a request, and what it takes to tell.
+struct Done {
+    context: Context,
+    report: Report,
+    found: Found,
+    /// The repository that the change was made in.
+    work: Option<Work>,
+}
+
+impl Done {
+    /// What was known before anything was looked for or changed.
+    fn at_once(context: Context, report: Report) -> Done {
+        Done {
+            context,
+            report,
+            found: None,
+            work: None,
+        }
+    }
+}
+
+/// The comment as it was written.
+struct Told {
+    comment: StatusComment,
+    message: Message,
+    body: String,
+}
+
 /// What was found out before the decision.
 struct Asked {
     context: Context,
@@ -172,7 +208,8 @@ impl Run<'_> {
             };
             let (target, planned) = (self.target(&context), decision.clone());
             let plan = spawn_blocking(move || {
-                git::preview(&target, &Stop::default(), |tip| plan_of(&planned, tip))
+                let patience = target.timeout;
+                Work::new(target, Stop::default())?.read(patience, |tip| plan_of(&planned, tip))
             });
             match flatten(plan.await) {
                 Ok(Ok(plan)) => {
@@ -202,14 +239,28 @@ impl Run<'_> {
             }
         };
         let work = self.decide_and_do(cancellation, &mut untold);
-        let (seen, (context, mut report, found)) = tokio::join!(seen, work);
+        let (seen, done) = tokio::join!(seen, work);
         untold.note(REACTION, seen);
+        let Done {
+            context,
+            mut report,
+            found,
+            work,
+        } = done;
         let enough = async {
             cancellation.requested().await;
             sleep(LAST_WORDS).await;
         };
+        let tell = async {
+            let told = self
+                .tell_pull_request(&context, &mut report, found, &mut untold)
+                .await;
+            if let Some(told) = told {
+                self.look_again(&context, told, work).await;
+            }
+        };
         let was_told = tokio::select! {
-            () = self.tell_pull_request(&context, &mut report, found, &mut untold) => true,
+            () = tell => true,
             () = enough => false,
         };
         if !was_told {
@@ -221,11 +272,7 @@ impl Run<'_> {
         report
     }
 
-    async fn decide_and_do(
-        &self,
-        cancellation: &Cancellation,
-        untold: &mut Untold,
-    ) -> (Context, Report, Found) {
+    async fn decide_and_do(&self, cancellation: &Cancellation, untold: &mut Untold) -> Done {
         let asked = tokio::select! {
             asked = self.ask() => asked,
             () = cancellation.requested() => Err(Failure::Interrupted),
@@ -234,20 +281,18 @@ impl Run<'_> {
             Err(failure) => {
                 let context = self.context(None);
                 let report = report::failed(&context, None, &failure);
-                (context, report, None)
+                Done::at_once(context, report)
             }
             Ok(Asked {
                 context,
                 decision: Decision::Refuse(refusal),
             }) => {
                 let report = report::refused(&context, &refusal);
-                (context, report, None)
+                Done::at_once(context, report)
             }
             Ok(Asked { context, decision }) => {
-                let (report, found) = self
-                    .carry_out(&context, &decision, cancellation, untold)
-                    .await;
-                (context, report, found)
+                self.carry_out(context, &decision, cancellation, untold)
+                    .await
             }
         }
     }
@@ -284,11 +329,11 @@ impl Run<'_> {
     /// Pushes, and meanwhile looks for the comment and marks the commit.
     async fn carry_out(
         &self,
-        context: &Context,
+        mut context: Context,
         decision: &Decision,
         cancellation: &Cancellation,
         untold: &mut Untold,
-    ) -> (Report, Found) {
+    ) -> Done {
         let is_close = matches!(self.request.trigger, Trigger::Close(_));
         // A close without an instance says nothing, so nothing is said before that is known.
         let announce = async {
@@ -298,7 +343,7 @@ impl Run<'_> {
             let both = async {
                 tokio::join!(
                     self.github.status_comment(self.request.pull_request),
-                    self.set_status(context, StatusState::Pending, comment::PENDING)
+                    self.set_status(&context, StatusState::Pending, comment::PENDING)
                 )
             };
             tokio::select! {
@@ -306,36 +351,99 @@ impl Run<'_> {
                 () = cancellation.requested() => (None, Ok(())),
             }
         };
-        let (published, (found, pending)) =
-            tokio::join!(self.publish(context, decision, cancellation), announce);
+        let publish = async {
+            let (published, work) = self.publish(&context, decision, None, cancellation).await;
+            let is_up = matches!(
+                (decision, &published),
+                (Decision::Create(_), Ok(Published::Pushed { .. }))
+            );
+            match (is_up, work) {
+                (true, Some(work)) => {
+                    self.take_back_if_closed(&context, published, work, cancellation)
+                        .await
+                }
+                (_, work) => (published, work),
+            }
+        };
+        let ((published, work), (found, pending)) = tokio::join!(publish, announce);
         untold.note(STATUS, pending);
         self.log.debug(&format!("{published:?}"));
+        if matches!(published, Ok(Published::Refused(Refusal::Closed))) {
+            context.is_open = false;
+        }
         let report = match published {
             Ok(published) => {
-                report::published(self.config, context, self.request, decision, published)
+                report::published(self.config, &context, self.request, decision, published)
             }
-            Err(failure) => report::failed(context, Some(decision), &failure),
+            Err(failure) => report::failed(&context, Some(decision), &failure),
         };
-        (report, found)
+        Done {
+            context,
+            report,
+            found,
+            work,
+        }
     }
 
+    /// A pull request that is closed while its environment comes up loses it again. The run for the close may have found
+    /// nothing to remove; this one looks after its push, so that one of them sees what the other did.
+    async fn take_back_if_closed(
+        &self,
+        context: &Context,
+        published: Result<Published, Failure>,
+        work: Work,
+        cancellation: &Cancellation,
+    ) -> (Result<Published, Failure>, Option<Work>) {
+        let asked = tokio::select! {
+            asked = self.github.pull_request(self.request.pull_request) => asked,
+            () = cancellation.requested() => return (published, Some(work)),
+        };
+        let pull_request = match asked {
+            Ok(pull_request) if !pull_request.open => pull_request,
+            Ok(_) => return (published, Some(work)),
+            Err(error) => {
+                self.log.line(&format!(
+                    "whether the pull request is still open could not be asked: {error:#}"
+                ));
+                return (published, Some(work));
+            }
+        };
+        self.log
+            .line("the pull request was closed meanwhile, so its environment is taken down again");
+        let down = Decision::Destroy(destroy(self.request, &pull_request, self.config));
+        let (published, work) = self.publish(context, &down, Some(work), cancellation).await;
+        (published.map(|_| Published::Refused(Refusal::Closed)), work)
+    }
+
+    /// Makes the change, in the repository that an earlier one was made in if there is one.
     async fn publish(
         &self,
         context: &Context,
         decision: &Decision,
+        work: Option<Work>,
         cancellation: &Cancellation,
-    ) -> Result<Published, Failure> {
+    ) -> (Result<Published, Failure>, Option<Work>) {
         let stop = Stop::default();
         let (target, planned, stopped) = (self.target(context), decision.clone(), stop.clone());
-        let mut work =
-            spawn_blocking(move || git::publish(&target, &stopped, |tip| plan_of(&planned, tip)));
-        tokio::select! {
-            published = &mut work => flatten(published),
+        let mut publishing = spawn_blocking(move || {
+            let mut work = match work {
+                Some(work) => work.until(stopped),
+                None => Work::new(target, stopped)?,
+            };
+            let published = work.publish(|tip| plan_of(&planned, tip));
+            Ok((published, work))
+        });
+        let published = tokio::select! {
+            published = &mut publishing => flatten(published),
             () = cancellation.requested() => {
                 stop.stop();
                 // A push that is under way may still land, and then that is what the pull request is told.
-                timeout(LAST_WORDS, work).await.map_or(Err(Failure::Interrupted), flatten)
+                timeout(LAST_WORDS, publishing).await.map_or(Err(Failure::Interrupted), flatten)
             }
+        };
+        match published {
+            Ok((published, work)) => (published, Some(work)),
+            Err(failure) => (Err(failure), None),
         }
     }
 
@@ -346,9 +454,10 @@ impl Run<'_> {
         report: &mut Report,
         found: Found,
         untold: &mut Untold,
-    ) {
+    ) -> Option<Told> {
+        let message = report.message.clone();
         let comment = async {
-            let Some(message) = &report.message else {
+            let Some(message) = message else {
                 return Ok(None);
             };
             let number = self.request.pull_request;
@@ -359,10 +468,15 @@ impl Run<'_> {
             let body = message.body(existing.as_ref().map(|comment| comment.body.as_str()));
             // A server's own words may quote what it was sent.
             let body = self.log.redact(&body);
-            self.github
+            let comment = self
+                .github
                 .write_status_comment(number, existing.as_ref(), &body)
-                .await
-                .map(Some)
+                .await?;
+            Ok(Some(Told {
+                comment,
+                message,
+                body,
+            }))
         };
         let status = async {
             match &report.status {
@@ -379,14 +493,73 @@ impl Run<'_> {
             }
         };
         let (comment, status, reaction) = tokio::join!(comment, status, reaction);
-        match comment {
-            Ok(comment) => {
-                report.outputs.comment_url = comment.map(|comment| comment.url).unwrap_or_default()
-            }
-            Err(error) => untold.note(COMMENT, Err(error)),
-        }
         untold.note(STATUS, status);
         untold.note(REACTION, reaction);
+        let told = comment.unwrap_or_else(|error| {
+            untold.note(COMMENT, Err(error));
+            None
+        })?;
+        report.outputs.comment_url.clone_from(&told.comment.url);
+        Some(told)
+    }
+
+    /// Corrects what was told where another run of the same pull request has changed the environment meanwhile.
+    ///
+    /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
+    /// has looked after the last change, or made it, and the comment says what is there.
+    async fn look_again(&self, context: &Context, told: Told, work: Option<Work>) {
+        let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work));
+        let words = match corrected.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => "no answer".to_owned(),
+        };
+        self.log.line(&format!(
+            "whether the comment is still right could not be seen: {words}"
+        ));
+    }
+
+    async fn correct(&self, context: &Context, told: Told, work: Option<Work>) -> Result<()> {
+        let Told {
+            mut comment,
+            message,
+            mut body,
+        } = told;
+        let mut work = match work {
+            Some(work) => work,
+            None if comment::spoken_of(&body).is_none() => return Ok(()),
+            None => Work::new(self.target(context), Stop::default())?,
+        };
+        for _ in 0..CORRECTIONS {
+            let Some(spoken_of) = comment::spoken_of(&body) else {
+                return Ok(());
+            };
+            let owner = owner(self.request, self.config);
+            let held;
+            (work, held) = spawn_blocking(move || {
+                let held = work.read(SECOND_LOOK, |tip| Ok(plan::held(&owner, tip)));
+                (work, held)
+            })
+            .await?;
+            let held = held.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            if plan::fingerprint(&held) == spoken_of {
+                return Ok(());
+            }
+            let (state, description) = report::overtaken(self.config, context, &held);
+            body = if message.is_state() {
+                self.set_status(context, StatusState::Success, &description)
+                    .await?;
+                state.body(None)
+            } else {
+                message.body(Some(&state.body(None)))
+            };
+            body = self.log.redact(&body);
+            comment = self
+                .github
+                .write_status_comment(self.request.pull_request, Some(&comment), &body)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn react(&self, reaction: Reaction) -> Result<(), ApiError> {

@@ -106,6 +106,8 @@ pub struct Instance {
     pub namespace: String,
     /// Head branch when it was deployed; empty where the file does not say.
     pub branch: String,
+    /// Head commit when it was deployed; empty where the file does not say.
+    pub commit: String,
     /// Login of who asked for it; empty where the file does not say.
     pub requested_by: String,
 }
@@ -336,6 +338,7 @@ pub fn read(file: &[u8]) -> Option<Instance> {
         owner,
         namespace,
         branch: annotation(BRANCH),
+        commit: annotation(COMMIT),
         requested_by: annotation(REQUESTED_BY),
     })
 }
@@ -788,6 +791,7 @@ spec:
                     owner: manifest.owner,
                     namespace: manifest.namespace,
                     branch: manifest.branch,
+                    commit: manifest.commit,
                     requested_by: manifest.requested_by,
                 })
             );
@@ -813,6 +817,7 @@ spec:
             owner: manifest().owner,
             namespace: "dev".to_owned(),
             branch: "dev".to_owned(),
+            commit: manifest().commit,
             requested_by: "rita".to_owned(),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
+use sha2::{Digest, Sha256};
 
 use crate::decide::{Create, Destroy, Refusal};
 use crate::environment::instance_name;
@@ -82,26 +83,57 @@ impl fmt::Display for Change {
     }
 }
 
-/// A change and whose instances it removes.
+/// A change, and what it means for the pull request's instances.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// What to commit.
     pub change: Change,
     /// The instances that go away.
-    pub removed: Vec<Removed>,
+    pub removed: Vec<Held>,
+    /// The instances that there are afterwards.
+    pub left: Vec<Held>,
     /// Whether the instances directory comes into being with it.
     pub makes_directory: bool,
 }
 
-/// An instance that goes away.
+/// An instance that a pull request has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
+pub struct Held {
     /// The environment's name.
     pub name: String,
     /// The file.
     pub path: String,
     /// What the file says.
     pub instance: Instance,
+    /// SHA-256 of the file, in hexadecimal.
+    digest: String,
+}
+
+impl Held {
+    pub(crate) fn new(path: &str, content: &[u8]) -> Option<Held> {
+        Some(Held {
+            name: instance_name(path)?.to_owned(),
+            path: path.to_owned(),
+            instance: manifest::read(content)?,
+            digest: hexadecimal(content),
+        })
+    }
+}
+
+/// A short text that is the same for the same instances, and for these only: what a comment spoke of can be told apart
+/// from what is there by now.
+pub fn fingerprint(instances: &[Held]) -> String {
+    let listed = instances
+        .iter()
+        .map(|held| format!("{} {}\n", held.digest, held.path));
+    let mut digest = hexadecimal(listed.collect::<String>().as_bytes());
+    digest.truncate(16);
+    digest
+}
+
+fn hexadecimal(content: &[u8]) -> String {
+    let digest = Sha256::digest(content);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Plans the file of one environment.
@@ -127,18 +159,21 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
         ),
         ..Change::default()
     };
-    let removed: Vec<Removed> = instances_of(&manifest.owner, tip)
-        .filter(|removed| removed.path != environment.path)
-        .collect();
+    let (mut left, removed): (Vec<Held>, Vec<Held>) = held(&manifest.owner, tip)
+        .into_iter()
+        .partition(|held| held.path == environment.path);
     change.removals = removed.iter().map(|removed| removed.path.clone()).collect();
     if !is_deployed(manifest, tip.instances.get(&environment.path))? {
-        change
-            .writes
-            .insert(environment.path.clone(), manifest.render()?);
+        let content = manifest.render()?;
+        left = Held::new(&environment.path, content.as_bytes())
+            .into_iter()
+            .collect();
+        change.writes.insert(environment.path.clone(), content);
     }
     Ok(Ok(Plan {
         change,
         removed,
+        left,
         makes_directory: tip.instances_directory == Directory::Absent,
     }))
 }
@@ -147,7 +182,7 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
 ///
 /// Git knows no empty directory, and without its directory Flux prunes nothing: the last instance leaves a file behind.
 pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
-    let removed: Vec<Removed> = instances_of(&destroy.owner, tip).collect();
+    let removed = held(&destroy.owner, tip);
     let is_emptied = tip.holds_only_instances && removed.len() == tip.instances.len();
     let keep = removed
         .first()
@@ -166,6 +201,7 @@ pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
             ),
         },
         removed,
+        left: Vec::new(),
         makes_directory: false,
     }
 }
@@ -232,15 +268,16 @@ fn instance_in(entry: &Entry) -> Option<Instance> {
     }
 }
 
-fn instances_of(owner: &Owner, tip: &Tip) -> impl Iterator<Item = Removed> {
-    tip.instances.iter().filter_map(move |(path, entry)| {
-        let instance = instance_in(entry).filter(|instance| instance.owner.is(owner))?;
-        Some(Removed {
-            name: instance_name(path)?.to_owned(),
-            path: path.clone(),
-            instance,
-        })
-    })
+/// Every instance of a pull request, whatever it is called.
+pub fn held(owner: &Owner, tip: &Tip) -> Vec<Held> {
+    let files = tip
+        .instances
+        .iter()
+        .filter_map(|(path, entry)| match entry {
+            Entry::File(content) => Held::new(path, content),
+            Entry::Other => None,
+        });
+    files.filter(|held| held.instance.owner.is(owner)).collect()
 }
 
 fn message(verb: &str, branch: &str, owner: &Owner, requested_by: &str) -> String {
@@ -350,6 +387,7 @@ mod tests {
                               Pull-request: #7\nRequested-by: @rita\n"
                         .to_owned(),
                 },
+                left: held(&create.manifest.owner, &tip([(PATH, file_of(&create))])),
                 ..Plan::default()
             }
         );
@@ -552,6 +590,27 @@ mod tests {
     }
 
     #[test]
+    fn a_fingerprint_is_of_these_instances_and_no_others() {
+        let held = |branch: &str, commit: &str| {
+            let mut create = up(branch, 7);
+            create.manifest.commit = commit.repeat(40);
+            let content = create.manifest.render().unwrap();
+            Held::new(&create.environment.path, content.as_bytes()).unwrap()
+        };
+        let sets = [
+            vec![],
+            vec![held("dev", "a")],
+            vec![held("dev", "b")],
+            vec![held("other", "a")],
+            vec![held("dev", "a"), held("other", "a")],
+        ];
+        let fingerprints: BTreeSet<String> = sets.iter().map(|set| fingerprint(set)).collect();
+        assert_eq!(fingerprints.len(), sets.len());
+        assert!(fingerprints.iter().all(|text| text.len() == 16));
+        assert_eq!(fingerprint(&sets[1]), fingerprint(&[held("dev", "a")]));
+    }
+
+    #[test]
     fn the_last_instance_leaves_its_directory_behind() {
         let path_of = |name: &str| format!("{DIRECTORY}/sync-{name}.yaml");
         let (dev, other) = (path_of("dev"), path_of("other"));
@@ -664,6 +723,7 @@ mod tests {
                 let after = with(&tip, &plan.change);
                 prop_assert_eq!(of_others(&after, &owner), others);
                 prop_assert_eq!(after.instances.values().filter(|entry| is_of(entry, &owner)).count(), 1);
+                prop_assert_eq!(held(&owner, &after), plan.left);
             }
         }
 

@@ -1,12 +1,12 @@
 //! How a run ended, as everybody is told it: the pull request, the commit, the next step of the workflow, the job.
 
-use crate::comment::{self, Context, Deployed, Destroyed, Message};
+use crate::comment::{self, Context, Deployed, Destroyed, Message, Standing};
 use crate::config::Config;
 use crate::decide::{Create, Decision, NoOp, Refusal, Request, Trigger};
 use crate::failure::Failure;
 use crate::git::Published;
 use crate::github::{Reaction, StatusState};
-use crate::plan::{Plan, Removed};
+use crate::plan::{Held, Plan, fingerprint};
 
 /// The names of the outputs, as `action.yml` declares them.
 pub const OUTPUTS: [&str; 9] = [
@@ -192,7 +192,7 @@ fn name(outputs: &mut Outputs, create: &Create) {
     outputs.manifest.clone_from(&create.environment.path);
 }
 
-fn removed(outputs: &mut Outputs, removed: &[Removed]) {
+fn removed(outputs: &mut Outputs, removed: &[Held]) {
     if let Some(removed) = removed.first() {
         outputs.name.clone_from(&removed.name);
         outputs.namespace.clone_from(&removed.instance.namespace);
@@ -200,11 +200,26 @@ fn removed(outputs: &mut Outputs, removed: &[Removed]) {
     }
 }
 
-fn namespaces(plan: &Plan) -> Vec<String> {
-    let removed = plan.removed.iter();
-    removed
-        .map(|removed| removed.instance.namespace.clone())
-        .collect()
+fn namespaces(instances: &[Held]) -> Vec<String> {
+    let namespaces = instances.iter().map(|held| &held.instance.namespace);
+    namespaces.cloned().collect()
+}
+
+/// What comment and commit status say of what another run left behind.
+pub fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message, String) {
+    let standing = held.first().map(|first| Standing {
+        namespaces: namespaces(held),
+        branch: first.instance.branch.clone(),
+        commit: first.instance.commit.clone(),
+        file_url: config.file_url(&context.target_branch, &first.path),
+        requested_by: first.instance.requested_by.clone(),
+        fingerprint: fingerprint(held),
+    });
+    let description = match held.first() {
+        Some(first) => comment::deployed_in_short(&first.instance.namespace),
+        None => comment::DESTROYED_IN_SHORT.to_owned(),
+    };
+    (comment::overtaken(context, standing.as_ref()), description)
 }
 
 fn created(
@@ -225,12 +240,13 @@ fn created(
     let deployed = Deployed {
         namespace: environment.namespace.clone(),
         file_url: config.file_url(&context.target_branch, &environment.path),
-        replaced: namespaces(plan),
+        replaced: namespaces(&plan.removed),
         commit_url: commit.map(|commit| config.commit_url(commit)),
         environment_url: environment_url.clone(),
         pinned: create.manifest.pinned,
         interval: create.manifest.interval.clone(),
         timeout: create.manifest.timeout.clone(),
+        fingerprint: fingerprint(&plan.left),
     };
     let mut outputs = Outputs {
         environment_url: environment_url.unwrap_or_default(),
@@ -246,7 +262,10 @@ fn created(
     Report {
         outputs,
         message: Some(comment::deployed(context, &deployed)),
-        status: Some((StatusState::Success, comment::deployed_in_short(&deployed))),
+        status: Some((
+            StatusState::Success,
+            comment::deployed_in_short(&deployed.namespace),
+        )),
         reaction: Some(Reaction::Done),
         warnings: warnings.into_iter().collect(),
         error: None,
@@ -264,7 +283,7 @@ fn destroyed(
         Some(commit) => comment::destroyed(
             context,
             &Destroyed {
-                namespaces: namespaces(plan),
+                namespaces: namespaces(&plan.removed),
                 commit_url: config.commit_url(commit),
             },
         ),
@@ -290,7 +309,8 @@ mod tests {
     use crate::config::tests::configured;
     use crate::decide::tests::{closed, commented, deploy, pull_request, refusals};
     use crate::decide::{Access, Facts, decide};
-    use crate::manifest::{Instance, Owner};
+    use crate::manifest::Manifest;
+    use crate::manifest::tests::manifest;
     use std::time::Duration;
 
     const COMMIT: &str = "c0ffee";
@@ -327,21 +347,19 @@ mod tests {
         commented(Ok(Command::Destroy))
     }
 
+    fn old() -> Held {
+        let manifest = Manifest {
+            namespace: "pr-old".to_owned(),
+            branch: "old".to_owned(),
+            ..manifest()
+        };
+        let content = manifest.render().unwrap();
+        Held::new("i/sync-old.yaml", content.as_bytes()).unwrap()
+    }
+
     fn removal() -> Plan {
         Plan {
-            removed: vec![Removed {
-                name: "old".to_owned(),
-                path: "i/sync-old.yaml".to_owned(),
-                instance: Instance {
-                    owner: Owner {
-                        repository: "octo/app".to_owned(),
-                        pull_request: 7,
-                    },
-                    namespace: "pr-old".to_owned(),
-                    branch: "old".to_owned(),
-                    requested_by: "rita".to_owned(),
-                },
-            }],
+            removed: vec![old()],
             ..Plan::default()
         }
     }
@@ -469,6 +487,27 @@ mod tests {
             report.status.map(|(state, _)| state),
             Some(StatusState::Success)
         );
+    }
+
+    #[test]
+    fn what_another_run_left_is_told_as_it_is() {
+        let (message, short) = overtaken(&config(), &context(), &[old()]);
+        assert!(message.is_state());
+        assert_eq!(short, "Deployed to namespace pr-old");
+        for part in [
+            "### 🚀 Deployed\n",
+            "- Namespace: `pr-old`\n",
+            "- Branch: `old` at `0123456`\n",
+            "- File: https://github.com/octo/app/blob/main/i/sync-old.yaml\n",
+            "`rita` had asked for it",
+            "Comment `/destroy-ephemeral` to take it down",
+        ] {
+            assert!(message.text().contains(part), "{part}: {}", message.text());
+        }
+        let (message, short) = overtaken(&config(), &context(), &[]);
+        assert_eq!(short, "Destroyed");
+        assert!(message.text().starts_with("### 🚀 Destroyed\n"));
+        assert!(message.text().contains("to bring one up again"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use forge::Fault;
 use serde_json::json;
 
-use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
+use crate::story::{AUTHOR, REVIEWER, Story, ending, finish, start, succeed};
 
 #[test]
 fn one_comment_is_created_and_then_edited() {
@@ -68,7 +68,7 @@ fn a_refusal_keeps_what_is_known_of_the_environment() {
         succeed(&job);
     }
     let told = story.status_comment();
-    let state = deployed.split_once("<!-- state -->").unwrap().1;
+    let state = deployed.split_once("<!-- state ").unwrap().1;
     assert!(told.ends_with(state), "{told}");
     assert_eq!(told.matches("### 😕 Refused").count(), 1, "{told}");
 
@@ -140,15 +140,19 @@ fn a_missing_permission_is_named_once_and_the_rest_goes_on() {
 #[test]
 fn a_comment_of_ours_that_was_deleted_is_written_anew() {
     let story = Story::new();
-    succeed(&story.deploy());
-    let gone = Fault::on("PATCH", "/repos/*/issues/comments/*")
-        .answer(404, json!({ "message": "Not Found" }));
-    story.forge.fault(gone);
+    let outcome = succeed(&story.deploy());
+    let comment = story.forge.comments(story.number).remove(1);
+    assert_eq!(comment.url, outcome.outputs["comment-url"]);
+    let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
+    let running = start(&story.destroy());
+    gate.wait();
+    story.forge.delete_comment(comment.id);
+    gate.open();
 
-    let outcome = succeed(&story.destroy());
+    let outcome = finish(running);
 
     assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
-    assert!(story.our_comments()[1].contains("### 🚀 Destroyed"));
+    assert!(story.status_comment().contains("### 🚀 Destroyed"));
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn a_stranger_cannot_destroy() {
 
     let told = refused(&story, &job, "not-permitted");
 
-    assert!(told.contains("What was known before:"), "{told}");
+    assert!(told.contains("What is known of the environment:"), "{told}");
     assert!(told.contains("### 🚀 Deployed\n"), "{told}");
     assert_eq!(story.statuses(), ["pending", "success"]);
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use flux_ephemeral_env::config::INPUTS;
-use forge::{Forge, Job, Kind, Outcome, Repository};
+use forge::{Fault, Forge, Job, Kind, Outcome, Repository, RunningJob};
 
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_flux-ephemeral-env");
@@ -198,6 +200,19 @@ impl Story {
         counted
     }
 
+    /// Holds up the next request that this takes, until the gate is opened.
+    pub(crate) fn gate(&self, fault: Fault) -> Gate {
+        let (arrive, arrived) = channel();
+        let (open, opened) = channel();
+        let hold = move |_: &_| {
+            // Nobody waits for it where the story has failed.
+            let _ = arrive.send(());
+            let _ = opened.recv();
+        };
+        self.forge.fault(fault.run(hold));
+        Gate { arrived, open }
+    }
+
     /// Nothing was asked, written, pushed or said.
     pub(crate) fn assert_untouched(&self) {
         assert_eq!(self.requests(), BTreeMap::new());
@@ -212,6 +227,37 @@ impl Story {
     }
 }
 
+/// A request that is held up; it goes on where this is dropped.
+pub(crate) struct Gate {
+    arrived: Receiver<()>,
+    open: Sender<()>,
+}
+
+impl Gate {
+    /// Waits until the request is there.
+    pub(crate) fn wait(&self) {
+        let patience = Duration::from_secs(60);
+        self.arrived
+            .recv_timeout(patience)
+            .expect("the request that is waited for");
+    }
+
+    /// Lets the request go on.
+    pub(crate) fn open(self) {
+        self.open.send(()).expect("a request that waits");
+    }
+}
+
+/// Starts a step.
+pub(crate) fn start(job: &Job) -> RunningJob {
+    job.spawn(Path::new(EXECUTABLE))
+}
+
+/// Waits for the end of a step that must succeed.
+pub(crate) fn finish(running: RunningJob) -> Outcome {
+    succeeded(running.wait())
+}
+
 /// Runs a step to its end.
 pub(crate) fn run(job: &Job) -> Outcome {
     let outcome = job.run(Path::new(EXECUTABLE));
@@ -221,7 +267,10 @@ pub(crate) fn run(job: &Job) -> Outcome {
 
 /// Runs a step that must succeed.
 pub(crate) fn succeed(job: &Job) -> Outcome {
-    let outcome = run(job);
+    succeeded(run(job))
+}
+
+fn succeeded(outcome: Outcome) -> Outcome {
     assert_eq!(outcome.status, 0, "{}", outcome.stdout);
     assert!(!outcome.stdout.contains("::error"), "{}", outcome.stdout);
     outcome

@@ -275,6 +275,15 @@ impl Forge {
         self.shared.state().add_comment(number, login, body)
     }
 
+    /// Deletes a comment.
+    ///
+    /// # Panics
+    /// There is no such comment.
+    pub fn delete_comment(&self, comment: u64) {
+        let deleted = self.shared.state().comments.remove(&comment);
+        assert!(deleted.is_some(), "there is no comment {comment}");
+    }
+
     /// The payload of `issue_comment`, sent by the comment's author.
     pub fn issue_comment_event(&self, comment: u64, action: &str) -> Value {
         let state = self.shared.state();

@@ -1,0 +1,317 @@
+//! Several runs at the same time: of many pull requests, and of the same one.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use forge::{Fault, Job, RunningJob};
+
+use crate::story::{AUTHOR, EXECUTABLE, REVIEWER, Story, ending, fail, finish, start, succeed};
+
+const COMMENT: &str = "/repos/*/issues/*/comments";
+const EDIT: &str = "/repos/*/issues/comments/*";
+const PUSH: &str = "/octo-org/demo/git-receive-pack";
+
+/// A command on a pull request.
+fn command(story: &Story, number: u64, body: &str) -> Job {
+    let comment = story.forge.comment(number, REVIEWER, body);
+    let event = story.forge.issue_comment_event(comment, "created");
+    story.job().event("issue_comment", &event)
+}
+
+/// Runs all of them at once; each has to land one commit of its own, with about three pushes each.
+fn land_at_once(story: &Story, jobs: &[Job]) {
+    let before = story.landed().len();
+    story.forge.clear_requests();
+    let running: Vec<RunningJob> = jobs.iter().map(start).collect();
+    let mut commits: Vec<String> = running
+        .into_iter()
+        .map(|running| {
+            let outcome = finish(running);
+            assert_eq!(outcome.outputs["changed"], "true", "{}", outcome.stdout);
+            assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
+            outcome.outputs["commit"].clone()
+        })
+        .collect();
+    commits.sort_unstable();
+    commits.dedup();
+    assert_eq!(commits.len(), jobs.len());
+    let landed = story.landed();
+    let ours = landed[..landed.len() - before]
+        .iter()
+        .filter(|(subject, _)| subject.starts_with("[ci skip] "));
+    for (subject, changes) in ours.clone() {
+        assert_eq!(changes.len(), 1, "{subject}: {changes:?}");
+    }
+    assert_eq!(ours.count(), jobs.len());
+    let pushes = story.requests()["POST /git-receive-pack"];
+    assert!(
+        pushes <= 3 * jobs.len(),
+        "{pushes} pushes of {}",
+        jobs.len()
+    );
+}
+
+#[test]
+fn twenty_and_then_fifty_at_once_all_land_while_others_push() {
+    let story = Story::new();
+    let numbers: Vec<u64> = (0..50)
+        .map(|index| story.another(&format!("many-{index}")))
+        .collect();
+    let deploy = |number: &u64| command(&story, *number, "/deploy-ephemeral");
+    let destroy = |number: &u64| command(&story, *number, "/destroy-ephemeral");
+    let first: Vec<Job> = numbers[..20].iter().map(deploy).collect();
+    land_at_once(&story, &first);
+    assert_eq!(story.instances().len(), 20);
+
+    let second: Vec<Job> = numbers[..20].iter().map(destroy).collect();
+    let second: Vec<Job> = second
+        .into_iter()
+        .chain(numbers[20..].iter().map(deploy))
+        .collect();
+    let is_over = AtomicBool::new(false);
+    let pushed_by_others = thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let mut pushed = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                pushed += 1;
+                let text = format!("{pushed}\n");
+                story
+                    .repository
+                    .commit("main", &[("busy.txt", Some(&text))], "Busy");
+                thread::sleep(Duration::from_millis(500));
+            }
+            pushed
+        });
+        land_at_once(&story, &second);
+        is_over.store(true, Ordering::Relaxed);
+        others.join().unwrap()
+    });
+
+    let mut instances = story.instances();
+    instances.sort_unstable();
+    let mut expected: Vec<String> = (20..50)
+        .map(|index| Story::path(&format!("many-{index}")))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(instances, expected);
+    assert_eq!(story.landed().len(), 20 + 50 + pushed_by_others);
+    for number in numbers {
+        let comments = story.forge.comments(number);
+        let ours = comments
+            .iter()
+            .filter(|comment| comment.login == "github-actions[bot]");
+        assert_eq!(ours.count(), 1, "{comments:#?}");
+    }
+}
+
+#[test]
+fn two_deploys_of_one_pull_request_at_once_make_one_instance_and_one_comment() {
+    let story = Story::new();
+    let (first, second) = (story.deploy(), story.deploy().run_id(2));
+    // Both have looked for the comment before either creates it.
+    let (one, other) = (
+        story.gate(Fault::on("POST", COMMENT)),
+        story.gate(Fault::on("POST", COMMENT)),
+    );
+    let running = [start(&first), start(&second)];
+    one.wait();
+    other.wait();
+    one.open();
+    other.open();
+
+    let outcomes = running.map(finish);
+
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    assert_eq!(story.landed().len(), 1);
+    let url = story.forge.comments(story.number).remove(2).url;
+    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    for outcome in outcomes {
+        assert_eq!(outcome.outputs["comment-url"], url);
+        assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn a_deploy_that_lands_after_the_close_is_taken_back() {
+    let story = Story::new();
+    let gate = story.gate(Fault::on("POST", PUSH));
+    let running = start(&story.deploy());
+    gate.wait();
+    let close = succeed(&story.close());
+    assert_eq!(ending(&close), ("destroy", "pull-request-closed", "false"));
+    gate.open();
+
+    let outcome = finish(running);
+
+    assert_eq!(
+        ending(&outcome),
+        ("refuse", "pull-request-is-closed", "false")
+    );
+    assert!(story.instances().is_empty());
+    let subjects: Vec<String> = story
+        .landed()
+        .into_iter()
+        .map(|(subject, _)| subject)
+        .collect();
+    assert_eq!(
+        subjects,
+        [
+            "[ci skip] destroy ephemeral env from dev",
+            "[ci skip] create ephemeral env from dev"
+        ]
+    );
+    let told = story.status_comment();
+    assert!(told.contains("The pull request is closed."), "{told}");
+    assert!(!told.contains("Deployed"), "{told}");
+    assert_eq!(story.statuses().last().unwrap(), "failure");
+}
+
+#[test]
+fn a_deploy_that_the_close_overtakes_is_told_as_destroyed() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story
+        .repository
+        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    // The deploy has landed and is about to say so.
+    let gate = story.gate(Fault::on("PATCH", EDIT));
+    let running = start(&story.deploy().run_id(2));
+    gate.wait();
+    let close = succeed(&story.close().run_id(3));
+    assert_eq!(ending(&close), ("destroy", "pull-request-closed", "true"));
+    gate.open();
+
+    let outcome = finish(running);
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert!(story.instances().is_empty());
+    let told = story.status_comment();
+    assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
+    assert!(
+        told.contains("Another run for this pull request did this"),
+        "{told}"
+    );
+    assert!(!told.contains("Deployed"), "{told}");
+    let last = story.forge.statuses(&story.head()).pop().unwrap();
+    assert_eq!(
+        (last.state.as_str(), last.description.as_deref()),
+        ("success", Some("Destroyed"))
+    );
+}
+
+#[test]
+fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let gate = story.gate(Fault::on("PATCH", EDIT));
+    let running = start(&story.destroy().run_id(2));
+    gate.wait();
+    succeed(&story.deploy().run_id(3));
+    gate.open();
+
+    let outcome = finish(running);
+
+    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    let told = story.status_comment();
+    assert!(told.contains("### 🚀 Deployed\n"), "{told}");
+    assert!(told.contains("- Namespace: `dev`\n"), "{told}");
+    assert!(told.contains("`rita` had asked for it"), "{told}");
+    assert!(!told.contains("Destroyed"), "{told}");
+    let last = story.forge.statuses(&story.head()).pop().unwrap();
+    assert_eq!(
+        last.description.as_deref(),
+        Some("Deployed to namespace dev")
+    );
+}
+
+#[test]
+fn a_refusal_that_a_close_overtakes_does_not_bring_back_what_was_known_before() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let (refused, _) = story.commented(REVIEWER, "/deploy-ephemeral now");
+    let gate = story.gate(Fault::on("PATCH", EDIT));
+    let running = start(&refused);
+    gate.wait();
+    succeed(&story.close().run_id(3));
+    gate.open();
+
+    let outcome = finish(running);
+
+    assert_eq!(ending(&outcome), ("refuse", "unknown-argument", "false"));
+    let told = story.status_comment();
+    assert!(told.contains("### 😕 Refused\n"), "{told}");
+    assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
+    assert!(!told.contains("Deployed"), "{told}");
+}
+
+#[test]
+fn a_failure_that_a_destroy_overtakes_does_not_bring_back_what_was_known_before() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story
+        .repository
+        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    // The rejection comes while the other run is through with everything.
+    let refuse = Fault::on("POST", PUSH).answer_text(403, "no");
+    let gate = story.gate(refuse);
+    let failing = story.deploy().run_id(2);
+    let outcome = thread::scope(|scope| {
+        let failing = scope.spawn(|| fail(&failing).0);
+        gate.wait();
+        succeed(&story.destroy().run_id(3));
+        gate.open();
+        failing.join().unwrap()
+    });
+
+    assert_eq!(ending(&outcome), ("create", "push-forbidden", "false"));
+    let told = story.status_comment();
+    assert!(told.contains("### 👎 Failed\n"), "{told}");
+    assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
+    assert!(!told.contains("Deployed"), "{told}");
+}
+
+#[test]
+fn a_deploy_and_a_close_at_the_same_moment_end_as_the_comment_says() {
+    let story = Story::new();
+    for round in 0..6 {
+        let number = story.another(&format!("round-{round}"));
+        let before = story.landed().len();
+        let deploy = command(&story, number, "/deploy-ephemeral");
+        if round % 2 == 1 {
+            succeed(&deploy);
+        }
+        let running = start(&deploy);
+        thread::sleep(Duration::from_millis(40 * round));
+        story.forge.close_pull_request(number);
+        let event = story.forge.pull_request_event(number, "closed", AUTHOR);
+        let close = story.job().event("pull_request_target", &event);
+        let closed = close.spawn(Path::new(EXECUTABLE));
+        for outcome in [finish(running), finish(closed)] {
+            assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
+        }
+
+        assert_eq!(story.instances(), [] as [String; 0], "round {round}");
+        assert_eq!((story.landed().len() - before) % 2, 0, "round {round}");
+        let comments = story.forge.comments(number);
+        let ours: Vec<&str> = comments
+            .iter()
+            .filter(|comment| comment.login == "github-actions[bot]")
+            .map(|comment| comment.body.as_str())
+            .collect();
+        assert_eq!(ours.len(), 1, "round {round}: {comments:#?}");
+        assert!(
+            ours[0].contains("### 🚀 Destroyed\n")
+                || ours[0].contains("The pull request is closed."),
+            "round {round}: {}",
+            ours[0]
+        );
+        assert!(
+            !ours[0].contains("### 🚀 Deployed"),
+            "round {round}: {}",
+            ours[0]
+        );
+    }
+}
