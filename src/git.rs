@@ -332,6 +332,7 @@ impl<'a> Work<'a> {
             self.target.url,
             error.message()
         );
+        let words = self.target.token.redact(&words);
         match verdict(error) {
             _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
             Verdict::Again => Fetch::Again(words),
