@@ -823,6 +823,15 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
         assert_told_no_secret(&story, &outcome, &secrets);
         assert_no_piece(&story, token);
     }
+    for room in [3_875, 3_883, 3_890] {
+        let words = json!({ "message": echo(room) });
+        let permission = Fault::on("GET", "/repos/*/permission");
+        story.forge.fault(permission.answer(422, words));
+        let outcome = run(&deploy());
+        assert_eq!(ending(&outcome).1, "permission-unknown");
+        assert_told_no_secret(&story, &outcome, &secrets);
+        assert_no_piece(&story, token);
+    }
     for (path, answer) in [
         ("/repos/*/permission", json!({ "permission": echo(0) })),
         (
