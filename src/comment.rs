@@ -13,6 +13,10 @@ pub const MARKER: &str = "<!-- flux-ephemeral-env -->";
 const STATE: (&str, &str) = ("<!-- state ", "<!-- /state -->");
 /// The end of the first line.
 const STATE_CLOSED: &str = " -->";
+/// Longest comment that GitHub takes, in characters.
+const LONGEST_COMMENT: usize = 65_536;
+/// Most names in one list.
+const MOST_NAMES: usize = 10;
 /// Longest name, path or argument in a comment, in characters; real ones are shorter.
 const LONGEST_NAME: usize = 1_000;
 /// Longest piece of a server's answer in a comment, in characters.
@@ -103,13 +107,19 @@ impl Message {
         if let Some(fingerprint) = &self.state {
             return format!("{MARKER}\n{}", section(fingerprint, &self.text));
         }
-        match before.and_then(state) {
-            Some((fingerprint, state)) => format!(
-                "{MARKER}\n{}\n\n---\n\nWhat is known of the environment:\n\n{}",
-                self.text,
-                section(fingerprint, &state)
-            ),
-            None => format!("{MARKER}\n{}\n", self.text),
+        let alone = format!("{MARKER}\n{}\n", self.text);
+        let Some((fingerprint, state)) = before.and_then(state) else {
+            return alone;
+        };
+        let both = format!(
+            "{alone}\n---\n\nWhat is known of the environment:\n\n{}",
+            section(fingerprint, &state)
+        );
+        // Somebody may have edited the comment; what is new goes first where there is no room for both.
+        if both.chars().count() > LONGEST_COMMENT {
+            alone
+        } else {
+            both
         }
     }
 
@@ -322,8 +332,13 @@ fn way_back(context: &Context) -> String {
 }
 
 fn codes(names: &[String]) -> String {
-    let names = names.iter().filter(|name| !name.is_empty());
-    names.map(|name| code(name)).collect::<Vec<_>>().join(", ")
+    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
+    let listed = names.iter().take(MOST_NAMES).map(|name| code(name));
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 fn head(context: &Context) -> String {
@@ -1087,13 +1102,19 @@ mod tests {
             };
             let environment = Deployed {
                 namespace: text.clone(),
-                replaced: vec![text.clone()],
+                replaced: vec![text.clone(); 100],
                 commit_url: None,
                 ..environment()
             };
             let state = deployed(&context, &environment).body(None);
+            // As long as GitHub lets somebody make it who edits it.
+            let kept: String = text.chars().take(65_536 - 100).collect();
+            let edited = format!("{MARKER}\n{}", section("0123456789abcdef", &kept));
+            prop_assert!(state.chars().count() <= 65_536 && edited.chars().count() <= 65_536);
             for notice in notices(&context, &text) {
-                prop_assert!(notice.body(Some(&state)).chars().count() <= 65_536);
+                for before in [&state, &edited] {
+                    prop_assert!(notice.body(Some(before)).chars().count() <= 65_536);
+                }
             }
             for short in [deployed_in_short(&environment.namespace), ended_in_short("Failed", &text)] {
                 prop_assert!(short.chars().count() <= 140);

@@ -141,9 +141,14 @@ impl Token {
         STANDARD.encode(format!("x-access-token:{}", self.0))
     }
 
-    /// Text without the secret in any form that is sent.
+    /// Text without the secret in any form that is sent, or that a `Debug` of such text has.
     pub fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "***").replace(&self.basic(), "***")
+        let quoted = format!("{:?}", self.0);
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(&self.0);
+        let basic = self.basic();
+        [&self.0, escaped, &basic, basic.trim_end_matches('=')]
+            .into_iter()
+            .fold(text.to_owned(), |text, form| text.replace(form, "***"))
     }
 }
 
@@ -1149,6 +1154,10 @@ pub(crate) mod tests {
         let token = Token::new(TOKEN);
         let said = format!("{TOKEN}, {} and {TOKEN}.", token.basic());
         assert_eq!(token.redact(&said), "***, *** and ***.");
+
+        let odd = Token::new("a\"b\\c'd");
+        let said = format!("{:?} {}", odd.expose(), odd.basic().trim_end_matches('='));
+        assert_eq!(odd.redact(&said), "\"***\" ***");
     }
 
     #[cfg(unix)]

@@ -356,6 +356,7 @@ impl Work {
             self.target.url,
             error.message()
         );
+        let words = self.target.token.redact(&words);
         match verdict(error) {
             _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
             Verdict::Again => Fetch::Again(words),
@@ -694,26 +695,17 @@ impl Workspace {
         }
         let repository = open_workspace(root).ok()?;
         let head = repository.head().ok()?;
+        let git = root.join(".git").canonicalize().ok();
+        // `core.worktree` and `commondir` lead somewhere else, too.
         let is_here = repository
             .workdir()
             .and_then(|path| path.canonicalize().ok())
-            == root.canonicalize().ok();
-        // What is written there would be written somewhere else.
-        let has_links = [
-            "HEAD",
-            "index",
-            "refs",
-            "logs",
-            "objects",
-            "objects/info",
-            "objects/pack",
-        ]
-        .iter()
-        .any(|path| is_link(&root.join(".git").join(path)));
+            == root.canonicalize().ok()
+            && repository.commondir().canonicalize().ok() == git;
         Some(Workspace {
             on_target: is_here
-                && !has_links
-                && head.name().ok() == Some(&format!("refs/heads/{branch}")),
+                && head.name().ok() == Some(&format!("refs/heads/{branch}"))
+                && !has_links(&root.join(".git"), branch),
             head: head.peel_to_commit().ok()?.id(),
             root: root.to_owned(),
         })
@@ -810,7 +802,9 @@ impl Workspace {
             let Ok(metadata) = fs::symlink_metadata(&path) else {
                 continue;
             };
-            if metadata.uid() == 0 && owner.uid() != 0 {
+            // What has another name as well may be somebody else's file.
+            let is_ours = metadata.is_dir() || metadata.nlink() == 1;
+            if is_ours && metadata.uid() == 0 && owner.uid() != 0 {
                 lchown(&path, Some(owner.uid()), Some(owner.gid())).with_context(|| {
                     format!("giving {} to the workspace's owner", path.display())
                 })?;
@@ -818,6 +812,26 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// Whether following a branch would write through a symbolic link, and so may write somewhere else.
+fn has_links(git: &Path, branch: &str) -> bool {
+    let branch = format!("refs/heads/{branch}");
+    let written = [
+        "HEAD".to_owned(),
+        "index".to_owned(),
+        "packed-refs".to_owned(),
+        "logs/HEAD".to_owned(),
+        "objects/info".to_owned(),
+        "objects/pack".to_owned(),
+        format!("logs/{branch}"),
+        branch,
+    ];
+    written.iter().any(|path| {
+        let parts = Path::new(path).ancestors();
+        let mut parts = parts.filter(|part| !part.as_os_str().is_empty());
+        parts.any(|part| is_link(&git.join(part)))
+    })
 }
 
 fn is_link(path: &Path) -> bool {

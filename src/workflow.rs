@@ -104,6 +104,8 @@ fn data(text: &str) -> String {
         .replace('\r', "%0D")
         .replace('\n', "%0A")
         .replace("##[", "##\\[")
+        // A terminal's or the log viewer's colours and the like.
+        .replace(char::is_control, "\u{fffd}")
 }
 
 /// Appends outputs to the file at `GITHUB_OUTPUT`.
@@ -180,9 +182,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_one_line_or_a_command(text in "\\PC{0,20}|[:#\\[\\]a-z \t\r\n]{0,40}") {
+        fn no_text_is_more_than_one_line_or_a_command(text in "\\PC{0,20}|[:#\\[\\]a-z \t\r\n\u{1b}\u{85}]{0,40}") {
             for printed in [plain(&text), data(&text)] {
-                prop_assert!(!printed.contains(['\n', '\r']));
+                prop_assert!(!printed.contains(char::is_control));
                 prop_assert!(!printed.contains("##["));
             }
             prop_assert!(!plain(&text).trim_start().starts_with("::"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forge::Fault;
 
-use crate::story::{REVIEWER, Story, ending, succeed};
+use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
 
 #[test]
 fn a_comment_becomes_a_commit() {
@@ -243,58 +243,6 @@ fn a_branch_with_a_slash_and_upper_case_is_deployed_under_a_name_of_its_own() {
 }
 
 #[test]
-fn odd_branch_names_stay_strings_and_take_effect_nowhere() {
-    let long = "a/".repeat(90) + "b";
-    let branches = [
-        "on",
-        "null",
-        "1e3",
-        "0x1F",
-        "2026-01-01",
-        "true",
-        "ünï/😀",
-        "$(id)",
-        "`id`",
-        "@team",
-        "a%0Ab",
-        "x##{error}y",
-        "'q'\"d\"",
-        &long,
-    ];
-    let mut story = Story::new();
-    let mut names = vec!["dev".to_owned()];
-    for branch in branches {
-        story.number = story.another(branch);
-
-        let outcome = succeed(&story.deploy());
-
-        assert_eq!(
-            ending(&outcome),
-            ("create", "deploy-command", "true"),
-            "{branch}"
-        );
-        let name = outcome.outputs["name"].clone();
-        let documents: Vec<serde_json::Value> =
-            serde_yaml::from_multiple(&story.instance(&name).unwrap()).unwrap();
-        assert_eq!(documents[0]["spec"]["ref"]["branch"], *branch);
-        assert_eq!(
-            documents[1]["spec"]["postBuild"]["substitute"]["BRANCH_NAME"],
-            *name
-        );
-        assert_eq!(
-            story.landed()[0].0,
-            format!("[ci skip] create ephemeral env from {branch}")
-        );
-        assert!(
-            !names.contains(&name),
-            "{branch} and another one are {name}"
-        );
-        names.push(name);
-    }
-    assert_eq!(story.instances().len(), branches.len());
-}
-
-#[test]
 fn two_pull_requests_have_an_instance_each() {
     let mut story = Story::new();
     let other = story.another("other");
@@ -345,6 +293,100 @@ fn a_fork_that_is_allowed_is_pinned_and_given_no_secret() {
     );
     assert!(!manifest.contains("secretRef"), "{manifest}");
     assert!(story.status_comment().contains("It stays on this commit"));
+}
+
+#[test]
+fn a_forks_branch_and_ours_of_the_same_name_are_two_instances() {
+    let mut story = Story::new();
+    let fork = story.forge.fork("octo-fork");
+    fork.commit("dev", &[("app.txt", Some("theirs\n"))], "Change the app");
+    succeed(&story.deploy());
+    let ours = (story.number, story.instance("dev").unwrap());
+    story.number = story.forge.open_pull_request(&fork, "dev", "octo-fork");
+
+    let outcome = succeed(&story.deploy().input("allow-forks", "true"));
+
+    assert_eq!(outcome.outputs["name"], "octo-fork-dev");
+    assert_eq!(outcome.outputs["namespace"], "octo-fork-dev");
+    let both = [Story::path("dev"), Story::path("octo-fork-dev")];
+    assert_eq!(story.instances(), both);
+    assert_eq!(story.instance("dev").unwrap(), ours.1);
+
+    // Each goes with its own pull request.
+    succeed(&story.close());
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    story.number = ours.0;
+    succeed(&story.close());
+    assert_eq!(story.instances(), [] as [String; 0]);
+    assert_eq!(story.landed().len(), 4);
+}
+
+#[test]
+fn a_forks_commit_is_deployed_only_while_it_is_the_head() {
+    let story = Story::of_fork("dev");
+    let head = story.head();
+    let ours = story.repository.tip("main").unwrap();
+    let deploy = |commit: &str| {
+        let (job, _) = story.commented(REVIEWER, &format!("/deploy-ephemeral {commit}"));
+        job.input("allow-forks", "true")
+    };
+
+    let outcome = succeed(&deploy(&ours));
+    assert_eq!(ending(&outcome), ("refuse", "branch-has-moved", "false"));
+    assert_eq!(story.landed(), []);
+
+    let outcome = succeed(&deploy(&head));
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    let manifest = story.instance("octo-fork-dev").unwrap();
+    assert!(
+        manifest.contains(&format!("    commit: {head}\n")),
+        "{manifest}"
+    );
+    assert!(!manifest.contains("secretRef"), "{manifest}");
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn a_pull_request_whose_repository_is_called_otherwise_by_now_is_still_from_here() {
+    let story = Story::new();
+    let event = story
+        .forge
+        .pull_request_event(story.number, "opened", AUTHOR);
+    let mut pull_request = event["pull_request"].clone();
+    let head = &mut pull_request["head"]["repo"];
+    head["full_name"] = "mallory/other".into();
+    head["name"] = "other".into();
+    head["owner"]["login"] = "mallory".into();
+    head["clone_url"] = "https://evil.example/mallory/other.git".into();
+    head["fork"] = true.into();
+    story
+        .forge
+        .fault(Fault::on("GET", "/repos/*/pulls/*").answer(200, pull_request));
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    let manifest = story.instance("dev").unwrap();
+    assert!(
+        manifest.contains("  url: ssh://git@127.0.0.1/octo-org/demo\n"),
+        "{manifest}"
+    );
+    assert!(!manifest.contains("mallory"), "{manifest}");
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn a_deleted_forks_instance_is_destroyed_by_command() {
+    let story = Story::of_fork("dev");
+    succeed(&story.deploy().input("allow-forks", "true"));
+    story.forge.delete_head_repository(story.number);
+
+    let outcome = succeed(&story.destroy());
+
+    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    assert_eq!(story.landed().len(), 2);
 }
 
 #[test]

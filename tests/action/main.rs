@@ -17,6 +17,7 @@ mod destroy;
 mod docs;
 mod dry_run;
 mod git;
+mod hostile;
 mod image;
 mod inputs;
 mod person;

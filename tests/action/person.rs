@@ -85,22 +85,140 @@ fn the_allowed_permission_is_the_least() {
 #[test]
 fn anything_but_a_clear_yes_is_a_no() {
     let permission = || Fault::on("GET", "/repos/*/permission").always();
+    let story = Story::new();
+    succeed(&story.deploy());
+    let statuses = story.statuses();
     for fault in [
         permission().answer(
             403,
             json!({ "message": "Resource not accessible by integration" }),
         ),
         permission().answer(404, json!({ "message": "Not Found" })),
-        permission().answer_text(503, "busy"),
+        permission().answer(301, json!({ "message": "Moved Permanently" })),
+        permission().answer(500, json!({ "permission": "admin" })),
         permission().answer(200, json!({ "permission": "owner" })),
+        permission().answer(200, json!({ "permission": "Admin" })),
+        permission().answer(200, json!({ "permission": "" })),
+        permission().answer(200, json!({ "permission": null })),
+        permission().answer(200, json!({ "permission": ["admin"] })),
+        permission().answer(200, json!({ "permission": true })),
         permission().answer(200, json!({ "role_name": "admin" })),
+        permission().answer(200, json!([{ "permission": "admin" }])),
+        permission().answer(200, json!("admin")),
         permission().answer_text(200, "<html>"),
+        permission().answer_text(200, "{\"permission\": \"admin\""),
+        permission().answer_text(200, ""),
+    ] {
+        story.forge.clear_faults();
+        story.forge.fault(fault);
+        for command in ["/deploy-ephemeral", "/destroy-ephemeral"] {
+            let (job, comment) = story.commented(REVIEWER, command);
+            let told = refused(&story, &job, "permission-unknown");
+            assert!(told.contains("counts as no"), "{told}");
+            assert!(told.contains("`allowed-permission`"), "{told}");
+            assert_eq!(story.reactions(comment), ["eyes", "confused"]);
+        }
+    }
+    assert_eq!(story.statuses(), statuses);
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn a_server_that_never_says_who_may_is_asked_a_few_times() {
+    let story = Story::new();
+    let path = "/repos/*/permission";
+    let hung_up = Fault::on("GET", path).always().drop_connection();
+    story.forge.fault(hung_up);
+
+    refused(&story, &story.deploy(), "permission-unknown");
+
+    let asked = story.requests()["GET /collaborators/rita/permission"];
+    assert!((2..=5).contains(&asked), "asked {asked} times");
+    assert_eq!(story.statuses(), [] as [String; 0]);
+}
+
+#[test]
+fn what_a_role_is_called_gives_no_more_than_the_permission() {
+    for (permission, role, may) in [
+        ("read", "admin", false),
+        ("read", "triage", false),
+        ("read", "security-reviewer", false),
+        ("none", "maintain", false),
+        ("write", "security-reviewer", true),
+        ("admin", "read", true),
     ] {
         let story = Story::new();
-        story.forge.fault(fault);
-        refused(&story, &story.deploy(), "permission-unknown");
-        assert_eq!(story.statuses(), [] as [String; 0]);
+        let answer = json!({ "permission": permission, "role_name": role });
+        story
+            .forge
+            .fault(Fault::on("GET", "/repos/*/permission").answer(200, answer));
+        if may {
+            assert_eq!(ending(&succeed(&story.deploy())).0, "create", "{role}");
+        } else {
+            refused(&story, &story.deploy(), "not-permitted");
+        }
     }
+}
+
+#[test]
+fn a_bot_is_known_by_its_kind_and_not_by_its_login() {
+    let story = Story::new();
+    story.forge.set_permission("deployer", "admin");
+    let comment = story
+        .forge
+        .comment(story.number, "deployer", "/deploy-ephemeral");
+    let mut event = story.forge.issue_comment_event(comment, "created");
+    event["comment"]["user"]["type"] = "Bot".into();
+
+    let outcome = succeed(&story.job().event("issue_comment", &event));
+
+    assert_eq!(ending(&outcome), ("none", "bot-comment", "false"));
+    story.assert_untouched();
+}
+
+#[test]
+fn who_comments_through_an_app_counts_as_the_person_they_are() {
+    let story = Story::new();
+    story.forge.set_permission("owner", "admin");
+    for (login, decision) in [("somebody", "refuse"), (REVIEWER, "create")] {
+        let comment = story
+            .forge
+            .comment(story.number, login, "/deploy-ephemeral");
+        let mut event = story.forge.issue_comment_event(comment, "created");
+        // What an app, or the payload, says besides gives nobody anything.
+        event["comment"]["performed_via_github_app"] = json!({
+            "slug": "app",
+            "owner": { "login": "owner" },
+            "permissions": { "contents": "write" },
+        });
+        event["comment"]["author_association"] = "OWNER".into();
+        event["sender"]["login"] = "owner".into();
+        event["sender"]["site_admin"] = true.into();
+
+        let outcome = succeed(&story.job().event("issue_comment", &event));
+
+        assert_eq!(ending(&outcome).0, decision, "{login}");
+    }
+    assert!(
+        !story
+            .requests()
+            .contains_key("GET /collaborators/owner/permission")
+    );
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn a_deleted_account_may_nothing() {
+    let story = Story::new();
+    let (_, comment) = story.commented(REVIEWER, "/deploy-ephemeral");
+    story.forge.remove_user(REVIEWER);
+    let event = story.forge.issue_comment_event(comment, "created");
+    assert!(event["comment"]["user"].is_null());
+
+    let job = story.job().event("issue_comment", &event);
+    let told = refused(&story, &job, "not-permitted");
+
+    assert!(told.contains("`ghost` has the permission `read`"), "{told}");
 }
 
 #[test]
@@ -171,21 +289,70 @@ fn a_fork_is_not_deployed_unless_that_is_allowed() {
 }
 
 #[test]
+fn a_fork_that_looks_like_ours_is_still_a_fork() {
+    let story = Story::of_fork("dev");
+    let event = story
+        .forge
+        .pull_request_event(story.number, "opened", AUTHOR);
+    let mut pull_request = event["pull_request"].clone();
+    let theirs = pull_request["head"]["repo"]["id"].clone();
+    pull_request["head"]["repo"] = pull_request["base"]["repo"].clone();
+    pull_request["head"]["repo"]["id"] = theirs;
+    pull_request["head"]["label"] = "octo-org:dev".into();
+    pull_request["head"]["user"] = pull_request["base"]["user"].clone();
+    story.forge.fault(
+        Fault::on("GET", "/repos/*/pulls/*")
+            .always()
+            .answer(200, pull_request),
+    );
+
+    refused(&story, &story.deploy(), "fork-not-allowed");
+
+    assert_eq!(story.landed(), []);
+}
+
+#[test]
 fn a_deleted_head_repository_is_not_deployed() {
     let story = Story::of_fork("dev");
     story.forge.delete_head_repository(story.number);
-    refused(
-        &story,
-        &story.deploy().input("allow-forks", "true"),
-        "head-repository-deleted",
+    for allowed in ["false", "true"] {
+        let job = story.deploy().input("allow-forks", allowed);
+        let told = refused(&story, &job, "head-repository-deleted");
+        assert!(
+            told.contains("push the branch to this repository"),
+            "{told}"
+        );
+    }
+    // There is nothing to clean up, and nobody is told so.
+    let outcome = succeed(&story.close());
+    assert_eq!(
+        ending(&outcome),
+        ("destroy", "pull-request-closed", "false")
     );
+    assert_eq!(story.landed(), []);
 }
 
 #[test]
 fn a_protected_namespace_is_refused() {
-    for branch in ["default", "kube-system", "flux-system"] {
+    for (branch, prefix, patterns) in [
+        ("default", "", None),
+        ("kube-system", "", None),
+        ("flux-system", "", None),
+        ("dev", "kube-", None),
+        ("dev", "flux-", None),
+        ("dev", "", Some("d?v")),
+        ("dev", "team-", Some("prod, team-*")),
+    ] {
         let story = Story::of_branch(branch);
-        let told = refused(&story, &story.deploy(), "namespace-protected");
+        let mut job = story.deploy().input("namespace-prefix", prefix);
+        if let Some(patterns) = patterns {
+            job = job.input("protected-namespaces", patterns);
+        }
+        let told = refused(&story, &job, "namespace-protected");
+        assert!(
+            told.contains(&format!("`{prefix}{branch}` is protected")),
+            "{told}"
+        );
         assert!(told.contains("`namespace-prefix`"), "{told}");
     }
 }
@@ -284,4 +451,44 @@ fn a_file_where_the_instances_directory_should_be_is_left_alone() {
     );
 
     refused(&story, &story.deploy(), "file-not-ours");
+}
+
+/// Puts a link (`120000`) or a submodule (`160000`) on the target branch, in place of what is there.
+fn plant(story: &Story, mode: &str, path: &str) {
+    let repository = &story.repository;
+    let object = match mode {
+        "160000" => story.head(),
+        _ => repository.git(&["rev-parse", "main:README.md"]),
+    };
+    repository.git(&["read-tree", "refs/heads/main"]);
+    let entry = format!("{mode},{object},{path}");
+    repository.git(&["update-index", "--add", "--replace", "--cacheinfo", &entry]);
+    let tree = repository.git(&["write-tree"]);
+    let parent = ["-p", "refs/heads/main", "-m", "Plant it", &tree];
+    let commit = repository.git(&[&["commit-tree"], &parent[..]].concat());
+    repository.force_branch("main", &commit);
+}
+
+#[test]
+fn a_link_or_submodule_on_the_way_to_the_instance_is_left_alone() {
+    let story = Story::new();
+    let clean = story.repository.tip("main").unwrap();
+    let instance = Story::path("dev");
+    for path in ["k8s", "k8s/app/overlays", INSTANCES, &instance] {
+        for mode in ["120000", "160000"] {
+            plant(&story, mode, path);
+
+            let told = refused(&story, &story.deploy(), "file-not-ours");
+            assert!(
+                told.contains(&format!("`{path}` on `main` was not written")),
+                "{told}"
+            );
+            let planted = story.repository.tip("main");
+            let outcome = succeed(&story.destroy());
+            assert_eq!(ending(&outcome), ("destroy", "destroy-command", "false"));
+            assert_eq!(story.repository.tip("main"), planted);
+
+            story.repository.force_branch("main", &clean);
+        }
+    }
 }

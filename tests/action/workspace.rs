@@ -1,14 +1,14 @@
 //! Whatever the workspace has checked out, the commit goes onto the remote tip.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use forge::Fault;
+use forge::{Fault, Forge};
 use tempfile::TempDir;
 
-use crate::story::{Story, ending, succeed};
+use crate::story::{INSTANCES, Story, ending, succeed};
 
 /// A checkout of the story's repository.
 fn checkout(story: &Story, args: &[&str]) -> TempDir {
@@ -315,64 +315,243 @@ fn another_users_workspace_stays_theirs() {
     assert_followed(&story, workspace.path());
 }
 
+/// Writes an executable script.
+fn script(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn what_a_pull_request_wrote_into_the_checkout_has_no_say() {
     let story = Story::new();
     let workspace = checkout(&story, &[]);
     let root = workspace.path();
-    let elsewhere = "http://127.0.0.1:1/";
-    for (key, value) in [
-        (
-            format!("url.{elsewhere}.insteadOf"),
-            story.forge.server_url(),
-        ),
-        (
-            format!("url.{elsewhere}.pushInsteadOf"),
-            story.forge.server_url(),
-        ),
-        ("remote.origin.url".to_owned(), elsewhere.to_owned()),
-        ("http.proxy".to_owned(), elsewhere.to_owned()),
-        ("core.fsmonitor".to_owned(), "touch pwned".to_owned()),
-        ("core.hooksPath".to_owned(), "hooks".to_owned()),
-    ] {
-        git(root, &["config", &key, &value]);
+    // A server that would note whatever is sent to it, and a program that would say that it ran.
+    let elsewhere = Forge::start();
+    let outside = TempDir::new().unwrap();
+    let canary = outside.path().join("ran");
+    let program = outside.path().join("program");
+    script(&program, &format!("touch {}\nexit 1", canary.display()));
+    let program = program.to_str().unwrap();
+    let (ours, theirs) = (story.forge.server_url(), elsewhere.server_url());
+
+    let rewrite = |kind: &str, from: &str| (format!("url.{theirs}/.{kind}"), from.to_owned());
+    let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let included = root.join(".git/included");
+    fs::write(
+        &included,
+        format!("[url \"{theirs}/\"]\n\tinsteadOf = {ours}/\n[core]\n\tsshCommand = {program}\n"),
+    )
+    .unwrap();
+    let settings = [
+        rewrite("insteadOf", &ours),
+        rewrite("insteadOf", "http"),
+        rewrite("pushInsteadOf", &ours),
+        own("remote.origin.url", &theirs),
+        own("remote.origin.pushurl", &theirs),
+        own("remote.pushDefault", &theirs),
+        own("branch.main.pushRemote", &theirs),
+        own("http.proxy", &theirs),
+        (format!("http.{ours}/.proxy"), theirs.clone()),
+        own("http.extraHeader", "Authorization: Basic dGhlaXJz"),
+        own("http.followRedirects", "true"),
+        own("http.sslVerify", "false"),
+        own("credential.helper", program),
+        own("core.askPass", program),
+        own("core.fsmonitor", program),
+        own("core.sshCommand", program),
+        own("core.gitProxy", program),
+        own("core.pager", program),
+        own("core.editor", program),
+        own("core.alternateRefsCommand", program),
+        own("core.hooksPath", "hooks"),
+        own("core.autocrlf", "true"),
+        own("core.symlinks", "false"),
+        own("filter.x.clean", program),
+        own("filter.x.smudge", program),
+        own("filter.x.process", program),
+        own("filter.x.required", "true"),
+        own("diff.external", program),
+        own("merge.x.driver", program),
+        own("gpg.program", program),
+        own("commit.gpgSign", "true"),
+        own("push.gpgSign", "true"),
+        own("user.name", "mallory"),
+        own("transfer.fsckObjects", "true"),
+        own("include.path", included.to_str().unwrap()),
+    ];
+    for (key, value) in settings {
+        git(root, &["config", "--add", &key, &value]);
     }
     for hook in [
         "pre-push",
+        "pre-commit",
+        "commit-msg",
+        "post-commit",
         "post-checkout",
-        "reference-transaction",
         "post-index-change",
+        "post-merge",
+        "reference-transaction",
+        "update",
+        "pre-receive",
+        "post-receive",
     ] {
-        let path = root.join(".git/hooks").join(hook);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, "#!/bin/sh\ntouch pwned\nexit 1\n").unwrap();
-        let mut permissions = fs::metadata(&path).unwrap().permissions();
-        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
-        fs::set_permissions(&path, permissions).unwrap();
+        for directory in [".git/hooks", "hooks"] {
+            script(&root.join(directory).join(hook), program);
+        }
     }
+    for file in [".gitattributes", ".git/info/attributes"] {
+        fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        fs::write(root.join(file), "* filter=x diff=x merge=x text\n").unwrap();
+    }
+    // Objects of somebody else's.
+    let objects = outside.path().join("objects");
+    fs::create_dir_all(objects.join("pack")).unwrap();
+    fs::create_dir_all(objects.join("info")).unwrap();
+    let alternates = format!("{}\n/nonexistent\n", objects.display());
+    fs::write(root.join(".git/objects/info/alternates"), alternates).unwrap();
+    let before = contents(outside.path());
 
     deploy(&story, root);
 
-    assert!(!root.join("pwned").exists());
+    assert_eq!(elsewhere.requests().len(), 0);
+    assert!(!canary.exists());
+    assert_eq!(contents(outside.path()), before);
     assert_eq!(
         fs::read_to_string(root.join(Story::path("dev"))).unwrap(),
         story.instance("dev").unwrap()
+    );
+    let log = story.repository.log("main");
+    assert_eq!(log[0].changes, [('A', Story::path("dev"))]);
+    assert!(log[0].author.starts_with("github-actions[bot] "));
+}
+
+/// A change with this workspace lands; nothing is written outside of it.
+fn change_beside(story: &Story, workspace: &Path, outside: &Path, what: &str) {
+    let before = contents(outside);
+    let is_there = story.instance("dev").is_some();
+    let (job, change) = if is_there {
+        (story.destroy(), 'D')
+    } else {
+        (story.deploy(), 'A')
+    };
+    let tip = story.repository.tip("main").unwrap();
+
+    let outcome = succeed(&job.workspace(workspace));
+
+    assert_eq!(ending(&outcome).2, "true", "{what}: {}", outcome.stdout);
+    let log = story.repository.log("main");
+    assert_eq!(log[0].parents, [tip], "{what}");
+    assert_eq!(log[0].changes, [(change, Story::path("dev"))], "{what}");
+    assert!(
+        contents(outside) == before,
+        "{what}: something was written outside"
     );
 }
 
 #[test]
 fn a_link_in_the_checkout_is_not_written_through() {
     let story = Story::new();
+    for path in ["k8s", "k8s/app/overlays", INSTANCES] {
+        let workspace = checkout(&story, &[]);
+        let outside = TempDir::new().unwrap();
+        let (link, target) = (workspace.path().join(path), outside.path().join("target"));
+        fs::rename(&link, &target).unwrap();
+        symlink(&target, &link).unwrap();
+        change_beside(&story, workspace.path(), outside.path(), path);
+    }
+    // The file itself.
+    for is_dangling in [false, true] {
+        let workspace = checkout(&story, &[]);
+        let outside = TempDir::new().unwrap();
+        let target = outside.path().join("target");
+        if !is_dangling {
+            fs::write(&target, "mine\n").unwrap();
+        }
+        let link = workspace.path().join(Story::path("dev"));
+        // It is there where the last change deployed.
+        let _ = fs::remove_file(&link);
+        symlink(&target, &link).unwrap();
+        change_beside(&story, workspace.path(), outside.path(), "the file");
+        assert_eq!(fs::read_link(&link).unwrap(), target);
+    }
+}
+
+#[test]
+fn a_checkout_whose_git_is_elsewhere_is_left_alone() {
+    let story = Story::new();
+    let moved = |workspace: &Path, outside: &Path| {
+        let git = outside.join("moved.git");
+        fs::rename(workspace.join(".git"), &git).unwrap();
+        git
+    };
+    type Turn<'a> = &'a dyn Fn(&Path, &Path);
+    let turns: [(&str, Turn<'_>); 5] = [
+        (".git is a file", &|workspace, outside| {
+            let git = moved(workspace, outside);
+            fs::write(
+                workspace.join(".git"),
+                format!("gitdir: {}\n", git.display()),
+            )
+            .unwrap();
+        }),
+        (".git is a link", &|workspace, outside| {
+            let git = moved(workspace, outside);
+            symlink(git, workspace.join(".git")).unwrap();
+        }),
+        ("commondir", &|workspace, outside| {
+            let git = moved(workspace, outside);
+            let own = workspace.join(".git");
+            for directory in ["objects/info", "objects/pack", "refs", "logs"] {
+                fs::create_dir_all(own.join(directory)).unwrap();
+            }
+            fs::copy(git.join("HEAD"), own.join("HEAD")).unwrap();
+            fs::copy(git.join("index"), own.join("index")).unwrap();
+            let objects = format!("{}\n", git.join("objects").display());
+            fs::write(own.join("objects/info/alternates"), objects).unwrap();
+            fs::write(own.join("commondir"), format!("{}\n", git.display())).unwrap();
+            fs::write(own.join("gitdir"), format!("{}\n", own.display())).unwrap();
+        }),
+        ("core.worktree", &|workspace, outside| {
+            git(
+                workspace,
+                &["config", "core.worktree", outside.to_str().unwrap()],
+            );
+        }),
+        ("core.bare", &|workspace, _| {
+            git(workspace, &["config", "core.bare", "true"]);
+        }),
+    ];
+    for (what, turn) in turns {
+        let workspace = checkout(&story, &[]);
+        let outside = TempDir::new().unwrap();
+        turn(workspace.path(), outside.path());
+        change_beside(&story, workspace.path(), outside.path(), what);
+    }
+}
+
+#[test]
+fn a_submodule_where_the_instances_are_is_not_written_into() {
+    let story = Story::new();
     let workspace = checkout(&story, &[]);
+    let root = workspace.path();
     let outside = TempDir::new().unwrap();
-    let instances = workspace.path().join(crate::story::INSTANCES);
+    let instances = root.join(INSTANCES);
+    git(outside.path(), &["init", "--quiet", "theirs"]);
     fs::remove_dir_all(&instances).unwrap();
-    std::os::unix::fs::symlink(outside.path(), &instances).unwrap();
+    fs::create_dir(&instances).unwrap();
+    let theirs = outside.path().join("theirs/.git");
+    fs::write(
+        instances.join(".git"),
+        format!("gitdir: {}\n", theirs.display()),
+    )
+    .unwrap();
+    git(root, &["rm", "-r", "--quiet", "--cached", INSTANCES]);
+    let entry = format!("160000,{},{INSTANCES}", story.head());
+    git(root, &["update-index", "--add", "--cacheinfo", &entry]);
 
-    let outcome = succeed(&story.deploy().workspace(workspace.path()));
-
-    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
-    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    change_beside(&story, root, outside.path(), "a submodule");
 }
 
 #[test]
@@ -401,19 +580,60 @@ fn commits_that_were_not_pushed_are_not_dropped() {
 }
 
 #[test]
-fn links_inside_of_git_are_not_followed() {
+fn links_inside_of_git_are_not_written_through() {
+    let story = Story::new();
+    for path in [
+        "HEAD",
+        "index",
+        "refs",
+        "refs/heads",
+        "refs/heads/main",
+        "logs",
+        "logs/HEAD",
+        "logs/refs",
+        "logs/refs/heads",
+        "logs/refs/heads/main",
+        "objects",
+        "objects/pack",
+        "packed-refs",
+    ] {
+        let workspace = checkout(&story, &[]);
+        let outside = TempDir::new().unwrap();
+        let link = workspace.path().join(".git").join(path);
+        let target = outside.path().join("target");
+        fs::rename(&link, &target).unwrap();
+        symlink(&target, &link).unwrap();
+        change_beside(&story, workspace.path(), outside.path(), path);
+    }
+}
+
+#[test]
+fn a_file_that_is_outside_as_well_is_given_to_nobody() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        // Only root gives files away.
+        return;
+    }
     let story = Story::new();
     let workspace = checkout(&story, &[]);
-    let outside = TempDir::new().unwrap();
-    let logs = workspace.path().join(".git/logs");
-    fs::remove_dir_all(&logs).unwrap();
-    std::os::unix::fs::symlink(outside.path(), &logs).unwrap();
-    let before = git(workspace.path(), &["rev-parse", "HEAD"]);
+    let root = workspace.path();
+    lchown(root, Some(4321), Some(1234)).unwrap();
+    let outside = TempDir::new_in(root.parent().unwrap()).unwrap();
+    let file = outside.path().join("roots");
+    fs::write(&file, "root's\n").unwrap();
+    for path in ["refs/roots", "logs/roots", "objects/pack/roots"] {
+        fs::hard_link(&file, root.join(".git").join(path)).unwrap();
+    }
 
-    deploy(&story, workspace.path());
+    change_beside(&story, root, outside.path(), "hard links");
 
-    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
-    assert_eq!(git(workspace.path(), &["rev-parse", "HEAD"]), before);
+    assert_eq!(fs::metadata(&file).unwrap().uid(), 0);
+    // The others are.
+    assert_eq!(
+        fs::metadata(root.join(".git/refs/heads/main"))
+            .unwrap()
+            .uid(),
+        4321
+    );
 }
 
 #[test]

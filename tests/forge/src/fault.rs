@@ -101,7 +101,7 @@ impl Fault {
         self.end(End::Answer(Answer::text(status, body)))
     }
 
-    /// Adds a header to whatever is answered.
+    /// Adds a header to whatever is answered, in place of one of the same name.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.effect
             .headers

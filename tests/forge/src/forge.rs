@@ -284,6 +284,19 @@ impl Forge {
         assert!(deleted.is_some(), "there is no comment {comment}");
     }
 
+    /// Changes the text of a comment, as its author or somebody who maintains the repository may.
+    ///
+    /// # Panics
+    /// Where there is no such comment.
+    pub fn edit_comment(&self, comment: u64, body: &str) {
+        let mut state = self.shared.state();
+        let record = state
+            .comments
+            .get_mut(&comment)
+            .unwrap_or_else(|| panic!("there is no comment {comment}"));
+        body.clone_into(&mut record.body);
+    }
+
     /// The payload of `issue_comment`, sent by the comment's author.
     pub fn issue_comment_event(&self, comment: u64, action: &str) -> Value {
         let state = self.shared.state();

@@ -145,6 +145,13 @@ async fn meddle(
         }
         End::Cut(bytes) => (spawn_blocking(work).await?, Some(bytes)),
     };
+    let is_replaced = |name: &str| {
+        effect
+            .headers
+            .iter()
+            .any(|(other, _)| other.eq_ignore_ascii_case(name))
+    };
+    answer.headers.retain(|(name, _)| !is_replaced(name));
     answer.headers.extend(effect.headers);
     Ok((answer, cut))
 }
