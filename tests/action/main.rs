@@ -21,4 +21,5 @@ mod image;
 mod inputs;
 mod person;
 mod story;
+mod trouble;
 mod workspace;
