@@ -422,3 +422,59 @@ fn a_server_that_is_none_is_told_by_its_url() {
         assert_eq!(story.landed(), []);
     }
 }
+/// One story, as they do nothing but wait: side by side they take as long as the longest.
+#[test]
+fn who_keeps_us_waiting_is_left_within_two_minutes() {
+    let drop_by_drop = Duration::from_millis(500);
+    let refs = || Fault::on("GET", "/octo-org/demo/info/refs").always();
+    let push = || Fault::on("POST", "/octo-org/demo/git-receive-pack").always();
+    let pull_request = || Fault::on("GET", PULL_REQUEST).always();
+    let waiting = [
+        (refs().hang(), "false", ("create", "push-timeout", "false")),
+        (
+            refs().drip(drop_by_drop),
+            "false",
+            ("create", "push-timeout", "false"),
+        ),
+        (
+            refs().drip(drop_by_drop),
+            "true",
+            ("create", "push-timeout", "false"),
+        ),
+        (push().hang(), "false", ("create", "push-timeout", "false")),
+        (
+            pull_request().drip(drop_by_drop),
+            "false",
+            ("none", "github-failed", "false"),
+        ),
+        (
+            Fault::on("POST", COMMENTS).always().hang(),
+            "false",
+            ("create", "deploy-command", "true"),
+        ),
+    ];
+    std::thread::scope(|scope| {
+        for (fault, dry_run, expected) in waiting {
+            scope.spawn(move || {
+                let story = Story::new();
+                story.forge.fault(fault);
+                let job = story.deploy().input("push-timeout", "1s");
+                let outcome = run(&job.input("dry-run", dry_run));
+                assert!(
+                    outcome.duration < Duration::from_secs(120),
+                    "{:?}: {}",
+                    outcome.duration,
+                    outcome.stdout
+                );
+
+                assert_eq!(ending(&outcome), expected, "{}", outcome.stdout);
+                let has_landed = expected.2 == "true";
+                assert_eq!(outcome.status, i32::from(!has_landed), "{}", outcome.stdout);
+                assert_eq!(story.landed().len(), usize::from(has_landed));
+                let is_silent = has_landed || dry_run == "true";
+                assert_eq!(story.our_comments().len(), usize::from(!is_silent));
+                assert_eq!(warnings(&outcome).len(), usize::from(has_landed));
+            });
+        }
+    });
+}
