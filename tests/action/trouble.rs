@@ -422,6 +422,7 @@ fn a_server_that_is_none_is_told_by_its_url() {
         assert_eq!(story.landed(), []);
     }
 }
+
 /// One story, as they do nothing but wait: side by side they take as long as the longest.
 #[test]
 fn who_keeps_us_waiting_is_left_within_two_minutes() {
