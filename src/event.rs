@@ -406,5 +406,47 @@ mod tests {
                 let _ = parse(name, &bytes);
             }
         }
+
+        #[test]
+        fn no_field_of_any_kind_is_a_panic(
+            is_comment: bool,
+            path in proptest::collection::vec(0_usize..6, 1..5),
+            value in json_value(),
+        ) {
+            let (name, mut payload) = if is_comment { ("issue_comment", comment()) } else { ("pull_request", closed()) };
+            let mut place = &mut payload;
+            for step in path {
+                let fields: Vec<String> = place.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+                let Some(field) = fields.get(step % fields.len().max(1)) else { break };
+                place = &mut place[field];
+            }
+            *place = value;
+            let inputs = crate::config::tests::configured(&[]).unwrap().inputs;
+            match parsed(name, &payload) {
+                Ok(event) => drop(crate::decide::triage(event, &inputs)),
+                Err(error) => {
+                    let words = format!("{error:#}");
+                    prop_assert!(words.contains(name) || words.contains("not a commit"), "{}", words);
+                }
+            }
+        }
+    }
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            "\\PC{0,10}|/deploy-ephemeral( [0-9a-f]{40})?|open|closed|created"
+                .prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map("[a-z_]{1,8}", inner, 0..4)
+                    .prop_map(|fields| json!(fields)),
+            ]
+        })
     }
 }

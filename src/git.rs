@@ -354,7 +354,7 @@ impl Work {
             "fetching `{}` from {}: {}",
             self.target.branch,
             self.target.url,
-            error.message()
+            words_of_error(error)
         );
         let words = self.target.token.redact(&words);
         match verdict(error) {
@@ -560,7 +560,7 @@ impl Work {
             (None, Ok(())) => Push::Again("the server said nothing about the branch".to_owned()),
             (None, Err(error)) => {
                 let words = self.words_of(
-                    &format!("pushing to {}: {}", self.target.url, error.message()),
+                    &format!("pushing to {}: {}", self.target.url, words_of_error(&error)),
                     &said,
                 );
                 match verdict(&error) {
@@ -642,6 +642,7 @@ fn verdict(error: &git2::Error) -> Verdict {
         (Some(401 | 403 | 404), ..) | (_, ErrorCode::Auth, _) => Verdict::Forbidden,
         (Some(429 | 500..), ..) => Verdict::Again,
         (Some(_), ..) | (_, ErrorCode::Certificate, _) => Verdict::Final,
+        _ if is_redirect(error) => Verdict::Final,
         (_, ErrorCode::NotFastForward | ErrorCode::Timeout | ErrorCode::Eof, _) => Verdict::Again,
         (
             _,
@@ -655,6 +656,20 @@ fn verdict(error: &git2::Error) -> Verdict {
         ) => Verdict::Again,
         _ => Verdict::Final,
     }
+}
+
+/// Whether the server sent us to another one. libgit2 follows within a host alone, and has no code for the rest.
+fn is_redirect(error: &git2::Error) -> bool {
+    error.message().contains("redirect")
+}
+
+fn words_of_error(error: &git2::Error) -> String {
+    let remedy = if is_redirect(error) {
+        "; the token goes to no other server, so see whether the repository has moved and GITHUB_SERVER_URL is right"
+    } else {
+        ""
+    };
+    format!("{}{remedy}", error.message())
 }
 
 /// A bare repository in a temporary directory that reads the workspace's objects as well, if one is given.

@@ -74,8 +74,12 @@ pub struct ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
-            Some(status) => write!(f, "{}: {status}: {}", self.attempted, self.words),
-            None => write!(f, "{}: {}", self.attempted, self.words),
+            Some(status) => write!(f, "{}: {status}: {}", self.attempted, self.words)?,
+            None => write!(f, "{}: {}", self.attempted, self.words)?,
+        }
+        match self.retry_after {
+            Some(pause) => write!(f, " (try again in {} s)", pause.as_secs()),
+            None => Ok(()),
         }
     }
 }
@@ -513,7 +517,7 @@ impl GitHub {
         let mut last = first;
         for tried in 1..TRIES {
             match last.retry_after {
-                Some(pause) if started.elapsed() + pause > LONGEST_WAIT => break,
+                Some(pause) if pause > LONGEST_WAIT.saturating_sub(started.elapsed()) => break,
                 Some(pause) => sleep(pause).await,
                 None if started.elapsed() > ALL_TRIES => break,
                 None => {
@@ -563,16 +567,24 @@ impl GitHub {
         if status.is_success() {
             // What is deleted is answered by no content.
             let text = if text.is_empty() { "null" } else { &text };
-            return serde_json::from_str(text).map_err(|error| ApiError {
+            let mut json = serde_json::Deserializer::from_str(text);
+            return serde_path_to_error::deserialize(&mut json).map_err(|error| ApiError {
                 status: Some(status.as_u16()),
                 ..failed(format!("the answer is not as GitHub documents it: {error}"))
             });
         }
-        let words = serde_json::from_str::<Message>(&text)
+        let mut words = serde_json::from_str::<Message>(&text)
             .map_or_else(|_| text.trim().to_owned(), |body| body.message);
+        // The secondary limits may come without a header.
+        let is_rate_limit = headers.is_rate_limit() || words.contains("rate limit");
+        if let Some(location) = &headers.location {
+            words = format!(
+                "{words} (to {location}, which is not followed: see whether the repository has moved)"
+            );
+        }
         Err(ApiError {
             status: Some(status.as_u16()),
-            is_rate_limit: headers.is_rate_limit(),
+            is_rate_limit,
             retry_after: headers.retry_after(),
             ..failed(words)
         })
@@ -585,15 +597,18 @@ struct Headers {
     retry_after: Option<u64>,
     remaining: Option<u64>,
     reset: Option<u64>,
+    /// Where a redirect leads.
+    location: Option<String>,
 }
 
 impl Headers {
     fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Headers {
-        let number = |name: &str| header(name)?.parse().ok();
+        let number = |name: &str| header(name)?.trim().parse().ok();
         Headers {
             retry_after: number("retry-after"),
             remaining: number("x-ratelimit-remaining"),
             reset: number("x-ratelimit-reset"),
+            location: header("location").map(str::to_owned),
         }
     }
 

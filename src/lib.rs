@@ -54,6 +54,10 @@ use crate::workflow::{Log, write_outputs, write_summary};
 /// How long the work goes on after it was told to end, and how long telling about it may take then.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// How long Git goes on after `push-timeout`, for the answers that are under way by then and to look for the change.
+/// libgit2 waits for each read and never for the whole, so a server that sends on and on would not be left by itself.
+const LAST_ANSWERS: Duration = Duration::from_secs(45);
+
 /// How long 👀 on the command may take.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
@@ -211,7 +215,11 @@ impl Run<'_> {
                 let patience = target.timeout;
                 Work::new(target, Stop::default())?.read(patience, |tip| plan_of(&planned, tip))
             });
-            match flatten(plan.await) {
+            let plan = tokio::select! {
+                plan = plan => flatten(plan),
+                failure = self.enough_git() => Err(failure),
+            };
+            match plan {
                 Ok(Ok(plan)) => {
                     self.log
                         .line("dry run, nothing is changed; this is what would be:");
@@ -435,6 +443,10 @@ impl Run<'_> {
         });
         let published = tokio::select! {
             published = &mut publishing => flatten(published),
+            failure = self.enough_git() => {
+                stop.stop();
+                Err(failure)
+            }
             () = cancellation.requested() => {
                 stop.stop();
                 // A push that is under way may still land, and then that is what the pull request is told.
@@ -445,6 +457,13 @@ impl Run<'_> {
             Ok((published, work)) => (published, Some(work)),
             Err(failure) => (Err(failure), None),
         }
+    }
+
+    /// Comes back once Git has had all the time there is for it.
+    async fn enough_git(&self) -> Failure {
+        let given = self.config.inputs.push_timeout;
+        sleep(given.saturating_add(LAST_ANSWERS)).await;
+        Failure::TimedOut(given, "an answer that did not end".to_owned())
     }
 
     /// Comment, commit status and reaction, side by side.

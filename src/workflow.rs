@@ -15,6 +15,9 @@ use crate::config::Token;
 /// Largest job summary that the runner takes, in bytes.
 const LARGEST_SUMMARY: usize = 1024 * 1024;
 
+/// Longest line of the log, in characters: a server's own words may be of any length.
+const LONGEST_LINE: usize = 10_000;
+
 /// Prints to the job's log.
 #[derive(Debug, Default)]
 pub struct Log {
@@ -37,22 +40,31 @@ impl Log {
             .fold(text.to_owned(), |text, secret| secret.redact(&text))
     }
 
+    /// Text as it may be printed: cut off after the secrets are gone, or a part of one would stay.
+    fn printable(&self, text: &str) -> String {
+        let text = self.redact(text);
+        match text.char_indices().nth(LONGEST_LINE) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text,
+        }
+    }
+
     /// A line for whoever reads the log.
     pub fn line(&self, text: &str) {
-        self.print(&plain(&self.redact(text)));
+        self.print(&plain(&self.printable(text)));
     }
 
     /// A line for whoever asked for more.
     pub fn debug(&self, text: &str) {
         if self.is_verbose {
-            self.print(&format!("::debug::{}", data(&self.redact(text))));
+            self.print(&format!("::debug::{}", data(&self.printable(text))));
         }
     }
 
     /// Several lines, set apart so that none of them starts with anything of its own.
     pub fn text(&self, text: &str) {
         for line in text.lines() {
-            self.print(&format!("| {}", plain(&self.redact(line))));
+            self.print(&format!("| {}", plain(&self.printable(line))));
         }
     }
 
@@ -69,7 +81,7 @@ impl Log {
     fn annotation(&self, kind: &str, text: &str) {
         self.print(&format!(
             "::{kind} title=flux-ephemeral-env::{}",
-            data(&self.redact(text))
+            data(&self.printable(text))
         ));
     }
 
@@ -117,7 +129,7 @@ pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<()> {
         .iter()
         .map(|(name, value)| output(name, value))
         .collect();
-    append(path, &text).context("writing the outputs")
+    append(path, &text).context("writing the outputs to GITHUB_OUTPUT")
 }
 
 /// One output in the form that takes any value: a delimiter that the value does not hold.
@@ -138,7 +150,8 @@ pub fn write_summary(path: &Path, markdown: &str) -> Result<()> {
         .rev()
         .find(|end| markdown.is_char_boundary(*end))
         .unwrap_or(0);
-    append(path, markdown.get(..end).unwrap_or_default()).context("writing the job summary")
+    append(path, markdown.get(..end).unwrap_or_default())
+        .context("writing the job summary to GITHUB_STEP_SUMMARY")
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {
@@ -178,6 +191,16 @@ mod tests {
             "token ***, again ***"
         );
         assert!(!format!("{log:?}").contains("ghs_secret"));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_off_behind_its_secrets() {
+        let mut log = Log::default();
+        log.hide(&Token::new("ghs_secret"));
+        let text = "ü".repeat(LONGEST_LINE - 3) + "ghs_secret, and more";
+        let printed = log.printable(&text);
+        assert!(printed.ends_with("ü***…"), "{printed}");
+        assert_eq!(log.printable("short"), "short");
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! Others push too, servers say no, answers get lost.
 
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,14 @@ use serde_json::json;
 use crate::story::{Story, ending, fail, succeed};
 
 const PUSH: &str = "/octo-org/demo/git-receive-pack";
+
+/// Every request of Git, in its order.
+const SERVICES: [(&str, &str); 4] = [
+    ("GET", "info/refs?service=git-upload-pack"),
+    ("POST", "git-upload-pack"),
+    ("GET", "info/refs?service=git-receive-pack"),
+    ("POST", "git-receive-pack"),
+];
 
 #[test]
 fn a_lost_race_is_pushed_again_onto_the_new_tip() {
@@ -153,6 +163,241 @@ fn a_rejection_is_told_in_the_servers_words_and_not_tried_again() {
 }
 
 #[test]
+fn every_rejection_that_will_not_change_is_told_at_once() {
+    let rules = "GH013: Repository rule violations found for refs/heads/main.";
+    let hook = |words: &str| format!("#!/bin/sh\nprintf '%s\\n' '{words}'\nexit 1\n");
+    for (name, value, words) in [
+        ("pre-receive", hook(rules), rules),
+        (
+            "update",
+            hook("Not today: \u{1b}[31m\r::error::"),
+            "hook declined",
+        ),
+        ("receive.maxInputSize", "1".to_owned(), "unpacker error"),
+    ] {
+        let story = Story::new();
+        if name.contains('.') {
+            story.repository.git(&["config", name, &value]);
+        } else {
+            story.repository.install_hook(name, &value);
+        }
+        let (job, comment) = story.commented(crate::story::REVIEWER, "/deploy-ephemeral");
+
+        let (outcome, error) = fail(&job);
+
+        assert_eq!(ending(&outcome), ("create", "push-rejected", "false"));
+        assert!(error.contains(words), "{error}");
+        let told = story.status_comment();
+        assert!(
+            told.contains("### 👎 Failed") && told.contains(words),
+            "{told}"
+        );
+        assert!(!told.contains('\u{1b}'), "{told}");
+        assert_eq!(story.reactions(comment), ["eyes", "-1"]);
+        assert_eq!(story.statuses(), ["pending", "failure"]);
+        assert_eq!(story.requests()["POST /git-receive-pack"], 1);
+        assert_eq!(story.landed(), []);
+    }
+}
+
+#[test]
+fn a_server_that_talks_without_end_is_cut_short() {
+    let story = Story::new();
+    story.repository.install_hook(
+        "pre-receive",
+        "#!/bin/sh\necho 'Not today.'\nhead -c 3000000 /dev/zero | tr '\\0' 'x'\nexit 1\n",
+    );
+
+    let (outcome, error) = fail(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "push-rejected", "false"));
+    assert!(
+        error.contains("pre-receive hook declined%0ANot today.%0Axxx"),
+        "{error}"
+    );
+    assert!(
+        outcome.stdout.len() < 20_000,
+        "{} bytes",
+        outcome.stdout.len()
+    );
+    assert!(story.status_comment().contains("Not today.\nxxx"));
+    assert_eq!(story.landed(), []);
+}
+
+#[test]
+fn a_locked_reference_is_pushed_again_until_the_time_is_over() {
+    for is_let_go in [true, false] {
+        let story = Story::new();
+        let lock = story.repository.git_dir().join("refs/heads/main.lock");
+        fs::write(&lock, "").unwrap();
+        if is_let_go {
+            let let_go = move |_: &_| fs::remove_file(&lock).unwrap();
+            story
+                .forge
+                .fault(Fault::on("POST", PUSH).skip(1).run(let_go));
+            assert_eq!(ending(&succeed(&story.deploy())).2, "true");
+            assert_eq!(story.requests()["POST /git-receive-pack"], 2);
+            assert_eq!(story.landed().len(), 1);
+        } else {
+            let (outcome, error) = fail(&story.deploy().input("push-timeout", "3s"));
+            assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
+            assert!(error.contains("failed to update ref"), "{error}");
+            assert!(
+                error.contains("cannot lock ref 'refs/heads/main'"),
+                "{error}"
+            );
+            assert!(
+                story
+                    .status_comment()
+                    .contains("cannot lock ref 'refs/heads/main'")
+            );
+            assert_eq!(story.statuses(), ["pending", "error"]);
+            assert!(story.requests()["POST /git-receive-pack"] > 1);
+            assert_eq!(story.landed(), []);
+        }
+    }
+}
+
+#[test]
+fn a_push_whose_answer_breaks_off_anywhere_has_landed_once() {
+    let story = Story::new();
+    for (landed, bytes) in [0, 3, 20, 38, 45, 60, 70].into_iter().enumerate() {
+        story
+            .forge
+            .fault(Fault::on("POST", PUSH).cut_body_after(bytes));
+        let job = if landed % 2 == 0 {
+            story.deploy()
+        } else {
+            story.destroy()
+        };
+
+        let outcome = succeed(&job);
+
+        assert_eq!(ending(&outcome).2, "true", "{bytes}");
+        let tip = story.repository.tip("main");
+        assert_eq!(Some(&outcome.outputs["commit"]), tip.as_ref(), "{bytes}");
+        assert_eq!(story.landed().len(), landed + 1, "{bytes}");
+    }
+    assert_eq!(story.requests()["POST /git-receive-pack"], 7);
+}
+
+#[test]
+fn a_redirect_to_another_server_is_not_followed() {
+    let elsewhere = forge::Forge::start_on([127, 0, 0, 2].into());
+    for (method, service) in SERVICES {
+        let story = Story::new();
+        elsewhere.add_personal_token(&story.forge.token(), "thief");
+        let location = format!("{}/octo-org/demo/{service}", elsewhere.server_url());
+        story.forge.fault(
+            Fault::on(method, &format!("/octo-org/demo/{service}"))
+                .answer_text(301, "Moved")
+                .header("location", &location),
+        );
+
+        let (outcome, error) = fail(&story.deploy());
+
+        assert_eq!(
+            ending(&outcome),
+            ("create", "git-failed", "false"),
+            "{error}"
+        );
+        assert!(error.contains("redirect"), "{error}");
+        let remedy = "the token goes to no other server, so see whether the repository has moved";
+        assert!(story.status_comment().contains(remedy));
+        assert_eq!(story.statuses(), ["pending", "error"]);
+        assert_eq!(story.landed(), []);
+    }
+    assert_eq!(elsewhere.requests().len(), 0);
+}
+
+#[test]
+fn a_renamed_repository_on_the_same_server_is_found() {
+    let story = Story::new();
+    for service in ["git-upload-pack", "git-receive-pack"] {
+        let refs = |name| format!("/octo-org/{name}/info/refs?service={service}");
+        story.forge.fault(
+            Fault::on("GET", &refs("demo"))
+                .always()
+                .answer_text(301, "Moved")
+                .header("location", &refs("demo.git")),
+        );
+    }
+    let outcome = succeed(&story.deploy());
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn a_repository_of_sha_256_is_named_as_such() {
+    let story = Story::new();
+    let job = story.close();
+    let directory = story.repository.git_dir();
+    fs::remove_dir_all(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
+    let format = "--object-format=sha256";
+    let init = ["init", "--quiet", "--bare", format, "--initial-branch=main"];
+    forge::git(&directory, &init);
+    story
+        .repository
+        .commit("main", &[("a.txt", Some("a\n"))], "start");
+
+    let (outcome, error) = fail(&job);
+
+    assert_eq!(ending(&outcome), ("destroy", "git-failed", "false"));
+    assert!(error.contains("object format 'sha256'"), "{error}");
+    assert!(story.status_comment().contains("object format 'sha256'"));
+    assert_eq!(story.repository.log("main").len(), 1);
+}
+
+/// Turns a checkout into what a Git that knows the format leaves for one that does not
+/// ([docs](https://git-scm.com/docs/reftable#_version_1)).
+fn make_reftable(checkout: &Path) {
+    let git = checkout.join(".git");
+    forge::git(checkout, &["config", "core.repositoryFormatVersion", "1"]);
+    forge::git(checkout, &["config", "extensions.refStorage", "reftable"]);
+    fs::remove_dir_all(git.join("refs")).unwrap();
+    fs::create_dir(git.join("refs")).unwrap();
+    fs::write(
+        git.join("refs/heads"),
+        "this repository uses the reftable format\n",
+    )
+    .unwrap();
+    fs::write(git.join("HEAD"), "ref: refs/heads/.invalid\n").unwrap();
+    fs::create_dir(git.join("reftable")).unwrap();
+}
+
+#[test]
+fn a_checkout_in_a_format_that_cannot_be_read_is_as_good_as_none() {
+    for format in ["sha256", "reftable"] {
+        let story = Story::new();
+        let workspace = tempfile::tempdir().unwrap();
+        let path = workspace.path();
+        if format == "reftable" {
+            story.repository.checkout(path, &[]);
+            make_reftable(path);
+        } else {
+            let format = "--object-format=sha256";
+            forge::git(path, &["init", "--quiet", format, "--initial-branch=main"]);
+            forge::git(
+                path,
+                &["commit", "--quiet", "--allow-empty", "--message=theirs"],
+            );
+        }
+
+        let outcome = succeed(&story.deploy().workspace(path));
+
+        assert_eq!(
+            ending(&outcome),
+            ("create", "deploy-command", "true"),
+            "{format}"
+        );
+        assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
+        assert!(!path.join(Story::path("dev")).exists(), "{format}");
+        assert_eq!(story.landed().len(), 1);
+    }
+}
+
+#[test]
 fn a_token_that_may_not_push_is_told_the_missing_permission() {
     let story = Story::new();
     story.forge.restrict_token(&[
@@ -177,23 +422,43 @@ fn a_token_that_may_not_push_is_told_the_missing_permission() {
 
 #[test]
 fn a_server_that_does_not_know_the_token_is_not_asked_again() {
-    for status in [401, 403, 404] {
-        let story = Story::new();
-        story.forge.fault(
-            Fault::on("GET", "/octo-org/demo/info/refs?*")
-                .always()
-                .answer_text(status, "no"),
-        );
+    for (method, service) in SERVICES {
+        for status in [401, 403, 404] {
+            let story = Story::new();
+            story.forge.fault(
+                Fault::on(method, &format!("/octo-org/demo/{service}"))
+                    .always()
+                    .answer_text(status, "no"),
+            );
 
-        let (outcome, _) = fail(&story.deploy());
+            let (outcome, error) = fail(&story.deploy());
 
-        assert_eq!(
-            ending(&outcome),
-            ("create", "push-forbidden", "false"),
-            "{status}: {}",
-            outcome.stdout
-        );
-        assert!(story.requests()["GET /info/refs"] <= 2);
+            assert_eq!(
+                ending(&outcome),
+                ("create", "push-forbidden", "false"),
+                "{method} {service} {status}: {}",
+                outcome.stdout
+            );
+            let number = status.to_string();
+            let words = if status == 401 {
+                "authentication"
+            } else {
+                &number
+            };
+            assert!(error.contains(words), "{error}");
+            assert!(
+                story
+                    .status_comment()
+                    .contains("permissions:\n  contents: write")
+            );
+            assert_eq!(story.statuses(), ["pending", "failure"]);
+            let requests = story.forge.requests();
+            let asked = requests
+                .iter()
+                .filter(|request| request.status == Some(status));
+            assert!(asked.count() <= 2, "{method} {service} {status}");
+            assert_eq!(story.landed(), []);
+        }
     }
 }
 
@@ -233,20 +498,29 @@ fn an_empty_repository_is_told_as_such() {
 #[test]
 fn a_server_in_trouble_is_asked_again() {
     let story = Story::new();
-    story
-        .forge
-        .fault(Fault::on("GET", "/octo-org/demo/info/refs?*").answer_text(503, "busy"));
-    story
-        .forge
-        .fault(Fault::on("POST", "/octo-org/demo/git-upload-pack").drop_connection());
-    story
-        .forge
-        .fault(Fault::on("POST", PUSH).answer_text(502, "Bad Gateway"));
+    let (refs, fetch) = (
+        "/octo-org/demo/info/refs?*",
+        "/octo-org/demo/git-upload-pack",
+    );
+    for fault in [
+        Fault::on("GET", refs).times(2).answer_text(503, "busy"),
+        Fault::on("GET", refs).answer_text(429, "busy"),
+        Fault::on("GET", refs).cut_body_after(40),
+        Fault::on("GET", refs).answer_text(200, "<html>A page of somebody between us</html>"),
+        Fault::on("POST", fetch).drop_connection(),
+        Fault::on("POST", fetch).times(2).cut_body_after(60),
+        Fault::on("POST", fetch).answer_text(500, "busy"),
+        Fault::on("POST", PUSH).answer_text(502, "Bad Gateway"),
+        Fault::on("POST", PUSH).drop_connection(),
+    ] {
+        story.forge.fault(fault);
+    }
 
     assert_eq!(
         ending(&succeed(&story.deploy())),
         ("create", "deploy-command", "true")
     );
+    assert_eq!(story.statuses(), ["pending", "success"]);
     assert_eq!(story.landed().len(), 1);
 }
 
@@ -273,9 +547,7 @@ fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
         story
             .forge
             .fault(Fault::on("GET", "/repos/*/issues/*/comments?*").hang());
-        let running = story
-            .deploy()
-            .spawn(std::path::Path::new(crate::story::EXECUTABLE));
+        let running = story.deploy().spawn(Path::new(crate::story::EXECUTABLE));
         let patience = Instant::now() + Duration::from_secs(30);
         while !story.requests().contains_key("POST /git-receive-pack") {
             assert!(Instant::now() < patience, "{}", running.stdout());
@@ -309,7 +581,7 @@ fn a_cancelled_dry_run_ends() {
         .forge
         .fault(Fault::on("GET", "/repos/*/pulls/*").hang());
     let job = story.deploy().input("dry-run", "true");
-    let running = job.spawn(std::path::Path::new(crate::story::EXECUTABLE));
+    let running = job.spawn(Path::new(crate::story::EXECUTABLE));
     let patience = Instant::now() + Duration::from_secs(30);
     while !story.requests().contains_key("GET /pulls/*") {
         assert!(Instant::now() < patience, "{}", running.stdout());

@@ -23,4 +23,5 @@ mod inputs;
 mod person;
 mod story;
 mod together;
+mod trouble;
 mod workspace;

@@ -56,6 +56,8 @@ pub(crate) enum End {
     LoseAnswer,
     /// It is done, and the connection closed after so many bytes of the answer's body.
     Cut(usize),
+    /// It is done, and a byte of the answer's body sent each time.
+    Drip(Duration),
 }
 
 impl Fault {
@@ -133,6 +135,11 @@ impl Fault {
     /// Does the work, then closes the connection after so many bytes of the answer's body.
     pub fn cut_body_after(self, bytes: usize) -> Self {
         self.end(End::Cut(bytes))
+    }
+
+    /// Does the work, then sends the answer's body byte by byte with so much time between two.
+    pub fn drip(self, pause: Duration) -> Self {
+        self.end(End::Drip(pause))
     }
 
     /// Runs this before the work, for instance to land someone else's commit between a fetch and a push. No lock of the

@@ -15,7 +15,7 @@ use crate::access::{Caller, Role, Scope};
 use crate::fault::Fault;
 use crate::record::Recorded;
 use crate::repository::Repository;
-use crate::server;
+use crate::server::{self, Door};
 use crate::state::{CommentRecord, RepositoryRecord, Shared, State, StatusRecord};
 use crate::webhook::Delivery;
 
@@ -137,6 +137,29 @@ impl Forge {
     /// As `GITHUB_GRAPHQL_URL`.
     pub fn graphql_url(&self) -> String {
         format!("{}/api/graphql", self.shared.server_url)
+    }
+
+    /// Opens another port for the API alone, in the form of github.com: no prefix, and GraphQL at `<this>/graphql`.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    pub fn open_api(&self) -> String {
+        let address = self.shared.server_url.trim_start_matches("http://");
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let listener = TcpListener::bind(format!("{host}:0")).expect("a free port of the address");
+        listener
+            .set_nonblocking(true)
+            .expect("a listener for tokio");
+        let url = format!(
+            "http://{}",
+            listener.local_addr().expect("the port's number")
+        );
+        let shared = Arc::clone(&self.shared);
+        self.runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener);
+            server::serve(listener.expect("a listener for tokio"), shared, Door::Api).await;
+        });
+        url
     }
 
     /// The workflow's token, which is `github-actions[bot]`'s.
@@ -433,7 +456,11 @@ fn serve(
             .set_nonblocking(true)
             .expect("a listener for tokio");
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener for tokio");
-        tokio::spawn(server::serve(listener, Arc::clone(shared)));
+        tokio::spawn(server::serve(
+            listener,
+            Arc::clone(shared),
+            Door::Everything,
+        ));
         // Dropping the sender is the signal.
         let _ = stopped.await;
     });

@@ -1,7 +1,9 @@
 //! How the GitHub runner starts an action.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ pub struct Job {
     declared: Vec<(String, String)>,
     inputs: Vec<(String, String)>,
     variables: BTreeMap<String, String>,
+    raw: Vec<(String, Vec<u8>)>,
     removed: Vec<String>,
     workspace: Option<PathBuf>,
 }
@@ -75,6 +78,7 @@ impl Job {
             variables: variables
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
+            raw: Vec::new(),
             removed: Vec::new(),
             workspace: None,
         }
@@ -114,6 +118,12 @@ impl Job {
         self
     }
 
+    /// A variable whose value is no text. Only [`Job::spawn`] and [`Job::run`] hand it on.
+    pub fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.raw.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Leaves a variable out.
     pub fn without_env(mut self, name: &str) -> Self {
         self.removed.push(name.to_owned());
@@ -150,7 +160,12 @@ impl Job {
             .current_dir(&files.workspace)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(self.environment(&files.places()));
+            .envs(self.environment(&files.places()))
+            .envs(
+                self.raw
+                    .iter()
+                    .map(|(name, value)| (name, OsStr::from_bytes(value))),
+            );
         RunningJob::start(command, files)
     }
 

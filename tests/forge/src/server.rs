@@ -4,8 +4,8 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
+use tokio::time::{Interval, interval};
 
 use crate::access::Caller;
 use crate::fault::{Effect, End};
@@ -22,8 +23,17 @@ use crate::record::{Kind, Recorded};
 use crate::state::Shared;
 use crate::{api, backend, graphql};
 
+/// What a port answers to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Git, and the API under the paths of GitHub Enterprise Server.
+    Everything,
+    /// The API alone and without a prefix, as on `api.github.com`.
+    Api,
+}
+
 /// Serves until the runtime ends.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, door: Door) {
     loop {
         // What cannot be accepted is a client that went away.
         let Ok((stream, _)) = listener.accept().await else {
@@ -31,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let service = service_fn(|request| respond(Arc::clone(&shared), request));
+            let service = service_fn(|request| respond(Arc::clone(&shared), door, request));
             // It fails where a fault broke the connection and where the client did.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -43,9 +53,10 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 /// An error closes the connection without an answer.
 async fn respond(
     shared: Arc<Shared>,
+    door: Door,
     request: hyper::Request<Incoming>,
 ) -> io::Result<hyper::Response<Output>> {
-    let (kind, request) = read(request).await?;
+    let (kind, request) = read(door, request).await?;
     let caller = shared.caller(&request);
     let recorded = record(&shared, kind, &request, caller.as_ref());
     let id = recorded.id;
@@ -68,21 +79,23 @@ async fn respond(
         recorded.status = answer.as_ref().ok().map(|(answer, _)| answer.status);
         recorded.duration = Some(recorded.arrived.elapsed());
     }
-    let (answer, cut) = answer?;
+    let (answer, sending) = answer?;
     let mut response = hyper::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
     response
-        .body(Output::new(answer.body, cut))
+        .body(Output::new(answer.body, sending))
         .map_err(io::Error::other)
 }
 
-async fn read(request: hyper::Request<Incoming>) -> io::Result<(Kind, Request)> {
+async fn read(door: Door, request: hyper::Request<Incoming>) -> io::Result<(Kind, Request)> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path();
     let (kind, path) = match path.strip_prefix("/api/v3/") {
+        _ if door == Door::Api && path == "/graphql" => (Kind::GraphQl, path.to_owned()),
+        _ if door == Door::Api => (Kind::Api, path.to_owned()),
         Some(rest) => (Kind::Api, format!("/{rest}")),
         None if path == "/api/graphql" => (Kind::GraphQl, "/graphql".to_owned()),
         None => (Kind::Git, path.to_owned()),
@@ -122,28 +135,37 @@ fn record(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller
     recorded
 }
 
-/// Does what the fault says in place of, before and after the work. Besides the answer, how many bytes of its body are sent
-/// where that is not all.
+/// How the body of an answer is sent.
+enum Sending {
+    Whole,
+    /// So many bytes of it.
+    Cut(usize),
+    /// A byte each time.
+    Drip(Duration),
+}
+
+/// Does what the fault says in place of, before and after the work. Besides the answer, how its body is sent.
 async fn meddle(
     effect: Effect,
     recorded: Recorded,
     work: impl FnOnce() -> Answer + Send + 'static,
-) -> io::Result<(Answer, Option<usize>)> {
+) -> io::Result<(Answer, Sending)> {
     tokio::time::sleep(effect.delay).await;
     if let Some(hook) = effect.run {
         spawn_blocking(move || hook.lock().expect("a hook that has not panicked")(&recorded))
             .await?;
     }
-    let (mut answer, cut) = match effect.end {
-        End::Work => (spawn_blocking(work).await?, None),
-        End::Answer(answer) => (answer, None),
+    let (mut answer, sending) = match effect.end {
+        End::Work => (spawn_blocking(work).await?, Sending::Whole),
+        End::Answer(answer) => (answer, Sending::Whole),
         End::Drop => return Err(io::ErrorKind::ConnectionAborted.into()),
         End::Hang => pending().await,
         End::LoseAnswer => {
             spawn_blocking(work).await?;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        End::Cut(bytes) => (spawn_blocking(work).await?, Some(bytes)),
+        End::Cut(bytes) => (spawn_blocking(work).await?, Sending::Cut(bytes)),
+        End::Drip(pause) => (spawn_blocking(work).await?, Sending::Drip(pause)),
     };
     let is_replaced = |name: &str| {
         effect
@@ -153,7 +175,7 @@ async fn meddle(
     };
     answer.headers.retain(|(name, _)| !is_replaced(name));
     answer.headers.extend(effect.headers);
-    Ok((answer, cut))
+    Ok((answer, sending))
 }
 
 fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>) -> Answer {
@@ -172,23 +194,29 @@ fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>)
     }
 }
 
-/// The body of an answer, which may break off.
+/// The body of an answer, which may break off or take its time.
 struct Output {
     length: u64,
     rest: Option<Bytes>,
     cut: bool,
     flushed: bool,
+    drip: Option<Interval>,
 }
 
 impl Output {
-    fn new(body: Vec<u8>, cut: Option<usize>) -> Self {
+    fn new(body: Vec<u8>, sending: Sending) -> Self {
         let length = body.len();
-        let sent = Bytes::from(body).slice(..cut.unwrap_or(length).min(length));
+        let (end, drip) = match sending {
+            Sending::Whole => (length, None),
+            Sending::Cut(bytes) => (bytes.min(length), None),
+            Sending::Drip(pause) => (length, Some(interval(pause))),
+        };
         Self {
             length: length as u64,
-            cut: sent.len() < length,
-            rest: Some(sent),
+            cut: end < length,
+            rest: Some(Bytes::from(body).slice(..end)),
             flushed: false,
+            drip,
         }
     }
 }
@@ -201,6 +229,11 @@ impl Body for Output {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(drip) = &mut self.drip {
+            ready!(drip.poll_tick(context));
+            let rest = self.rest.as_mut().filter(|rest| !rest.is_empty());
+            return Poll::Ready(rest.map(|rest| Ok(Frame::data(rest.split_to(1)))));
+        }
         if let Some(rest) = self.rest.take() {
             return Poll::Ready(Some(Ok(Frame::data(rest))));
         }

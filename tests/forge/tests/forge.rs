@@ -723,6 +723,27 @@ fn answers_are_late_or_never_come() {
     let request = impatient.get(forge.api_url() + "/repos/octo-org/demo");
     assert!(matches!(request.call(), Err(ureq::Error::Timeout(_))));
     assert_eq!(client.get("/repos/octo-org/demo").status, 200);
+
+    forge.fault(Fault::on("GET", "/repos/octo-org/demo").drip(Duration::from_micros(1)));
+    assert_eq!(client.get("/repos/octo-org/demo").json["name"], "demo");
+    forge.fault(Fault::on("GET", "/repos/octo-org/demo").drip(Duration::from_secs(1)));
+    let request = impatient
+        .get(forge.api_url() + "/repos/octo-org/demo")
+        .header("authorization", format!("token {}", forge.token()));
+    let mut begun = request.call().unwrap();
+    assert!(begun.body_mut().read_to_string().is_err());
+}
+
+#[test]
+fn the_api_is_on_a_port_of_its_own_as_on_github_com() {
+    let (forge, _, mut client) = with_pull_request();
+    client.api = forge.open_api();
+    assert_eq!(client.get("/repos/octo-org/demo").json["name"], "demo");
+    let query = json!({"query": "{ viewer { login } }"});
+    let viewer = client.post("/graphql", query).json["data"]["viewer"].clone();
+    assert_eq!(viewer["login"], "github-actions[bot]");
+    assert_eq!(client.get("/api/v3/repos/octo-org/demo").status, 404);
+    assert_eq!(client.get("/octo-org/demo/info/refs").status, 404);
 }
 
 #[test]
