@@ -58,17 +58,25 @@ async fn respond(
         let shared = Arc::clone(&shared);
         move || work(&shared, kind, &request, caller.as_ref())
     };
-    let answer = meddle(effect, recorded, work).await;
-
-    if let Some(recorded) = shared
-        .requests()
-        .iter_mut()
-        .find(|recorded| recorded.id == id)
-    {
-        recorded.status = answer.as_ref().ok().map(|(answer, _)| answer.status);
-        recorded.duration = Some(recorded.arrived.elapsed());
-    }
-    let (answer, cut) = answer?;
+    // A task of its own: a server does what it was asked although whoever asked has left.
+    let meddled = tokio::spawn(async move {
+        let answer = meddle(effect, recorded, work).await;
+        if let Some(recorded) = shared
+            .requests()
+            .iter_mut()
+            .find(|recorded| recorded.id == id)
+        {
+            recorded.status = answer.as_ref().ok().map(|(answer, _)| answer.status);
+            recorded.duration = Some(recorded.arrived.elapsed());
+        }
+        answer
+    });
+    let (answer, sent) = meddled.await.map_err(io::Error::other)??;
+    let cut = match sent {
+        Sent::Whole => None,
+        Sent::Part(bytes) => Some(bytes),
+        Sent::Nothing => pending().await,
+    };
     let mut response = hyper::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
@@ -122,31 +130,39 @@ fn record(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller
     recorded
 }
 
-/// Does what the fault says in place of, before and after the work. Besides the answer, how many bytes of its body are sent
-/// where that is not all.
+/// How much of an answer goes out.
+enum Sent {
+    Whole,
+    /// So many bytes of its body.
+    Part(usize),
+    Nothing,
+}
+
+/// Does what the fault says in place of, before and after the work.
 async fn meddle(
     effect: Effect,
     recorded: Recorded,
     work: impl FnOnce() -> Answer + Send + 'static,
-) -> io::Result<(Answer, Option<usize>)> {
+) -> io::Result<(Answer, Sent)> {
     tokio::time::sleep(effect.delay).await;
     if let Some(hook) = effect.run {
         spawn_blocking(move || hook.lock().expect("a hook that has not panicked")(&recorded))
             .await?;
     }
-    let (mut answer, cut) = match effect.end {
-        End::Work => (spawn_blocking(work).await?, None),
-        End::Answer(answer) => (answer, None),
+    let (mut answer, sent) = match effect.end {
+        End::Work => (spawn_blocking(work).await?, Sent::Whole),
+        End::Answer(answer) => (answer, Sent::Whole),
         End::Drop => return Err(io::ErrorKind::ConnectionAborted.into()),
         End::Hang => pending().await,
         End::LoseAnswer => {
             spawn_blocking(work).await?;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        End::Cut(bytes) => (spawn_blocking(work).await?, Some(bytes)),
+        End::Withhold => (spawn_blocking(work).await?, Sent::Nothing),
+        End::Cut(bytes) => (spawn_blocking(work).await?, Sent::Part(bytes)),
     };
     answer.headers.extend(effect.headers);
-    Ok((answer, cut))
+    Ok((answer, sent))
 }
 
 fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>) -> Answer {
