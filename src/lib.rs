@@ -204,13 +204,9 @@ impl Run<'_> {
         let work = self.decide_and_do(cancellation, &mut untold);
         let (seen, (context, mut report, found)) = tokio::join!(seen, work);
         untold.note(REACTION, seen);
-        let enough = async {
-            cancellation.requested().await;
-            sleep(LAST_WORDS).await;
-        };
         let was_told = tokio::select! {
             () = self.tell_pull_request(&context, &mut report, found, &mut untold) => true,
-            () = enough => false,
+            () = too_late(cancellation) => false,
         };
         if !was_told {
             report
@@ -303,7 +299,8 @@ impl Run<'_> {
             };
             tokio::select! {
                 (comment, status) = both => (Some(comment), status),
-                () = cancellation.requested() => (None, Ok(())),
+                // Not at once: a server that is slow to note the first status would note it after the last one.
+                () = too_late(cancellation) => (None, Ok(())),
             }
         };
         let (published, (found, pending)) =
@@ -442,6 +439,12 @@ impl Run<'_> {
             timeout: inputs.push_timeout,
         }
     }
+}
+
+/// Waits until the run was cancelled and nothing that began before is worth waiting for.
+async fn too_late(cancellation: &Cancellation) {
+    cancellation.requested().await;
+    sleep(LAST_WORDS).await;
 }
 
 fn no_fact(error: anyhow::Error) -> Failure {
