@@ -158,7 +158,10 @@ pub fn publish(
             Ok(planned) => planned,
             Err(refusal) => return Ok(Published::Refused(refusal)),
         };
-        let Some(commit) = work.commit(tip, &planned.change)? else {
+        let commit = work
+            .commit(tip, &planned.change)
+            .with_context(|| format!("committing in {}", work.repository.path().display()))?;
+        let Some(commit) = commit else {
             return Ok(Published::Unchanged(planned));
         };
         if stop.is_stopped() {
@@ -336,6 +339,10 @@ impl<'a> Work<'a> {
             _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
             Verdict::Again => Fetch::Again(words),
             Verdict::Forbidden => Fetch::Failed(Failure::Forbidden(words)),
+            Verdict::Final if error.class() == ErrorClass::Os => {
+                let place = self.repository.path().display();
+                Fetch::Failed(Failure::Broken(anyhow!("{words} (in {place})")))
+            }
             Verdict::Final => Fetch::Failed(Failure::Broken(anyhow!(words))),
         }
     }
@@ -613,6 +620,14 @@ fn verdict(error: &git2::Error) -> Verdict {
         (Some(401 | 403 | 404), ..) | (_, ErrorCode::Auth, _) => Verdict::Forbidden,
         (Some(429 | 500..), ..) => Verdict::Again,
         (Some(_), ..) | (_, ErrorCode::Certificate, _) => Verdict::Final,
+        // The system's other errors are about our own files: a full disk stays full.
+        (_, _, ErrorClass::Os)
+            if !["failed to connect", "SSL error"]
+                .iter()
+                .any(|network| error.message().starts_with(network)) =>
+        {
+            Verdict::Final
+        }
         (_, ErrorCode::NotFastForward | ErrorCode::Timeout | ErrorCode::Eof, _) => Verdict::Again,
         (
             _,
@@ -741,16 +756,20 @@ impl Workspace {
         }
         // Without a path it would be everything.
         if !changed.is_empty() {
-            theirs.checkout_tree(tree.as_object(), Some(&mut checkout))?;
+            theirs
+                .checkout_tree(tree.as_object(), Some(&mut checkout))
+                .with_context(|| format!("writing files in {}", self.root.display()))?;
         }
         let message = "flux-ephemeral-env: follow the pushed commit";
-        theirs.reference_matching(
-            &format!("refs/heads/{branch}"),
-            commit,
-            true,
-            self.head,
-            message,
-        )?;
+        theirs
+            .reference_matching(
+                &format!("refs/heads/{branch}"),
+                commit,
+                true,
+                self.head,
+                message,
+            )
+            .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
         self.give_back(&changed)
     }
 

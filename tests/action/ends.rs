@@ -1,15 +1,16 @@
-//! Ends that come early: somebody cancels the run.
+//! Ends that come early: somebody cancels the run, a disk is full, nobody listens.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use forge::{Fault, Job, Outcome, Recorded, RunningJob};
 use tempfile::TempDir;
 
-use crate::story::{EXECUTABLE, Story, ending, succeed};
+use crate::story::{EXECUTABLE, Story, ending, fail, succeed};
 
 /// The longest that an end may take on a slow machine; the code's own bound is 3 s where one thing hangs. Without the signal,
 /// a request that hangs is given up after 10 s and one of Git's after 20 s.
@@ -319,4 +320,234 @@ fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
     succeed(&story.deploy());
     assert_eq!(story.landed().len(), 1);
     assert!(story.status_comment().contains("### 🚀 Deployed"));
+}
+
+/// The error or warning of this kind that the log shows, as its reader sees it.
+fn annotation(outcome: &Outcome, kind: &str) -> String {
+    let start = format!("::{kind} title=flux-ephemeral-env::");
+    let lines = outcome.stdout.lines();
+    let shown: Vec<_> = lines.filter_map(|line| line.strip_prefix(&start)).collect();
+    assert_eq!(shown.len(), 1, "{}", outcome.stdout);
+    shown.concat()
+}
+
+/// A program of these lines of shell.
+fn program(directory: &TempDir, lines: &str) -> PathBuf {
+    let path = directory.path().join("program");
+    fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The environment is there and everybody has been told.
+fn assert_deployed(story: &Story, what: &str) {
+    assert_eq!(story.landed().len(), 1, "{what}");
+    assert_eq!(story.instances(), [Story::path("dev")], "{what}");
+    let told = story.status_comment();
+    assert!(told.contains("### 🚀 Deployed"), "{what}: {told}");
+    assert_eq!(story.statuses().last().unwrap(), "success", "{what}");
+}
+
+#[test]
+fn outputs_that_cannot_be_written_fail_the_job_but_lose_nothing() {
+    let full = "No space left on device (os error 28)";
+    for (place, words) in [
+        ("/dev/full", full),
+        (
+            "/nonexistent/output",
+            "No such file or directory (os error 2)",
+        ),
+        ("/", "Is a directory (os error 21)"),
+    ] {
+        let story = Story::new();
+        let job = story.deploy();
+
+        // The next step would take what is missing for "no".
+        let (_, error) = fail(&job.clone().env("GITHUB_OUTPUT", place));
+
+        let expected = format!("writing the outputs: appending to {place}: {words}");
+        assert_eq!(error, expected);
+        assert_deployed(&story, place);
+        assert_eq!(
+            ending(&succeed(&job)),
+            ("create", "deploy-command", "false")
+        );
+        assert_deployed(&story, place);
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_is_a_warning() {
+    let story = Story::new();
+    let job = story.deploy().env("GITHUB_STEP_SUMMARY", "/dev/full");
+
+    let outcome = succeed(&job);
+
+    assert_eq!(
+        annotation(&outcome, "warning"),
+        "writing the job summary: appending to /dev/full: No space left on device (os error 28)"
+    );
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_deployed(&story, "summary");
+}
+
+#[test]
+fn a_log_that_nobody_can_read_is_no_hindrance() {
+    for (output, status) in [
+        (">/dev/full", 0),
+        (">&-", 0),
+        (">&- 2>&-", 0),
+        // The reader is gone before there is anything to read.
+        ("| :", 0),
+        (">&- 2>&-", 1),
+    ] {
+        let story = Story::new();
+        let directory = TempDir::new().unwrap();
+        let script = format!(
+            "{{ {EXECUTABLE}; echo $? >'{0}/status'; }} {output}\nexit $(cat '{0}/status')",
+            directory.path().display()
+        );
+        let program = program(&directory, &script);
+        let job = story.deploy();
+        let job = match status {
+            0 => job,
+            _ => job.input("branch", "nowhere"),
+        };
+
+        let outcome = job.run(&program);
+
+        assert_eq!(outcome.status, status, "{output}: {outcome:?}");
+        assert_eq!((outcome.stdout, outcome.stderr), Default::default());
+        if status == 0 {
+            assert_deployed(&story, output);
+        } else {
+            assert_eq!(outcome.outputs["reason"], "branch-missing");
+        }
+    }
+}
+
+#[test]
+fn no_place_for_our_own_repository_is_told_by_path_and_put_right_by_a_second_run() {
+    let story = Story::new();
+    let job = story.deploy();
+    for (place, words) in [
+        ("/nonexistent", "No such file or directory (os error 2)"),
+        ("/dev/null", "Not a directory (os error 20)"),
+    ] {
+        let (outcome, error) = fail(&job.clone().env("TMPDIR", place));
+
+        assert_eq!(ending(&outcome), ("create", "git-failed", "false"));
+        let (start, path) = (
+            "making a temporary directory: ",
+            format!("{place}/flux-ephemeral-env-"),
+        );
+        assert!(error.starts_with(start), "{error}");
+        assert!(error.contains(words) && error.contains(&path), "{error}");
+        assert_eq!(story.landed(), []);
+        let told = story.status_comment();
+        assert!(told.contains("### 👎 Failed"), "{told}");
+        assert!(told.contains(words) && told.contains(&path), "{told}");
+        assert_eq!(story.statuses().last().unwrap(), "error");
+    }
+    succeed(&job);
+    assert_deployed(&story, "a second run");
+}
+
+#[test]
+fn a_disk_that_takes_no_more_is_told_at_once_and_put_right_by_a_second_run() {
+    let story = Story::new();
+    // More than may be written to one file, whatever the shell's unit is.
+    let mut number = 1_u64;
+    let large: String = (0..100_000)
+        .map(|_| {
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'0' + u8::try_from(number >> 58).unwrap())
+        })
+        .collect();
+    let files = [("large.txt", Some(large.as_str()))];
+    story.repository.commit("main", &files, "A large file");
+    let directory = TempDir::new().unwrap();
+    let limit = format!("trap '' XFSZ; ulimit -f 32; exec {EXECUTABLE}");
+    let program = program(&directory, &limit);
+    let job = story.deploy();
+
+    let outcome = job.run(&program);
+
+    assert_eq!(outcome.status, 1, "{}", outcome.stdout);
+    assert_eq!(ending(&outcome), ("create", "git-failed", "false"));
+    let error = annotation(&outcome, "error");
+    assert!(error.contains("/objects/pack/"), "{error}");
+    assert!(error.contains("File too large"), "{error}");
+    // Not until `push-timeout`.
+    assert!(outcome.duration < Duration::from_secs(30));
+    assert!(story.status_comment().contains("File too large"));
+    assert_eq!(story.statuses().last().unwrap(), "error");
+
+    assert_eq!(ending(&succeed(&job)).2, "true");
+    assert_eq!(story.landed().len(), 2);
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    assert!(story.status_comment().contains("### 🚀 Deployed"));
+}
+
+#[test]
+fn a_checkout_that_cannot_be_written_is_a_warning_that_names_it() {
+    for (obstacle, step, words) in [
+        (".git/index.lock", "writing files in", "the index is locked"),
+        (".git/refs/heads/main.lock", "moving `main` in", "main.lock"),
+    ] {
+        let story = Story::new();
+        let workspace = TempDir::new().unwrap();
+        story.repository.checkout(workspace.path(), &[]);
+        fs::write(workspace.path().join(obstacle), "").unwrap();
+        let job = story.deploy().workspace(workspace.path());
+
+        let outcome = succeed(&job);
+
+        let warning = annotation(&outcome, "warning");
+        let start = format!(
+            "the change is pushed, but the checkout could not follow it: {step} {}: ",
+            workspace.path().display()
+        );
+        assert!(warning.starts_with(&start), "{warning}");
+        assert!(warning.contains(words), "{warning}");
+        assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+        assert_deployed(&story, obstacle);
+        fs::remove_file(workspace.path().join(obstacle)).unwrap();
+        assert_eq!(ending(&succeed(&job)).2, "false");
+        assert_deployed(&story, obstacle);
+    }
+}
+
+#[test]
+fn a_payload_or_a_file_that_is_nested_without_end_is_no_crash() {
+    let deep = |open: &str| open.repeat(100_000);
+    let story = Story::new();
+    for event in [
+        deep("["),
+        deep(r#"{"issue":"#),
+        format!(r#"{{"action":"created","issue":{}"#, deep("[")),
+        format!(r#"{{"x":{}{}}}"#, deep("["), deep("]")),
+    ] {
+        fail(&story.job().event_raw("issue_comment", event));
+    }
+    story.assert_untouched();
+    for (yaml, kind) in [
+        (deep("["), "["),
+        (deep("{a: "), "{"),
+        (deep("- "), "-"),
+        (deep("? "), "?"),
+    ] {
+        let story = Story::new();
+        let other = Story::path("other");
+        let overlay = "k8s/app/overlays/deep/kustomization.yaml";
+        for path in [overlay, other.as_str()] {
+            story
+                .repository
+                .commit("main", &[(path, Some(&yaml))], kind);
+        }
+        let outcome = succeed(&story.deploy());
+        assert_eq!(ending(&outcome).2, "true", "{kind}");
+    }
 }
