@@ -285,7 +285,8 @@ impl RunningJob {
         self.child.id()
     }
 
-    /// Sends a signal, `INT` or `TERM` as the runner does on cancelling, or `KILL`; to process 1 of an image's container.
+    /// Sends a signal, `INT` or `TERM` as the runner does on cancelling, or `KILL`; to process 1 of an image's
+    /// container.
     ///
     /// # Panics
     /// For another signal, and where the process has ended and been waited for, or the container is gone.
