@@ -102,6 +102,9 @@ fn cancelled(story: &Story, job: &Job, moment: &Moment, cut: Cut, signals: &[&st
         Cut::Undone => moment.fault().hang(),
         Cut::Unanswered => moment.fault().withhold_answer(),
     });
+    // What is left of a push that hangs goes with the container, or here with this.
+    let places = TempDir::new().unwrap();
+    let job = job.clone().env("TMPDIR", places.path().to_str().unwrap());
     let running = job.spawn(Path::new(EXECUTABLE));
     moment.await_it(story, &running, cut == Cut::Unanswered);
 
