@@ -220,7 +220,10 @@ impl Work {
                 Ok(planned) => planned,
                 Err(refusal) => return Ok(Published::Refused(refusal)),
             };
-            let Some(commit) = self.commit(tip, &planned.change)? else {
+            let commit = self
+                .commit(tip, &planned.change)
+                .with_context(|| format!("committing in {}", self.repository.path().display()))?;
+            let Some(commit) = commit else {
                 return Ok(Published::Unchanged(planned));
             };
             if self.stop.is_stopped() {
@@ -361,6 +364,10 @@ impl Work {
             _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
             Verdict::Again => Fetch::Again(words),
             Verdict::Forbidden => Fetch::Failed(Failure::Forbidden(words)),
+            Verdict::Final if error.class() == ErrorClass::Os => {
+                let place = self.repository.path().display();
+                Fetch::Failed(Failure::Broken(anyhow!("{words} (in {place})")))
+            }
             Verdict::Final => Fetch::Failed(Failure::Broken(anyhow!(words))),
         }
     }
@@ -643,6 +650,14 @@ fn verdict(error: &git2::Error) -> Verdict {
         (Some(429 | 500..), ..) => Verdict::Again,
         (Some(_), ..) | (_, ErrorCode::Certificate, _) => Verdict::Final,
         _ if is_redirect(error) => Verdict::Final,
+        // The system's other errors are about our own files: a full disk stays full.
+        (_, _, ErrorClass::Os)
+            if !["failed to connect", "SSL error"]
+                .iter()
+                .any(|network| error.message().starts_with(network)) =>
+        {
+            Verdict::Final
+        }
         (_, ErrorCode::NotFastForward | ErrorCode::Timeout | ErrorCode::Eof, _) => Verdict::Again,
         (
             _,
@@ -776,16 +791,20 @@ impl Workspace {
         }
         // Without a path it would be everything.
         if !changed.is_empty() {
-            theirs.checkout_tree(tree.as_object(), Some(&mut checkout))?;
+            theirs
+                .checkout_tree(tree.as_object(), Some(&mut checkout))
+                .with_context(|| format!("writing files in {}", self.root.display()))?;
         }
         let message = "flux-ephemeral-env: follow the pushed commit";
-        theirs.reference_matching(
-            &format!("refs/heads/{branch}"),
-            commit,
-            true,
-            self.head,
-            message,
-        )?;
+        theirs
+            .reference_matching(
+                &format!("refs/heads/{branch}"),
+                commit,
+                true,
+                self.head,
+                message,
+            )
+            .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
         self.give_back(&changed)
     }
 

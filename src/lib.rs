@@ -255,26 +255,19 @@ impl Run<'_> {
             found,
             work,
         } = done;
-        let enough = async {
-            cancellation.requested().await;
-            sleep(LAST_WORDS).await;
+        let told = tokio::select! {
+            told = self.tell_pull_request(&context, &mut report, found, &mut untold) => Some(told),
+            () = too_late(cancellation) => None,
         };
-        let tell = async {
-            let told = self
-                .tell_pull_request(&context, &mut report, found, &mut untold)
-                .await;
-            if let Some(told) = told {
-                self.look_again(&context, told, work).await;
-            }
-        };
-        let was_told = tokio::select! {
-            () = tell => true,
-            () = enough => false,
-        };
-        if !was_told {
-            report
+        match told {
+            Some(Some(told)) => tokio::select! {
+                () = self.look_again(&context, told, work) => {}
+                () = too_late(cancellation) => {}
+            },
+            Some(None) => {}
+            None => report
                 .warnings
-                .push("the run was cancelled before the pull request was told".to_owned());
+                .push("the run was cancelled before the pull request was told".to_owned()),
         }
         report.warnings.extend(untold.warnings());
         report
@@ -356,7 +349,8 @@ impl Run<'_> {
             };
             tokio::select! {
                 (comment, status) = both => (Some(comment), status),
-                () = cancellation.requested() => (None, Ok(())),
+                // Not at once: a server that is slow to note the first status would note it after the last one.
+                () = too_late(cancellation) => (None, Ok(())),
             }
         };
         let publish = async {
@@ -634,6 +628,12 @@ impl Run<'_> {
             timeout: inputs.push_timeout,
         }
     }
+}
+
+/// Waits until the run was cancelled and nothing that began before is worth waiting for.
+async fn too_late(cancellation: &Cancellation) {
+    cancellation.requested().await;
+    sleep(LAST_WORDS).await;
 }
 
 fn no_fact(error: anyhow::Error) -> Failure {

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
+use forge::Fault;
 use tempfile::TempDir;
 
-use crate::story::{Story, ending};
+use crate::story::{Story, ending, succeed};
 
 fn image() -> String {
     std::env::var("FLUX_EPHEMERAL_ENV_IMAGE")
@@ -68,4 +70,98 @@ fn the_image_has_nothing_to_do_for_an_ordinary_comment() {
     assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
     assert_eq!(ending(&outcome), ("none", "not-a-command", "false"));
     story.assert_untouched();
+}
+
+#[test]
+#[ignore = "needs a container engine and an image"]
+fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() {
+    for signal in ["INT", "TERM"] {
+        let story = Story::new();
+        let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
+        story.forge.fault(push.hang());
+        let job = story.deploy();
+        let running = job.spawn_image(&image());
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !story.requests().contains_key("POST /git-receive-pack") {
+            assert!(Instant::now() < patience, "{}", running.stdout());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+
+        running.signal(signal);
+        let signalled = Instant::now();
+        let outcome = running.wait();
+
+        // Nothing else ends this run before the server's 20 s are over.
+        assert!(signalled.elapsed() < Duration::from_secs(15));
+        assert_eq!(outcome.status, 1, "{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(ending(&outcome), ("create", "interrupted", "false"));
+        assert!(story.status_comment().contains("### 👎 Failed"));
+        assert_eq!(story.statuses(), ["pending", "error"]);
+        assert_eq!(story.landed(), []);
+
+        let outcome = job.run_image(&image());
+        assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+        assert!(story.status_comment().contains("### 🚀 Deployed"));
+        assert_eq!(story.landed().len(), 1);
+    }
+}
+
+#[test]
+#[ignore = "needs a container engine and an image"]
+fn a_full_disk_is_told_by_the_image_at_once() {
+    // Full on making our repository, on fetching and on committing.
+    for size in ["16k", "32k", "48k"] {
+        let story = Story::new();
+        let job = story.deploy();
+        let tmpfs = format!("/tmp:size={size}");
+
+        let full = job.clone().docker_options(&["--tmpfs", &tmpfs]);
+        let outcome = full.run_image(&image());
+
+        assert_eq!(outcome.status, 1, "{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(ending(&outcome), ("create", "git-failed", "false"));
+        assert!(outcome.duration < Duration::from_secs(30), "{size}");
+        let told = story.status_comment();
+        for said in [&outcome.stdout, &told] {
+            for words in ["/tmp/flux-ephemeral-env-", "No space left on device"] {
+                assert!(said.contains(words), "{size}: {said}");
+            }
+        }
+        assert_eq!(story.statuses().last().unwrap(), "error");
+        assert_eq!(story.landed(), []);
+
+        succeed(&job);
+        assert!(story.status_comment().contains("### 🚀 Deployed"));
+        assert_eq!(story.landed().len(), 1);
+    }
+}
+
+#[test]
+#[ignore = "needs a container engine and an image"]
+fn a_read_only_workspace_is_a_warning() {
+    let story = Story::new();
+    let workspace = TempDir::new().unwrap();
+    story.repository.checkout(workspace.path(), &[]);
+    let job = story.deploy().workspace(workspace.path());
+
+    let outcome = job.read_only_workspace().run_image(&image());
+
+    assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    let warnings = outcome.stdout.lines();
+    let warnings: Vec<_> = warnings
+        .filter(|line| line.starts_with("::warning"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{}", outcome.stdout);
+    for words in [
+        "could not follow it",
+        "/github/workspace",
+        "Read-only file system",
+    ] {
+        assert!(warnings[0].contains(words), "{warnings:?}");
+    }
+    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert_eq!(story.statuses(), ["pending", "success"]);
+    assert_eq!(story.landed().len(), 1);
+    assert!(!workspace.path().join(Story::path("dev")).exists());
 }

@@ -16,6 +16,7 @@ mod deploy;
 mod destroy;
 mod docs;
 mod dry_run;
+mod ends;
 mod git;
 mod hostile;
 mod image;

@@ -54,6 +54,8 @@ pub(crate) enum End {
     Hang,
     /// It is done, and the connection closed.
     LoseAnswer,
+    /// It is done, and not answered.
+    Withhold,
     /// It is done, and the connection closed after so many bytes of the answer's body.
     Cut(usize),
     /// It is done, and a byte of the answer's body sent each time.
@@ -130,6 +132,11 @@ impl Fault {
     /// Does the work, then closes the connection instead of answering.
     pub fn lose_answer(self) -> Self {
         self.end(End::LoseAnswer)
+    }
+
+    /// Does the work, then never answers. Its [`Recorded::status`] is there once the work is done.
+    pub fn withhold_answer(self) -> Self {
+        self.end(End::Withhold)
     }
 
     /// Does the work, then closes the connection after so many bytes of the answer's body.

@@ -34,7 +34,8 @@ pub struct Recorded {
     pub login: Option<String>,
     /// When its body had arrived.
     pub arrived: Instant,
-    /// The status answered; none while it is under way and where the connection was closed without an answer.
+    /// The status answered or withheld; none while it is under way and where the connection was closed without an
+    /// answer.
     pub status: Option<u16>,
     /// How long it took to the answer or the closed connection; none while it is under way.
     pub duration: Option<Duration>,

@@ -21,6 +21,7 @@ const MOUNT: &str = "/github";
 /// A job's step that is about to run: an event, inputs, a workspace.
 ///
 /// The program gets the variables that an action gets and no others of this process but `PATH`.
+#[derive(Clone)]
 pub struct Job {
     event: (String, Vec<u8>),
     declared: Vec<(String, String)>,
@@ -29,6 +30,8 @@ pub struct Job {
     raw: Vec<(String, Vec<u8>)>,
     removed: Vec<String>,
     workspace: Option<PathBuf>,
+    docker: Vec<String>,
+    read_only: bool,
 }
 
 /// How a job ended.
@@ -58,6 +61,8 @@ pub struct RunningJob {
     child: Child,
     files: Files,
     started: Instant,
+    /// The container's name, where it runs in one.
+    container: Option<String>,
 }
 
 impl Job {
@@ -81,6 +86,8 @@ impl Job {
             raw: Vec::new(),
             removed: Vec::new(),
             workspace: None,
+            docker: Vec::new(),
+            read_only: false,
         }
     }
 
@@ -136,6 +143,19 @@ impl Job {
         self
     }
 
+    /// Mounts the workspace of an image's container read-only.
+    pub fn read_only_workspace(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Further options of `docker run` for an image.
+    pub fn docker_options(mut self, options: &[&str]) -> Self {
+        self.docker
+            .extend(options.iter().map(|option| (*option).to_owned()));
+        self
+    }
+
     /// `GITHUB_RUN_ID`.
     pub fn run_id(self, id: u64) -> Self {
         self.env("GITHUB_RUN_ID", &id.to_string())
@@ -174,20 +194,39 @@ impl Job {
     /// # Panics
     /// Where there is no `docker` on `PATH`.
     pub fn run_image(&self, image: &str) -> Outcome {
+        self.spawn_image(image).wait()
+    }
+
+    /// Starts an image in the same way.
+    ///
+    /// # Panics
+    /// Where there is no `docker` on `PATH`.
+    pub fn spawn_image(&self, image: &str) -> RunningJob {
         let files = Files::new(self);
+        // Unique, as the directory's is.
+        let directory = files.directory.path().file_name();
+        let name = format!("forge-{}", directory.expect("a name").display());
         let mut command = Command::new("docker");
         command.args([
             "run",
             "--rm",
+            "--name",
+            &name,
             "--network=host",
             "--workdir",
             &format!("{MOUNT}/workspace"),
         ]);
+        command.args(&self.docker);
         for (name, value) in self.environment(&Places::mounted()) {
             command.args(["-e", &format!("{name}={value}")]);
         }
+        let workspace = if self.read_only {
+            "workspace:ro"
+        } else {
+            "workspace"
+        };
         let mounts = [
-            (files.workspace.clone(), "workspace"),
+            (files.workspace.clone(), workspace),
             (files.directory.path().join("home"), "home"),
             (files.directory.path().join("workflow"), "workflow"),
             (
@@ -200,7 +239,9 @@ impl Job {
             command.args(["-v", &format!("{}:{MOUNT}/{to}", from.display())]);
         }
         command.arg(image);
-        RunningJob::start(command, files).wait()
+        let mut running = RunningJob::start(command, files);
+        running.container = Some(name);
+        running
     }
 
     fn environment(&self, places: &Places) -> BTreeMap<String, String> {
@@ -250,18 +291,20 @@ impl RunningJob {
             child,
             files,
             started,
+            container: None,
         }
     }
 
-    /// The process's id.
+    /// The process's id; for an image `docker run`'s.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal, `INT` or `TERM` as the runner does on cancelling, or `KILL`.
+    /// Sends a signal, `INT` or `TERM` as the runner does on cancelling, or `KILL`; to process 1 of an image's
+    /// container.
     ///
     /// # Panics
-    /// For another signal, and where the process has ended and been waited for.
+    /// For another signal, and where the process has ended and been waited for, or the container is gone.
     pub fn signal(&self, name: &str) {
         let signal = match name {
             "INT" => Signal::INT,
@@ -269,6 +312,11 @@ impl RunningJob {
             "KILL" => Signal::KILL,
             other => panic!("`{other}` is none of INT, TERM and KILL"),
         };
+        if let Some(container) = &self.container {
+            let killed = docker(&["kill", &format!("--signal={name}"), container]);
+            assert!(killed, "{container} is a container that runs");
+            return;
+        }
         let id = i32::try_from(self.child.id())
             .ok()
             .and_then(Pid::from_raw)
@@ -305,9 +353,19 @@ impl RunningJob {
 impl Drop for RunningJob {
     fn drop(&mut self) {
         // It has ended where it was waited for.
+        let ended = matches!(self.child.try_wait(), Err(_) | Ok(Some(_)));
+        if let Some(container) = self.container.as_ref().filter(|_| !ended) {
+            docker(&["kill", container]);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a command of Docker's succeeded.
+fn docker(args: &[&str]) -> bool {
+    let output = Command::new("docker").args(args).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// What the runner lays out for one run, removed with it.

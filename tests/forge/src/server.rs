@@ -69,17 +69,23 @@ async fn respond(
         let shared = Arc::clone(&shared);
         move || work(&shared, kind, &request, caller.as_ref())
     };
-    let answer = meddle(effect, recorded, work).await;
-
-    if let Some(recorded) = shared
-        .requests()
-        .iter_mut()
-        .find(|recorded| recorded.id == id)
-    {
-        recorded.status = answer.as_ref().ok().map(|(answer, _)| answer.status);
-        recorded.duration = Some(recorded.arrived.elapsed());
+    // A task of its own: a server does what it was asked although whoever asked has left.
+    let meddled = tokio::spawn(async move {
+        let answer = meddle(effect, recorded, work).await;
+        if let Some(recorded) = shared
+            .requests()
+            .iter_mut()
+            .find(|recorded| recorded.id == id)
+        {
+            recorded.status = answer.as_ref().ok().map(|(answer, _)| answer.status);
+            recorded.duration = Some(recorded.arrived.elapsed());
+        }
+        answer
+    });
+    let (answer, sending) = meddled.await.map_err(io::Error::other)??;
+    if matches!(sending, Sending::Nothing) {
+        pending::<()>().await;
     }
-    let (answer, sending) = answer?;
     let mut response = hyper::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
@@ -142,6 +148,8 @@ enum Sending {
     Cut(usize),
     /// A byte each time.
     Drip(Duration),
+    /// Neither it nor the rest of the answer.
+    Nothing,
 }
 
 /// Does what the fault says in place of, before and after the work. Besides the answer, how its body is sent.
@@ -164,6 +172,7 @@ async fn meddle(
             spawn_blocking(work).await?;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
+        End::Withhold => (spawn_blocking(work).await?, Sending::Nothing),
         End::Cut(bytes) => (spawn_blocking(work).await?, Sending::Cut(bytes)),
         End::Drip(pause) => (spawn_blocking(work).await?, Sending::Drip(pause)),
     };
@@ -207,7 +216,7 @@ impl Output {
     fn new(body: Vec<u8>, sending: Sending) -> Self {
         let length = body.len();
         let (end, drip) = match sending {
-            Sending::Whole => (length, None),
+            Sending::Whole | Sending::Nothing => (length, None),
             Sending::Cut(bytes) => (bytes.min(length), None),
             Sending::Drip(pause) => (length, Some(interval(pause))),
         };

@@ -1286,3 +1286,29 @@ fn a_job_can_be_cancelled() {
     job.signal("TERM");
     assert_eq!(job.wait().status, 7);
 }
+
+#[test]
+fn a_request_is_worked_on_although_whoever_asked_has_left() {
+    for fault in [
+        Fault::on("POST", "/repos/*/statuses/*").delay(Duration::from_millis(1_500)),
+        Fault::on("POST", "/repos/*/statuses/*").withhold_answer(),
+    ] {
+        let forge = Forge::start();
+        let head = forge.repository().tip("main").unwrap();
+        forge.fault(fault);
+        let url = format!("{}/repos/octo-org/demo/statuses/{head}", forge.api_url());
+        let impatient = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(1)))
+            .build();
+        let answer = ureq::Agent::from(impatient)
+            .post(&url)
+            .header("authorization", &format!("Bearer {}", forge.token()))
+            .send(r#"{"state":"pending","context":"x"}"#);
+        assert!(answer.is_err(), "{answer:?}");
+        while forge.requests()[0].status.is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(forge.requests()[0].status, Some(201));
+        assert_eq!(forge.statuses(&head).len(), 1);
+    }
+}
