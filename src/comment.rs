@@ -13,6 +13,8 @@ pub const MARKER: &str = "<!-- flux-ephemeral-env -->";
 const STATE: (&str, &str) = ("<!-- state ", "<!-- /state -->");
 /// The end of the first line.
 const STATE_CLOSED: &str = " -->";
+/// The title of a failure.
+const FAILED: &str = "### 👎 Failed";
 /// Longest comment that GitHub takes, in characters.
 const LONGEST_COMMENT: usize = 65_536;
 /// Most names in one list.
@@ -156,6 +158,13 @@ pub fn spoken_of(body: &str) -> Option<&str> {
     state(body).map(|(fingerprint, _)| fingerprint)
 }
 
+/// Whether a comment of ours has to be written anew where a pull request has no environment: it speaks of one, or of a
+/// failure to take it down.
+pub fn is_outdated_without_environment(body: &str) -> bool {
+    let is_failure = || body.lines().nth(1) == Some(FAILED);
+    spoken_of(body).is_some_and(|spoken_of| spoken_of != fingerprint(&[]) || is_failure())
+}
+
 /// The environment is on its way up, or was there already.
 pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
     let mut lines = vec![
@@ -297,7 +306,7 @@ pub fn refused(context: &Context, refusal: &Refusal) -> Message {
 /// Something broke.
 pub fn failed(context: &Context, failure: &Failure) -> Message {
     let (why, remedy) = failure_words(context, failure);
-    notice("### 👎 Failed", context, &why, &remedy)
+    notice(FAILED, context, &why, &remedy)
 }
 
 fn notice(title: &str, context: &Context, why: &str, remedy: &str) -> Message {
@@ -423,6 +432,15 @@ fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
             ),
             format!(
                 "look at what was pushed, then comment {}.",
+                code(&format!("{} {head}", context.deploy_command))
+            ),
+        ),
+        Refusal::PushedSince { head } => (
+            "The fork was pushed to after the command was given, so its head may be something that nobody has looked at."
+                .to_owned(),
+            format!(
+                "look at {}, then comment {}.",
+                code(head.short()),
                 code(&format!("{} {head}", context.deploy_command))
             ),
         ),
@@ -906,6 +924,29 @@ mod tests {
             "<!-- state -->\n<!-- /state -->",
         ] {
             assert_eq!(first.body(Some(before)), first.body(None));
+        }
+    }
+
+    #[test]
+    fn a_comment_is_outdated_where_it_does_not_say_that_the_environment_is_gone() {
+        let up = deployed(&context(), &environment()).body(None);
+        let down = destroyed(&context(), &gone()).body(None);
+        let fails = failed(&context(), &Failure::Interrupted);
+        let refuses = refused(&context(), &Refusal::Closed);
+        for (body, is_outdated) in [
+            (up.clone(), true),
+            (down.clone(), false),
+            (fails.body(Some(&down)), true),
+            (refuses.body(Some(&up)), true),
+            (refuses.body(Some(&down)), false),
+            (fails.body(None), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(
+                is_outdated_without_environment(&body),
+                is_outdated,
+                "{body}"
+            );
         }
     }
 

@@ -68,6 +68,8 @@ pub enum Trigger {
     Comment {
         /// The comment's id.
         comment_id: u64,
+        /// When it was written, as GitHub writes times.
+        created_at: Option<String>,
         /// The command, or what is wrong with it.
         command: Result<Command, UsageError>,
     },
@@ -165,6 +167,11 @@ pub enum Refusal {
         /// The head.
         head: Sha,
     },
+    /// The fork was pushed to after the command was given, or nobody can tell.
+    PushedSince {
+        /// The head.
+        head: Sha,
+    },
     /// No environment may have this namespace.
     ProtectedNamespace {
         /// The namespace.
@@ -212,6 +219,7 @@ impl Refusal {
             Refusal::HeadDeleted => "head-repository-deleted",
             Refusal::ForkUrl { .. } => "fork-url-not-https",
             Refusal::BranchMoved { .. } => "branch-has-moved",
+            Refusal::PushedSince { .. } => "fork-pushed-since",
             Refusal::ProtectedNamespace { .. } => "namespace-protected",
             Refusal::ClaimedNamespace { .. } => "namespace-claimed",
             Refusal::NamespaceTaken { .. } => "namespace-taken",
@@ -247,6 +255,7 @@ pub fn triage(event: Result<Event, Ignored>, inputs: &Inputs) -> Triage {
                 login: event.author,
                 trigger: Trigger::Comment {
                     comment_id: event.comment_id,
+                    created_at: event.created_at,
                     command,
                 },
                 default_branch: event.default_branch,
@@ -367,13 +376,18 @@ fn create(
         Head::Here => None,
         Head::Deleted => return Err(Refusal::HeadDeleted),
         Head::Fork { .. } if !inputs.allow_forks => return Err(Refusal::Fork),
-        Head::Fork { owner, clone_url } => Some((owner, fork_url(clone_url, config)?)),
+        Head::Fork {
+            owner, clone_url, ..
+        } => Some((owner, fork_url(clone_url, config)?)),
     };
     if let Some(wanted) = arguments.commit.as_ref().filter(|wanted| *wanted != head) {
         return Err(Refusal::BranchMoved {
             wanted: wanted.clone(),
             head: head.clone(),
         });
+    }
+    if arguments.commit.is_none() && was_pushed_since(request, &pull_request.head) {
+        return Err(Refusal::PushedSince { head: head.clone() });
     }
     let environment = Environment::new(
         &pull_request.branch,
@@ -382,6 +396,13 @@ fn create(
         &inputs.instances_path,
     );
     let namespace = &environment.namespace;
+    // Flux's own goes with the environment otherwise, whatever the patterns say.
+    if *namespace == inputs.flux_namespace {
+        return Err(Refusal::ProtectedNamespace {
+            namespace: namespace.clone(),
+            pattern: inputs.flux_namespace.clone(),
+        });
+    }
     if let Some(glob) = inputs
         .protected_namespaces
         .iter()
@@ -418,6 +439,19 @@ fn create(
         environment,
         manifest,
     })
+}
+
+/// Whether a fork may hold something that nobody had seen when the command was given: minutes can pass until it is carried
+/// out. Who may push to this repository is trusted that far; no clear answer counts as yes.
+fn was_pushed_since(request: &Request, head: &Head) -> bool {
+    let Head::Fork { pushed_at, .. } = head else {
+        return false;
+    };
+    let Trigger::Comment { created_at, .. } = &request.trigger else {
+        return false;
+    };
+    // Times of one format, which sort as text.
+    !matches!((pushed_at, created_at), (Some(pushed), Some(given)) if pushed < given)
 }
 
 /// The URL a fork is cloned from: over https, or over http where the GitHub we talk to is itself reached so.
@@ -469,11 +503,17 @@ pub(crate) mod tests {
         }
     }
 
+    /// Before the command was given.
+    fn before() -> Option<String> {
+        Some("2026-01-02T00:00:00Z".to_owned())
+    }
+
     fn fork(clone_url: &str) -> PullRequest {
         PullRequest {
             head: Head::Fork {
                 owner: "mallory".to_owned(),
                 clone_url: clone_url.to_owned(),
+                pushed_at: before(),
             },
             ..pull_request()
         }
@@ -497,6 +537,7 @@ pub(crate) mod tests {
             login: "rita".to_owned(),
             trigger: Trigger::Comment {
                 comment_id: 70,
+                created_at: Some("2026-01-02T03:04:05Z".to_owned()),
                 command,
             },
             default_branch: "main".to_owned(),
@@ -571,6 +612,7 @@ pub(crate) mod tests {
                 wanted: sha("b"),
                 head: sha("a"),
             },
+            Refusal::PushedSince { head: sha("a") },
             Refusal::ProtectedNamespace {
                 namespace: text(),
                 pattern: text(),
@@ -634,6 +676,7 @@ pub(crate) mod tests {
             number: 7,
             on_pull_request: true,
             comment_id: 70,
+            created_at: Some("2026-01-02T03:04:05Z".to_owned()),
             body: "/deploy-ephemeral\r\nplease".to_owned(),
             author: "rita".to_owned(),
             by_bot: false,
@@ -926,6 +969,73 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_fork_is_deployed_as_it_was_when_the_command_was_given() {
+        let at = |pushed_at: Option<&str>, created: Option<&str>, arguments: DeployArguments| {
+            let mut pull_request = fork("https://github.com/mallory/app.git");
+            if let Head::Fork { pushed_at: at, .. } = &mut pull_request.head {
+                *at = pushed_at.map(str::to_owned);
+            }
+            let mut request = commented(Ok(Command::Deploy(arguments)));
+            if let Trigger::Comment { created_at, .. } = &mut request.trigger {
+                *created_at = created.map(str::to_owned);
+            }
+            let inputs = [("INPUT_ALLOW-FORKS", "true")];
+            decided(&request, &permitted(pull_request), &inputs)
+        };
+        let given = Some("2026-01-02T03:04:05Z");
+        for (pushed_at, created_at, is_deployed) in [
+            (Some("2026-01-02T03:04:04Z"), given, true),
+            // GitHub's times are to the second, so this one may be either.
+            (given, given, false),
+            (Some("2026-01-02T03:04:06Z"), given, false),
+            (None, given, false),
+            (given, None, false),
+        ] {
+            let decision = at(pushed_at, created_at, DeployArguments::default());
+            let refused = Decision::Refuse(Refusal::PushedSince { head: sha("a") });
+            assert_eq!(
+                decision != refused,
+                is_deployed,
+                "{pushed_at:?} {created_at:?}"
+            );
+            // Whoever names the commit has seen it.
+            let named = DeployArguments {
+                commit: Some(sha("a")),
+            };
+            let decision = at(pushed_at, created_at, named);
+            assert!(matches!(decision, Decision::Create(_)), "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn fluxs_own_namespace_is_protected_whatever_the_patterns_say() {
+        for (inputs, namespace) in [
+            (
+                [
+                    ("INPUT_FLUX-NAMESPACE", "dev"),
+                    ("INPUT_PROTECTED-NAMESPACES", "kube-*"),
+                ],
+                "dev",
+            ),
+            (
+                [
+                    ("INPUT_FLUX-NAMESPACE", "pr-dev"),
+                    ("INPUT_NAMESPACE-PREFIX", "pr-"),
+                ],
+                "pr-dev",
+            ),
+        ] {
+            assert_eq!(
+                deployed(pull_request(), &inputs).err(),
+                Some(Refusal::ProtectedNamespace {
+                    namespace: namespace.to_owned(),
+                    pattern: namespace.to_owned(),
+                })
+            );
+        }
+    }
+
+    #[test]
     fn a_destroy_command_works_on_whatever_became_of_the_pull_request() {
         for pull_request in [
             pull_request(),
@@ -958,8 +1068,11 @@ pub(crate) mod tests {
         let heads = prop_oneof![
             Just(Head::Here),
             Just(Head::Deleted),
-            ("\\PC{0,9}", "\\PC{0,9}")
-                .prop_map(|(owner, clone_url)| Head::Fork { owner, clone_url }),
+            ("\\PC{0,9}", "\\PC{0,9}").prop_map(|(owner, clone_url)| Head::Fork {
+                owner,
+                clone_url,
+                pushed_at: before()
+            }),
         ];
         let access = prop_oneof![
             Just(None),

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::command::Sha;
 
@@ -32,6 +33,8 @@ pub struct CommentEvent {
     pub author: String,
     /// Whether the author is a bot.
     pub by_bot: bool,
+    /// When it was written, as GitHub writes times: RFC 3339, UTC, to the second.
+    pub created_at: Option<String>,
     /// The repository's default branch.
     pub default_branch: String,
 }
@@ -73,6 +76,8 @@ pub enum Head {
         owner: String,
         /// Its URL over https.
         clone_url: String,
+        /// When something was last pushed to it, as GitHub writes times.
+        pushed_at: Option<String>,
     },
     /// A repository that is no more.
     Deleted,
@@ -153,6 +158,8 @@ struct Issue {
 struct Comment {
     id: u64,
     body: Option<String>,
+    #[serde(default)]
+    created_at: Value,
     /// `null` once the account is deleted.
     user: Option<User>,
 }
@@ -197,6 +204,8 @@ struct HeadObject {
 struct HeadRepository {
     id: u64,
     clone_url: String,
+    #[serde(default)]
+    pushed_at: Value,
     owner: Owner,
 }
 
@@ -227,6 +236,7 @@ impl From<CommentPayload> for CommentEvent {
             on_pull_request: payload.issue.pull_request.is_some(),
             comment_id: payload.comment.id,
             body: payload.comment.body.unwrap_or_default(),
+            created_at: payload.comment.created_at.as_str().map(str::to_owned),
             by_bot: author.r#type == "Bot",
             author: author.login,
             default_branch: payload.repository.default_branch,
@@ -264,6 +274,7 @@ impl TryFrom<PullRequestObject> for PullRequest {
             Some(repository) => Head::Fork {
                 owner: repository.owner.login,
                 clone_url: repository.clone_url,
+                pushed_at: repository.pushed_at.as_str().map(str::to_owned),
             },
         };
         Ok(PullRequest {
@@ -280,7 +291,7 @@ impl TryFrom<PullRequestObject> for PullRequest {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -299,7 +310,7 @@ mod tests {
             "pull_request": {
                 "number": 7, "state": "closed",
                 "head": { "ref": "dev", "sha": SHA,
-                    "repo": { "id": 1, "clone_url": "https://github.com/o/r.git", "owner": { "login": "o" } } },
+                    "repo": { "id": 1, "clone_url": "https://github.com/o/r.git", "pushed_at": "2026-01-02T03:04:05Z", "owner": { "login": "o" } } },
                 "base": { "repo": { "id": 1 } },
             },
             "repository": { "default_branch": "main" },
@@ -348,7 +359,8 @@ mod tests {
             head_of(&payload),
             Head::Fork {
                 owner: "o".to_owned(),
-                clone_url: "https://github.com/o/r.git".to_owned()
+                clone_url: "https://github.com/o/r.git".to_owned(),
+                pushed_at: Some("2026-01-02T03:04:05Z".to_owned()),
             }
         );
         payload["pull_request"]["head"]["repo"] = Value::Null;

@@ -362,6 +362,12 @@ impl Work {
         let words = self.target.token.redact(&words);
         match verdict(error) {
             _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
+            // The server took for granted what a partial clone does not have.
+            Verdict::Again
+                if self.workspace.is_some() && error.message().contains("delta bases") =>
+            {
+                Fetch::Failed(Failure::Broken(anyhow!(words)))
+            }
             Verdict::Again => Fetch::Again(words),
             Verdict::Forbidden => Fetch::Failed(Failure::Forbidden(words)),
             Verdict::Final if error.class() == ErrorClass::Os => {
@@ -720,22 +726,22 @@ impl Workspace {
     /// The checkout at `root`; `None` where there is none that libgit2 can read.
     fn open(root: &Path, branch: &str) -> Option<Workspace> {
         // A `.git` that is a file or a link leads somewhere else, which is not for us to follow.
-        if !fs::symlink_metadata(root.join(".git")).ok()?.is_dir() {
+        let git = root.join(".git");
+        if !fs::symlink_metadata(&git).ok()?.is_dir() || has_pipes(&git) {
             return None;
         }
         let repository = open_workspace(root).ok()?;
         let head = repository.head().ok()?;
-        let git = root.join(".git").canonicalize().ok();
         // `core.worktree` and `commondir` lead somewhere else, too.
         let is_here = repository
             .workdir()
             .and_then(|path| path.canonicalize().ok())
             == root.canonicalize().ok()
-            && repository.commondir().canonicalize().ok() == git;
+            && repository.commondir().canonicalize().ok() == git.canonicalize().ok();
         Some(Workspace {
             on_target: is_here
                 && head.name().ok() == Some(&format!("refs/heads/{branch}"))
-                && !has_links(&root.join(".git"), branch),
+                && !has_links(&git, branch),
             head: head.peel_to_commit().ok()?.id(),
             root: root.to_owned(),
         })
@@ -743,6 +749,20 @@ impl Workspace {
 
     /// Moves the branch, the index and the files that nobody touched from the old head to the pushed commit.
     fn follow(&self, ours: &Repository, commit: Oid, branch: &str) -> Result<()> {
+        let mut changed = BTreeSet::new();
+        let moved = self.move_to(ours, commit, branch, &mut changed);
+        // Half of it is somebody's as well.
+        let given_back = self.give_back(&changed);
+        moved.and(given_back)
+    }
+
+    fn move_to(
+        &self,
+        ours: &Repository,
+        commit: Oid,
+        branch: &str,
+        changed: &mut BTreeSet<PathBuf>,
+    ) -> Result<()> {
         if !ours.graph_descendant_of(commit, self.head)? {
             bail!("it has commits that are not on the remote branch");
         }
@@ -773,7 +793,7 @@ impl Workspace {
         let tree = theirs.find_commit(commit)?.tree()?;
         let head_tree = theirs.find_commit(self.head)?.tree()?;
         let diff = theirs.diff_tree_to_tree(Some(&head_tree), Some(&tree), None)?;
-        let changed: BTreeSet<PathBuf> = diff
+        *changed = diff
             .deltas()
             .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
             .flatten()
@@ -786,7 +806,7 @@ impl Workspace {
             .safe()
             .allow_conflicts(true)
             .disable_pathspec_match(true);
-        for path in &changed {
+        for path in changed.iter() {
             checkout.path(path);
         }
         // Without a path it would be everything.
@@ -805,14 +825,16 @@ impl Workspace {
                 message,
             )
             .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
-        self.give_back(&changed)
+        Ok(())
     }
 
-    /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace.
+    /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace, or holds attributes
+    /// that nobody can read to their end.
     fn is_behind_a_link(&self, path: &Path) -> bool {
-        path.ancestors()
-            .skip(1)
-            .any(|parent| is_link(&self.root.join(parent)))
+        path.ancestors().skip(1).any(|parent| {
+            let parent = self.root.join(parent);
+            is_link(&parent) || is_pipe(&parent.join(".gitattributes"))
+        })
     }
 
     /// Gives what root wrote to the owner of the workspace: the next job's checkout has to remove it.
@@ -846,6 +868,23 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// Whether anything in there waits for somebody to write into it, and would keep its reader waiting for ever.
+fn has_pipes(directory: &Path) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.file_type().ok()?, entry.path())))
+        .any(|(kind, path)| match kind {
+            _ if kind.is_dir() => has_pipes(&path),
+            _ if kind.is_symlink() => is_pipe(&path),
+            _ => !kind.is_file(),
+        })
+}
+
+/// Whether there is something to read at `path`, and it is no file.
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// Whether following a branch would write through a symbolic link, and so may write somewhere else.

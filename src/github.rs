@@ -194,9 +194,18 @@ struct StatusObject {
     target_url: Option<String>,
 }
 
+impl CommentObject {
+    fn login(&self) -> Option<&str> {
+        self.user.as_ref().map(|user| user.login.as_str())
+    }
+}
+
+/// GraphQL's answer, which is a 200 where it is an error, too.
 #[derive(Deserialize)]
 struct Viewer {
-    data: ViewerData,
+    data: Option<ViewerData>,
+    #[serde(default)]
+    errors: Vec<Message>,
 }
 
 #[derive(Deserialize)]
@@ -425,19 +434,24 @@ impl GitHub {
     }
 
     async fn marked_comments(&self, number: u64) -> Result<Vec<CommentObject>, ApiError> {
-        let mut marked = Vec::new();
+        let mut marked: Vec<CommentObject> = Vec::new();
         for page in 1..=PAGES {
             let route = self.route(&format!(
                 "issues/{number}/comments?per_page={PAGE}&page={page}"
             ));
             let comments: Vec<CommentObject> = self.get(&route).await?;
             let is_last = comments.len() < PAGE;
-            marked.extend(comments.into_iter().filter(|comment| {
-                comment
+            for comment in comments {
+                let is_marked = comment
                     .body
                     .as_deref()
-                    .is_some_and(|body| body.starts_with(MARKER))
-            }));
+                    .is_some_and(|body| body.starts_with(MARKER));
+                // The first of each author is enough, however many copies of ours somebody writes.
+                let is_known = || marked.iter().any(|known| known.login() == comment.login());
+                if is_marked && !is_known() {
+                    marked.push(comment);
+                }
+            }
             if is_last {
                 break;
             }
@@ -454,14 +468,29 @@ impl GitHub {
     async fn ask_for_viewer(&self) -> Result<String, ApiError> {
         let query = json!({ "query": "{ viewer { login } }" });
         // A query changes nothing, so this POST is safe to repeat.
-        let answer: Result<Viewer, ApiError> = self
-            .retried(|| self.send(Method::Post, &self.graphql, Some(&query)))
-            .await;
-        match answer {
-            Ok(answer) => Ok(answer.data.viewer.login),
-            // No answer is no reason to take ourselves for somebody else, and to comment twice.
-            Err(error) if error.is_transient() => Err(error),
-            Err(_) => Ok(WORKFLOW_BOT.to_owned()),
+        let ask = || async {
+            let sent = self.send(Method::Post, &self.graphql, Some(&query)).await;
+            // Whatever else it answers with a 200 is trouble of its own, which may pass.
+            let answer: Viewer = sent.map_err(|error: ApiError| ApiError {
+                status: error.status.filter(|status| *status != 200),
+                ..error
+            })?;
+            let errors = answer.errors.into_iter().map(|error| error.message);
+            answer
+                .data
+                .map(|data| data.viewer.login)
+                .ok_or_else(|| ApiError {
+                    attempted: format!("POST {}", self.graphql),
+                    status: None,
+                    words: self.token.redact(&errors.collect::<Vec<_>>().join("; ")),
+                    retry_after: None,
+                    is_rate_limit: false,
+                })
+        };
+        match self.retried(ask).await {
+            // No clear answer is no reason to take ourselves for somebody else, and to comment twice.
+            Err(error) if error.is_refused() => Ok(WORKFLOW_BOT.to_owned()),
+            outcome => outcome,
         }
     }
 

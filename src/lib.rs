@@ -151,10 +151,13 @@ fn tell_job(config: &Config, log: &Log, report: &Report) -> Result<()> {
     {
         log.warning(&format!("{error:#}"));
     }
-    match &report.error {
-        Some(error) => Err(anyhow::anyhow!("{error}")),
-        None => written,
+    let Some(error) = &report.error else {
+        return written;
+    };
+    if let Err(unwritten) = written {
+        log.warning(&format!("{unwritten:#}"));
     }
+    Err(anyhow::anyhow!("{error}"))
 }
 
 /// One request on its way through.
@@ -367,24 +370,47 @@ impl Run<'_> {
                 (_, work) => (published, work),
             }
         };
-        let ((published, work), (found, pending)) = tokio::join!(publish, announce);
+        let ((published, work), (mut found, pending)) = tokio::join!(publish, announce);
         untold.note(STATUS, pending);
         self.log.debug(&format!("{published:?}"));
         if matches!(published, Ok(Published::Refused(Refusal::Closed))) {
             context.is_open = false;
         }
-        let report = match published {
+        let mut report = match published {
             Ok(published) => {
                 report::published(self.config, &context, self.request, decision, published)
             }
             Err(failure) => report::failed(&context, Some(decision), &failure),
         };
+        if is_close && report.message.is_none() {
+            let stale = tokio::select! {
+                stale = self.stale_comment() => stale,
+                () = too_late(cancellation) => None,
+            };
+            if let Some(stale) = stale {
+                report.correct(&context);
+                found = Some(Ok(Some(stale)));
+            }
+        }
         Done {
             context,
             report,
             found,
             work,
         }
+    }
+
+    /// Our comment where it does not say that the environment is gone: the run that removed it did not get to.
+    async fn stale_comment(&self) -> Option<StatusComment> {
+        let found = self.github.status_comment(self.request.pull_request).await;
+        found
+            .unwrap_or_else(|error| {
+                self.log.line(&format!(
+                    "whether a comment is out of date could not be seen: {error}"
+                ));
+                None
+            })
+            .filter(|comment| comment::is_outdated_without_environment(&comment.body))
     }
 
     /// A pull request that is closed while its environment comes up loses it again. The run for the close may have found
@@ -404,8 +430,9 @@ impl Run<'_> {
             Ok(pull_request) if !pull_request.open => pull_request,
             Ok(_) => return (published, Some(work)),
             Err(error) => {
-                self.log.line(&format!(
-                    "whether the pull request is still open could not be asked: {error:#}"
+                self.log.warning(&format!(
+                    "whether the pull request is still open could not be asked; if it is closed, reopen and close it to \
+                     take the environment down: {error:#}"
                 ));
                 return (published, Some(work));
             }

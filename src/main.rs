@@ -7,6 +7,14 @@ use flux_ephemeral_env::run;
 use flux_ephemeral_env::workflow::Log;
 
 fn main() -> ExitCode {
+    // What a panic says may hold anything, so where it happened has to do.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        Log::default().error(&format!(
+            "this is a bug of the action's: it broke at {place}"
+        ));
+    }));
     let mut log = Log::default();
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -319,7 +319,8 @@ where
 /// `None` for anything that does not carry our marker and an owner: somebody else's file.
 pub fn read(file: &[u8]) -> Option<Instance> {
     let text = std::str::from_utf8(file).ok()?;
-    let documents: Vec<Read> = serde_yaml::from_multiple(text).ok()?;
+    let documents: Vec<Read> =
+        serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()?;
     let owner = documents.iter().find_map(Read::owner)?;
     let annotation = |key: &str| {
         documents
@@ -356,14 +357,38 @@ impl Read {
     }
 }
 
-/// The namespace that an overlay's `kustomization.yaml` claims; `None` where it claims none or is no YAML.
-pub fn claimed_namespace(kustomization: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Overlay {
-        namespace: Option<String>,
-    }
-    let text = std::str::from_utf8(kustomization).ok()?;
-    serde_yaml::from_str::<Overlay>(text).ok()?.namespace
+/// A key that stands twice is an error to YAML and none to kustomize and Flux, for which the last one counts.
+fn as_flux_reads() -> serde_yaml::Options {
+    let mut options = serde_yaml::Options::default();
+    options.duplicate_keys = serde_yaml::options::DuplicateKeyPolicy::LastWins;
+    options
+}
+
+/// The namespaces that an overlay's `kustomization.yaml` claims; none where it is no YAML.
+///
+/// kustomize takes a key in any case and reads on where YAML would not, so whatever may count for it counts here.
+pub fn claimed_namespaces(kustomization: &[u8]) -> Vec<String> {
+    let documents: Vec<BTreeMap<String, Claim>> = std::str::from_utf8(kustomization)
+        .ok()
+        .and_then(|text| serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok())
+        .unwrap_or_default();
+    let claims = documents
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| key.eq_ignore_ascii_case("namespace"));
+    claims
+        .filter_map(|(_, claim)| match claim {
+            Claim::Text(namespace) => Some(namespace.trim().to_owned()),
+            Claim::Other(_) => None,
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Claim {
+    Text(String),
+    Other(serde::de::IgnoredAny),
 }
 
 #[cfg(test)]
@@ -800,7 +825,7 @@ spec:
         #[test]
         fn no_bytes_are_a_panic(bytes in vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(read(&bytes), None);
-            let _ = claimed_namespace(&bytes);
+            let _ = claimed_namespaces(&bytes);
         }
 
         #[test]
@@ -808,7 +833,7 @@ spec:
             let mut file = RENDERED.as_bytes().to_vec();
             file.splice(at..RENDERED.len().min(at + length), text.bytes());
             let _ = read(&file);
-            let _ = claimed_namespace(&file);
+            let _ = claimed_namespaces(&file);
         }
     }
 
@@ -937,33 +962,38 @@ spec:
 
     #[test]
     fn an_overlay_claims_the_namespace_it_names() {
-        for (kustomization, namespace) in [
-            ("namespace: app", Some("app")),
+        for (kustomization, namespaces) in [
+            ("namespace: app", &["app"][..]),
             (
                 "---\n# ours\nresources:\n- ../base\nnamespace: \"app\" # always\n",
-                Some("app"),
+                &["app"][..],
             ),
-            ("kind: Kustomization\r\nnamespace: app\r\n", Some("app")),
-            ("\u{feff}namespace: app\n", Some("app")),
-            ("namespace: 12", Some("12")),
-            ("namespace: ${BRANCH_NAME}", Some("${BRANCH_NAME}")),
-            ("namespace:", None),
-            ("namespace: ~", None),
-            ("resources: [../base]", None),
-            ("# namespace: app", None),
-            ("metadata:\n  namespace: app", None),
-            ("", None),
-            ("- namespace: app", None),
-            ("namespace: app\nnamespace: other", None),
-            ("namespace: [app]", None),
-            ("namespace: app\n  broken: [", None),
+            ("kind: Kustomization\r\nnamespace: app\r\n", &["app"][..]),
+            ("\u{feff}namespace: app\n", &["app"][..]),
+            ("namespace: 12", &[]),
+            ("namespace: ${BRANCH_NAME}", &["${BRANCH_NAME}"][..]),
+            ("namespace:", &[]),
+            ("namespace: ~", &[]),
+            ("resources: [../base]", &[]),
+            ("# namespace: app", &[]),
+            ("metadata:\n  namespace: app", &[]),
+            ("", &[]),
+            ("- namespace: app", &[]),
+            ("namespace: app\nnamespace: other", &["other"]),
+            ("namespace: app\nresources: [a]\nresources: [b]\n", &["app"]),
+            ("namespace: app\n---\n", &["app"]),
+            ("namespace: app\n---\nkind: Component\n", &["app"]),
+            ("Namespace: app\nNAMESPACE: other\n", &["other", "app"]),
+            ("namespace: |\n  app\n", &["app"]),
+            ("namespace: [app]", &[]),
+            ("namespace: app\n  broken: [", &[]),
         ] {
             assert_eq!(
-                claimed_namespace(kustomization.as_bytes()).as_deref(),
-                namespace,
+                claimed_namespaces(kustomization.as_bytes()),
+                namespaces,
                 "{kustomization}"
             );
         }
-        assert_eq!(claimed_namespace(b"namespace: app # \xff"), None);
+        assert!(claimed_namespaces(b"namespace: app # \xff").is_empty());
     }
 }

@@ -244,7 +244,7 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
     let claimed = tip
         .overlays
         .iter()
-        .find(|(_, overlay)| manifest::claimed_namespace(overlay).as_ref() == Some(namespace));
+        .find(|(_, overlay)| manifest::claimed_namespaces(overlay).contains(namespace));
     if let Some((path, _)) = claimed {
         return Some(Refusal::ClaimedNamespace {
             namespace: namespace.clone(),

@@ -71,6 +71,14 @@ impl Outputs {
     }
 }
 
+impl Report {
+    /// Says after all that there is no environment, where a comment speaks of one.
+    pub fn correct(&mut self, context: &Context) {
+        self.message = Some(comment::nothing_to_destroy(context));
+        self.status = Some((StatusState::Success, comment::DESTROYED_IN_SHORT.to_owned()));
+    }
+}
+
 /// Nothing was asked for.
 pub fn none(no_op: NoOp) -> Report {
     Report {

@@ -359,24 +359,6 @@ fn a_payload_that_is_nested_ten_thousand_levels_is_no_crash() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written_are_an_error_and_a_summary_is_a_warning() {
-    let story = Story::new();
-    let job = story.deploy().env("GITHUB_OUTPUT", "/nowhere/output");
-    let (_, error) = fail(&job);
-    assert!(error.contains("GITHUB_OUTPUT"), "{error}");
-    assert!(error.contains("/nowhere/output"), "{error}");
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
-
-    let job = story.destroy().env("GITHUB_STEP_SUMMARY", "/tmp");
-    let outcome = succeed(&job);
-    assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
-    let warning =
-        "::warning title=flux-ephemeral-env::writing the job summary to GITHUB_STEP_SUMMARY";
-    assert!(outcome.stdout.contains(warning), "{}", outcome.stdout);
-    assert_eq!(story.landed().len(), 2);
-}
-
-#[test]
 fn the_variables_that_need_not_be_there_need_not() {
     let story = Story::new();
     let optional = ["GITHUB_WORKSPACE", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"];

@@ -1,5 +1,7 @@
 //! A destroy command, or the end of the pull request, removes the file.
 
+use forge::Fault;
+
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
 
 #[test]
@@ -105,6 +107,46 @@ fn a_close_needs_no_permission() {
 }
 
 #[test]
+fn a_close_tells_what_a_cancelled_one_could_not() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let close = story.close();
+    story.forge.fault(
+        Fault::on("PATCH", "/repos/*/issues/comments/*")
+            .always()
+            .answer_text(404, "no"),
+    );
+    story.forge.fault(
+        Fault::on("POST", "/repos/*/issues/*/comments")
+            .always()
+            .answer_text(410, "no"),
+    );
+    succeed(&close);
+    story.forge.clear_faults();
+    assert!(story.status_comment().contains("### 🚀 Deployed\n"));
+
+    let outcome = succeed(&close);
+
+    assert_eq!(
+        ending(&outcome),
+        ("destroy", "pull-request-closed", "false")
+    );
+    let told = story.status_comment();
+    assert!(told.contains("### 🚀 Destroyed already"), "{told}");
+    assert!(!told.contains("Deployed"), "{told}");
+    assert_eq!(story.landed().len(), 2);
+    // And then there is no more to say.
+    story.forge.clear_requests();
+    succeed(&close);
+    assert!(
+        !story
+            .requests()
+            .keys()
+            .any(|request| request.starts_with("PATCH"))
+    );
+}
+
+#[test]
 fn a_close_without_an_instance_says_nothing_anywhere() {
     let story = Story::new();
 
@@ -115,7 +157,13 @@ fn a_close_without_an_instance_says_nothing_anywhere() {
         ("destroy", "pull-request-closed", "false")
     );
     story.assert_unsaid();
-    let requests = [("GET /info/refs", 1), ("POST /git-upload-pack", 2)];
+    let requests = [
+        ("GET /info/refs", 1),
+        ("POST /git-upload-pack", 2),
+        // Whether a run before this one left a comment that is out of date.
+        ("GET /issues/*/comments", 1),
+        ("POST /graphql", 1),
+    ];
     assert_eq!(
         story.requests(),
         requests

@@ -97,7 +97,7 @@ fn outside_code(markdown: &str) -> String {
     outside
 }
 
-/// The same without what differs from run to run: names of commits.
+/// The same without what differs from run to run: names of commits, and the fingerprint of a file that names one.
 fn outside_code_and_commits(markdown: &str) -> String {
     let is_hexadecimal =
         |word: &str| word.len() == 40 && word.chars().all(|c| c.is_ascii_hexdigit());
@@ -110,7 +110,9 @@ fn outside_code_and_commits(markdown: &str) -> String {
     for commit in words.into_iter().filter(|word| is_hexadecimal(word)) {
         text = text.replace(commit, "*");
     }
-    text
+    let (before, after) = text.split_once("<!-- state ").unwrap_or((&text, ""));
+    let after = after.split_once(" -->").map_or("", |(_, after)| after);
+    format!("{before}{after}")
 }
 
 /// No text of a stranger's got into the address of a request.

@@ -289,6 +289,37 @@ fn a_fork_is_not_deployed_unless_that_is_allowed() {
 }
 
 #[test]
+fn a_fork_that_was_pushed_to_after_the_comment_is_not_deployed() {
+    let (story, fork) = Story::with_fork("dev");
+    let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral");
+    let job = job.input("allow-forks", "true");
+    fork.commit("dev", &[("app.txt", Some("swapped\n"))], "Swap");
+
+    let told = refused(&story, &job, "fork-pushed-since");
+
+    let head = story.head();
+    assert!(
+        told.contains(&format!("comment `/deploy-ephemeral {head}`")),
+        "{told}"
+    );
+    // Whoever names the commit has seen it, and so has whoever comments now.
+    for command in [
+        format!("/deploy-ephemeral {head}"),
+        "/deploy-ephemeral".to_owned(),
+    ] {
+        let (job, _) = story.commented(REVIEWER, &command);
+        let outcome = succeed(&job.input("allow-forks", "true"));
+        assert_eq!(ending(&outcome).0, "create", "{command}");
+    }
+    let instance = story
+        .repository
+        .read("main", &story.instances()[0])
+        .unwrap();
+    assert!(instance.contains(&format!("commit: {head}")), "{instance}");
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
 fn a_fork_that_looks_like_ours_is_still_a_fork() {
     let story = Story::of_fork("dev");
     let event = story
@@ -365,6 +396,39 @@ fn the_namespace_of_an_overlay_beside_ours_is_refused() {
         told.contains("`k8s/app/overlays/main/kustomization.yaml`"),
         "{told}"
     );
+}
+
+#[test]
+fn an_overlay_that_kustomize_reads_claims_its_namespace_however_it_is_written() {
+    let story = Story::of_branch("app");
+    let overlay = "k8s/app/overlays/main/kustomization.yaml";
+    for text in [
+        "namespace: app\nresources: [../../base]\n---\n",
+        "namespace: app\n---\nkind: Component\n",
+        "namespace: app\nresources: [a]\nresources: [b]\n",
+        "Namespace: app\n",
+        "namespace: |\n  app\n",
+    ] {
+        story
+            .repository
+            .commit("main", &[(overlay, Some(text))], "Write it otherwise");
+        let told = refused(&story, &story.deploy(), "namespace-claimed");
+        assert!(told.contains(overlay), "{text}: {told}");
+    }
+    assert!(story.instances().is_empty());
+}
+
+#[test]
+fn the_namespace_of_flux_is_never_an_environments() {
+    let story = Story::of_branch("gitops");
+    let job = story
+        .deploy()
+        .input("flux-namespace", "gitops")
+        .input("protected-namespaces", "kube-*");
+
+    let told = refused(&story, &job, "namespace-protected");
+
+    assert!(told.contains("`gitops`"), "{told}");
 }
 
 #[test]

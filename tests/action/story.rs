@@ -42,11 +42,16 @@ impl Story {
 
     /// The same from a fork of `octo-fork`.
     pub(crate) fn of_fork(branch: &str) -> Story {
+        Story::with_fork(branch).0
+    }
+
+    /// The same, and the fork.
+    pub(crate) fn with_fork(branch: &str) -> (Story, Repository) {
         let forge = Forge::start();
         let fork = forge.fork("octo-fork");
         fork.commit(branch, &[("app.txt", Some("theirs\n"))], "Change the app");
         let number = forge.open_pull_request(&fork, branch, "octo-fork");
-        Story::on(forge, number)
+        (Story::on(forge, number), fork)
     }
 
     fn on(forge: Forge, number: u64) -> Story {

@@ -267,51 +267,147 @@ fn no_checkout_at_all_is_fine() {
     );
 }
 
+/// Somebody else than root.
+const SOMEBODY: (u32, u32) = (4321, 1234);
+
+/// Gives everything below a directory, and it, to somebody.
+fn give_away(directory: &Path) {
+    lchown(directory, Some(SOMEBODY.0), Some(SOMEBODY.1)).unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            give_away(&entry.path());
+        } else {
+            lchown(entry.path(), Some(SOMEBODY.0), Some(SOMEBODY.1)).unwrap();
+        }
+    }
+}
+
+fn assert_theirs(workspace: &Path) {
+    for (path, _) in contents(workspace) {
+        let parts = Path::new(&path).ancestors();
+        for part in parts.take_while(|part| part.starts_with(workspace)) {
+            let metadata = fs::symlink_metadata(part).unwrap();
+            let owner = (metadata.uid(), metadata.gid());
+            assert_eq!(owner, SOMEBODY, "{}", part.display());
+        }
+    }
+}
+
+#[test]
+fn a_checkout_that_cannot_follow_is_given_back_all_the_same() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        // Only root can give files away, and only root needs to give them back.
+        return;
+    }
+    let story = Story::new();
+    let workspace = checkout(&story, &[]);
+    fs::write(workspace.path().join(".git/refs/heads/main.lock"), "").unwrap();
+    give_away(workspace.path());
+
+    let outcome = succeed(&story.deploy().workspace(workspace.path()));
+
+    assert!(
+        outcome.stdout.contains("could not follow"),
+        "{}",
+        outcome.stdout
+    );
+    // What it got to write by then.
+    assert!(workspace.path().join(Story::path("dev")).exists());
+    assert_theirs(workspace.path());
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
+fn a_pipe_in_the_checkout_is_not_waited_for() {
+    for place in [
+        "config",
+        "shallow",
+        "objects/info/alternates",
+        "objects/pack/pack-x.idx",
+        "refs/heads/other",
+        "packed-refs",
+        "info/attributes",
+        "../.gitattributes",
+        "../k8s/.gitattributes",
+    ] {
+        let story = Story::new();
+        let workspace = checkout(&story, &[]);
+        let pipe = workspace.path().join(".git").join(place);
+        // An index is read where there is a pack beside it.
+        fs::write(workspace.path().join(".git/objects/pack/pack-x.pack"), "").unwrap();
+        fs::create_dir_all(pipe.parent().unwrap()).unwrap();
+        // The attributes are no file of this repository, the others may be.
+        let _ = fs::remove_file(&pipe);
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success(), "{place}");
+
+        let outcome = succeed(&story.deploy().workspace(workspace.path()));
+
+        assert_eq!(
+            ending(&outcome),
+            ("create", "deploy-command", "true"),
+            "{place}"
+        );
+        assert!(
+            outcome.duration.as_secs() < 60,
+            "{place}: {:?}",
+            outcome.duration
+        );
+        assert_eq!(story.landed().len(), 1, "{place}");
+    }
+}
+
+#[test]
+fn a_sparse_checkout_that_is_behind_is_no_hindrance() {
+    let story = Story::new();
+    let lines = |changed: usize| {
+        let line = |index: usize| {
+            let changed = if index == changed { " changed" } else { "" };
+            format!("line {index} {}{changed}\n", index * 7919 % 104_729)
+        };
+        (0..4_000).map(line).collect::<String>()
+    };
+    let commit = |text: String| {
+        let change = [("app/long.txt", Some(text.as_str()))];
+        story.repository.commit("main", &change, "Change the app");
+    };
+    commit(lines(5_000));
+    let workspace = checkout(
+        &story,
+        &["--depth", "1", "--filter", "blob:none", "--no-checkout"],
+    );
+    git(workspace.path(), &["sparse-checkout", "set", ".github"]);
+    // The server sends it as a difference to what it thinks is there.
+    commit(lines(2_000));
+
+    let outcome = succeed(&story.deploy().workspace(workspace.path()));
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    let fetches = story.requests()["GET /info/refs"];
+    assert!(
+        fetches <= 5,
+        "{fetches} requests: it is not tried again with the same checkout"
+    );
+}
+
 #[test]
 fn another_users_workspace_stays_theirs() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         // Only root can give files away, and only root needs to give them back.
         return;
     }
-    let (uid, gid) = (4321, 1234);
     let story = Story::new();
     let workspace = checkout(&story, &[]);
     story
         .repository
         .commit("main", &[("new/directory/file.txt", Some("x\n"))], "Later");
-    for (path, _) in contents(workspace.path()) {
-        for part in Path::new(&path)
-            .ancestors()
-            .take_while(|part| part.starts_with(workspace.path()))
-        {
-            lchown(part, Some(uid), Some(gid)).unwrap();
-        }
-    }
-    for directory in ["refs/heads", "refs/tags", "objects/info", "objects/pack"] {
-        lchown(
-            workspace.path().join(".git").join(directory),
-            Some(uid),
-            Some(gid),
-        )
-        .unwrap();
-    }
+    give_away(workspace.path());
 
     deploy(&story, workspace.path());
 
-    for (path, _) in contents(workspace.path()) {
-        for part in Path::new(&path)
-            .ancestors()
-            .take_while(|part| part.starts_with(workspace.path()))
-        {
-            let metadata = fs::symlink_metadata(part).unwrap();
-            assert_eq!(
-                (metadata.uid(), metadata.gid()),
-                (uid, gid),
-                "{}",
-                part.display()
-            );
-        }
-    }
+    assert_theirs(workspace.path());
     assert_followed(&story, workspace.path());
 }
 

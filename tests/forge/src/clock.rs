@@ -1,13 +1,21 @@
 //! The time of day, as GitHub writes it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Now, as RFC 3339 in UTC, to the second.
+/// Now, as RFC 3339 in UTC, to the second. Each call is later than the one before: what people do takes them seconds.
 pub(crate) fn now() -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
     let elapsed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock after 1970");
-    rfc3339(elapsed.as_secs())
+    let next = |last: u64| elapsed.as_secs().max(last + 1);
+    let last = LAST
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            Some(next(last))
+        })
+        .expect("a time after any other");
+    rfc3339(next(last))
 }
 
 /// Days to a date as in <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.

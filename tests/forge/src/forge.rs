@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::access::{Caller, Role, Scope};
+use crate::clock;
 use crate::fault::Fault;
 use crate::record::Recorded;
 use crate::repository::Repository;
@@ -484,6 +485,7 @@ fn add_repository(
         public: false,
         deleted: false,
         default_branch: "main".to_owned(),
+        pushed: clock::now(),
         git_dir: git_dir.to_owned(),
     };
     state.repositories.insert(record.id, record.clone());

@@ -116,6 +116,7 @@ impl State {
             "git_url": format!("git://{host}/{full_name}.git"),
             "ssh_url": format!("git@{host}:{full_name}.git"),
             "default_branch": repository.default_branch,
+            "pushed_at": repository.pushed,
             "archived": false,
             "disabled": false,
         })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::clock;
 use crate::git;
 use crate::state::{RepositoryRecord, Shared};
 
@@ -301,6 +302,9 @@ impl Repository {
 
     /// To the webhooks, which are the base repository's, on its owner's account.
     fn announce(&self) {
+        if let Some(record) = self.shared.state().repositories.get_mut(&self.record.id) {
+            record.pushed = clock::now();
+        }
         if !self.record.fork {
             self.shared.announce(&self.record.owner);
         }

@@ -218,6 +218,8 @@ pub(crate) struct RepositoryRecord {
     pub(crate) public: bool,
     pub(crate) deleted: bool,
     pub(crate) default_branch: String,
+    /// When something was last pushed to it.
+    pub(crate) pushed: String,
     pub(crate) git_dir: PathBuf,
 }
 
