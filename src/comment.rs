@@ -40,6 +40,8 @@ pub struct Context {
     pub target_branch: String,
     /// The page of this run.
     pub run_url: String,
+    /// The page about refusals and failures, with a heading for each reason.
+    pub help_url: String,
     /// How to deploy.
     pub deploy_command: String,
     /// How to destroy.
@@ -300,16 +302,16 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
 /// A request that is not granted.
 pub fn refused(context: &Context, refusal: &Refusal) -> Message {
     let (why, remedy) = refusal_words(context, refusal);
-    notice("### 😕 Refused", context, &why, &remedy)
+    notice("### 😕 Refused", context, &why, &remedy, refusal.code())
 }
 
 /// Something broke.
 pub fn failed(context: &Context, failure: &Failure) -> Message {
     let (why, remedy) = failure_words(context, failure);
-    notice(FAILED, context, &why, &remedy)
+    notice(FAILED, context, &why, &remedy, failure.code())
 }
 
-fn notice(title: &str, context: &Context, why: &str, remedy: &str) -> Message {
+fn notice(title: &str, context: &Context, why: &str, remedy: &str, reason: &str) -> Message {
     let text = [
         title.to_owned(),
         String::new(),
@@ -319,6 +321,7 @@ fn notice(title: &str, context: &Context, why: &str, remedy: &str) -> Message {
         String::new(),
         head(context),
         format!("- Run: {}", context.run_url),
+        format!("- More about this: {}#{reason}", context.help_url),
     ]
     .join("\n");
     Message { text, state: None }
@@ -650,6 +653,7 @@ mod tests {
             is_open: true,
             target_branch: "main".to_owned(),
             run_url: "https://github.com/octo/app/actions/runs/42".to_owned(),
+            help_url: "https://github.com/octo/action/blob/v1/help.md".to_owned(),
             deploy_command: "/deploy-ephemeral".to_owned(),
             destroy_command: "/destroy-ephemeral".to_owned(),
         }
@@ -722,7 +726,8 @@ mod tests {
                  **What to do:** look at what was pushed, then comment `/deploy-ephemeral {head}`.\n\
                  \n\
                  - Branch: `dev` at `aaaaaaa`\n\
-                 - Run: https://github.com/octo/app/actions/runs/42\n"
+                 - Run: https://github.com/octo/app/actions/runs/42\n\
+                 - More about this: https://github.com/octo/action/blob/v1/help.md#branch-has-moved\n"
             )
         );
     }
@@ -824,8 +829,11 @@ mod tests {
         for message in notices(&context(), "text") {
             let text = message.text;
             assert!(text.contains("\n\n**What to do:** "), "{text}");
+            let link = "\n- More about this: https://github.com/octo/action/blob/v1/help.md#";
+            assert!(text.contains("\n- Run: https://github.com/octo/app/actions/runs/42\n"));
             assert!(
-                text.ends_with("\n- Run: https://github.com/octo/app/actions/runs/42"),
+                text.rsplit_once(link)
+                    .is_some_and(|(_, reason)| !reason.contains('\n')),
                 "{text}"
             );
         }

@@ -73,6 +73,8 @@ pub struct Config {
     pub output: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`, where there is one.
     pub summary: Option<PathBuf>,
+    /// `GITHUB_ACTION_REPOSITORY` and `GITHUB_ACTION_REF`: where the action itself comes from, unless it is this repository.
+    pub action: Option<(RepositoryName, String)>,
     /// The action's inputs.
     pub inputs: Inputs,
 }
@@ -165,6 +167,22 @@ pub struct RepositoryName {
     pub owner: String,
     /// The name below it.
     pub name: String,
+}
+
+impl RepositoryName {
+    fn parse(text: &str) -> Option<RepositoryName> {
+        let is_part = |part: &str| {
+            !matches!(part, "" | "." | "..")
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        let (owner, name) = text.split_once('/')?;
+        (is_part(owner) && is_part(name)).then(|| RepositoryName {
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+        })
+    }
 }
 
 impl fmt::Display for RepositoryName {
@@ -280,6 +298,7 @@ impl Config {
             run_id: variables.run_id()?,
             output: variables.optional("GITHUB_OUTPUT").map(PathBuf::from),
             summary: variables.optional("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+            action: variables.action(),
             repository,
             server_url,
             inputs,
@@ -289,6 +308,15 @@ impl Config {
     /// The page of this run.
     pub fn run_url(&self) -> String {
         self.page(&format!("actions/runs/{}", self.run_id))
+    }
+
+    /// The page that says of each refusal and failure what to do, in the action's own repository.
+    pub fn help_url(&self) -> String {
+        let own = (self.repository.clone(), "HEAD".to_owned());
+        let (repository, revision) = self.action.as_ref().unwrap_or(&own);
+        let revision = utf8_percent_encode(revision, PATH);
+        let server = base(&self.server_url);
+        format!("{server}/{repository}/blob/{revision}/docs/troubleshooting.md")
     }
 
     /// The page of a file on a branch.
@@ -361,19 +389,16 @@ impl Variables {
 
     fn repository(&self) -> Result<RepositoryName> {
         let text = self.required("GITHUB_REPOSITORY")?;
-        let is_part = |part: &str| {
-            !matches!(part, "" | "." | "..")
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        };
-        match text.split_once('/') {
-            Some((owner, name)) if is_part(owner) && is_part(name) => Ok(RepositoryName {
-                owner: owner.to_owned(),
-                name: name.to_owned(),
-            }),
-            _ => bail!("the variable `GITHUB_REPOSITORY` is {text:?}: it must be `owner/name`"),
-        }
+        RepositoryName::parse(text).with_context(|| {
+            format!("the variable `GITHUB_REPOSITORY` is {text:?}: it must be `owner/name`")
+        })
+    }
+
+    /// Only a link depends on it, so what cannot be read is as good as missing.
+    fn action(&self) -> Option<(RepositoryName, String)> {
+        let repository = self.optional("GITHUB_ACTION_REPOSITORY")?;
+        let revision = self.optional("GITHUB_ACTION_REF")?;
+        Some((RepositoryName::parse(repository)?, revision.to_owned()))
     }
 
     fn run_id(&self) -> Result<u64> {
@@ -865,6 +890,27 @@ pub(crate) mod tests {
                 "{value:?}: {error}"
             );
             assert!(!error.contains("password"), "{error}");
+        }
+    }
+
+    #[test]
+    fn help_is_in_the_actions_own_repository() {
+        let own = "https://github.com/octo/app/blob/HEAD/docs/troubleshooting.md";
+        let others =
+            "https://github.com/o/flux-ephemeral-env/blob/v1%20%23/docs/troubleshooting.md";
+        for (repository, revision, url) in [
+            ("o/flux-ephemeral-env", "v1 #", others),
+            // As with `uses: ./`.
+            ("", "", own),
+            ("o/flux-ephemeral-env", "", own),
+            ("../x", "v1", own),
+            ("nothing", "v1", own),
+        ] {
+            let variables = [
+                ("GITHUB_ACTION_REPOSITORY", repository),
+                ("GITHUB_ACTION_REF", revision),
+            ];
+            assert_eq!(configured(&variables).unwrap().help_url(), url);
         }
     }
 

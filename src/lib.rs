@@ -638,6 +638,7 @@ impl Run<'_> {
                 .clone()
                 .unwrap_or_else(|| self.request.default_branch.clone()),
             run_url: self.config.run_url(),
+            help_url: self.config.help_url(),
             deploy_command: self.config.inputs.commands.deploy.clone(),
             destroy_command: self.config.inputs.commands.destroy.clone(),
         }

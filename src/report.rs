@@ -338,6 +338,7 @@ mod tests {
             is_open: true,
             target_branch: "main".to_owned(),
             run_url: "https://github.com/octo/app/actions/runs/42".to_owned(),
+            help_url: "https://github.com/octo/action/blob/v1/help.md".to_owned(),
             deploy_command: "/deploy-ephemeral".to_owned(),
             destroy_command: "/destroy-ephemeral".to_owned(),
         }

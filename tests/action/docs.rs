@@ -271,6 +271,8 @@ fn context() -> Context {
         is_open: true,
         target_branch: "main".to_owned(),
         run_url: "https://github.com/octo-org/demo/actions/runs/42".to_owned(),
+        help_url: "https://github.com/octo-org/flux-ephemeral-env/blob/v1/docs/troubleshooting.md"
+            .to_owned(),
         deploy_command: "/deploy-ephemeral".to_owned(),
         destroy_command: "/destroy-ephemeral".to_owned(),
     }

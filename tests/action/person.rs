@@ -21,6 +21,8 @@ fn refused(story: &Story, job: &Job, reason: &str) -> String {
     let comment = story.status_comment();
     assert!(comment.contains("### 😕 Refused\n"), "{comment}");
     assert!(comment.contains("**What to do:** "), "{comment}");
+    let help = format!("/octo-org/demo/blob/HEAD/docs/troubleshooting.md#{reason}\n");
+    assert!(comment.contains(&help), "{comment}");
     comment
 }
 
