@@ -44,7 +44,7 @@ const HAVE: &str = "refs/flux-ephemeral-env/have";
 const ANSWER: Duration = Duration::from_secs(20);
 /// The first wait is at most this, or as long as the try before it took.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest wait between two tries.
+/// Longest wait between two tries, unless one takes longer than that by itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What an overlay's own file may be called
 /// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
@@ -272,7 +272,7 @@ impl Work {
         let ceiling = FIRST_PAUSE
             .max(taken)
             .saturating_mul(2 << self.tries.min(8))
-            .min(LONGEST_PAUSE);
+            .min(LONGEST_PAUSE.max(taken.saturating_mul(4)));
         self.tries += 1;
         let left = self.patience.saturating_sub(self.started.elapsed());
         let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left);

@@ -56,7 +56,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// How long Git goes on after `push-timeout`, for the answers that are under way by then and to look for the change.
 /// libgit2 waits for each read and never for the whole, so a server that sends on and on would not be left by itself.
-const LAST_ANSWERS: Duration = Duration::from_secs(45);
+const LAST_ANSWERS: Duration = Duration::from_secs(25);
 
 /// How long 👀 on the command may take.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@
     reason = "a story that cannot go on has failed"
 )]
 
+mod at_once;
 mod bad_input;
 mod comment;
 mod decision;
@@ -23,6 +24,5 @@ mod image;
 mod inputs;
 mod person;
 mod story;
-mod together;
 mod trouble;
 mod workspace;
