@@ -229,12 +229,14 @@ impl Work {
             if self.stop.is_stopped() {
                 return Err(Failure::Interrupted);
             }
+            // Without the push itself, whose answer may be what takes so long.
+            let taken = began.elapsed();
             match self.push(commit)? {
                 Push::Landed => return Ok(self.pushed(planned, commit)),
                 Push::Failed(failure) => return Err(failure),
                 Push::Again(words) => {
                     self.words = words;
-                    self.pause(began.elapsed());
+                    self.pause(taken);
                     attempted.push((commit, planned));
                 }
             }
@@ -266,8 +268,8 @@ impl Work {
         Ok(())
     }
 
-    /// Waits a random while, longer with every try, so that those who collided once do not again. `taken` is how long the
-    /// try took: where many push to a slow server, they have to stand further apart.
+    /// Waits a random while, longer with every try, so that those who collided once do not again. `taken` is how long it
+    /// took from the tip to the push: where many push to a slow server, they have to stand further apart.
     fn pause(&mut self, taken: Duration) {
         let ceiling = FIRST_PAUSE
             .max(taken)
@@ -285,7 +287,6 @@ impl Work {
     /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
     fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
         loop {
-            let began = Instant::now();
             match self.fetch()? {
                 Fetch::Tip(tip) => match self.read_tip(tip)? {
                     Some(contents) => return Ok((tip, contents)),
@@ -298,7 +299,7 @@ impl Work {
                 Fetch::Again(words) => {
                     self.words = words;
                     self.check_time()?;
-                    self.pause(began.elapsed());
+                    self.pause(Duration::ZERO);
                 }
             }
         }

@@ -93,7 +93,7 @@ fn twenty_and_then_fifty_at_once_all_land_while_others_push() {
                 story
                     .repository
                     .commit("main", &[("busy.txt", Some(&text))], "Busy");
-                thread::sleep(Duration::from_millis(500));
+                thread::sleep(Duration::from_secs(2));
             }
             pushed
         });
