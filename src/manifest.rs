@@ -642,7 +642,8 @@ spec:
         assert_eq!(rendered(&manifest), RENDERED);
     }
 
-    const NASTY: [&str; 34] = [
+    const NASTY: [&str; 35] = [
+        "\u{a0}",
         "on",
         "Off",
         "yes",
@@ -738,7 +739,9 @@ spec:
                     || is_number(scalar) && not_a_string.is_match(&scalar.replace('_', ""))
                     || scalar.starts_with(|c: char| "\"'#&*!|>%@`{}[],".contains(c))
                     || scalar.starts_with("- ") || scalar.starts_with("? ")
-                    || scalar.contains(": ") || scalar.contains(" #") || scalar.trim() != scalar)
+                    || scalar.contains(": ") || scalar.contains(" #")
+                    // The white space that is none to YAML is text like any other.
+                    || scalar.trim_matches([' ', '\t']) != scalar)
         };
         let scalars =
             text.lines()
