@@ -52,10 +52,19 @@ impl Sha {
         &self.0
     }
 
-    /// The first seven digits, as Git abbreviates.
+    /// The first seven digits.
     pub fn short(&self) -> &str {
-        self.0.get(..7).unwrap_or(&self.0)
+        short(&self.0)
     }
+}
+
+/// The first seven characters of what is a commit's name, or should be, as Git abbreviates.
+pub fn short(commit: &str) -> &str {
+    let end = commit
+        .char_indices()
+        .nth(7)
+        .map_or(commit.len(), |(end, _)| end);
+    commit.get(..end).unwrap_or(commit)
 }
 
 impl fmt::Display for Sha {

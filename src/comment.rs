@@ -1,6 +1,6 @@
 //! Every sentence that a person reads on the pull request. Text that came from outside goes through [`code`] or [`block`].
 
-use crate::command::Sha;
+use crate::command::{Sha, short};
 use crate::config::Permission;
 use crate::decide::Refusal;
 use crate::failure::Failure;
@@ -361,9 +361,7 @@ fn head(context: &Context) -> String {
 }
 
 fn branch_at(branch: &str, commit: &str) -> String {
-    // As Git shortens it.
-    let short: String = commit.chars().take(7).collect();
-    format!("- Branch: {} at {}", code(branch), code(&short))
+    format!("- Branch: {} at {}", code(branch), code(short(commit)))
 }
 
 fn next_look(context: &Context) -> String {
@@ -433,10 +431,7 @@ fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
                 code(head.as_str()),
                 code(wanted.as_str())
             ),
-            format!(
-                "look at what was pushed, then comment {}.",
-                code(&format!("{} {head}", context.deploy_command))
-            ),
+            format!("look at what was pushed, then comment {}.", deploy_of(context, head)),
         ),
         Refusal::PushedSince { head } => (
             "The fork was pushed to after the command was given, so its head may be something that nobody has looked at."
@@ -444,7 +439,7 @@ fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
             format!(
                 "look at {}, then comment {}.",
                 code(head.short()),
-                code(&format!("{} {head}", context.deploy_command))
+                deploy_of(context, head)
             ),
         ),
         Refusal::ProtectedNamespace { namespace, pattern } => (
@@ -497,6 +492,11 @@ fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
                 .to_owned(),
         ),
     }
+}
+
+/// The command that deploys this very commit.
+fn deploy_of(context: &Context, commit: &Sha) -> String {
+    code(&format!("{} {commit}", context.deploy_command))
 }
 
 fn ask_somebody(needs: Permission) -> String {

@@ -42,7 +42,7 @@ const TIP: &str = "refs/flux-ephemeral-env/tip";
 const HAVE: &str = "refs/flux-ephemeral-env/have";
 /// Longest wait for one answer of the server.
 const ANSWER: Duration = Duration::from_secs(20);
-/// The first wait is at most this, or as long as the try before it took.
+/// Half of the longest first wait, unless the try before it took longer than that.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait between two tries, unless one takes longer than that by itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

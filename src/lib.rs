@@ -362,13 +362,16 @@ impl Run<'_> {
                 (decision, &published),
                 (Decision::Create(_), Ok(Published::Pushed { .. }))
             );
-            match (is_up, work) {
-                (true, Some(work)) => {
-                    self.take_back_if_closed(&context, published, work, cancellation)
-                        .await
-                }
-                (_, work) => (published, work),
-            }
+            let closed = match is_up {
+                true => self.closed_meanwhile(cancellation).await,
+                false => None,
+            };
+            let Some(pull_request) = closed else {
+                return (published, work);
+            };
+            let down = Decision::Destroy(destroy(self.request, &pull_request, self.config));
+            let (published, work) = self.publish(&context, &down, work, cancellation).await;
+            (published.map(|_| Published::Refused(Refusal::Closed)), work)
         };
         let ((published, work), (mut found, pending)) = tokio::join!(publish, announce);
         untold.note(STATUS, pending);
@@ -413,35 +416,29 @@ impl Run<'_> {
             .filter(|comment| comment::is_outdated_without_environment(&comment.body))
     }
 
-    /// A pull request that is closed while its environment comes up loses it again. The run for the close may have found
-    /// nothing to remove; this one looks after its push, so that one of them sees what the other did.
-    async fn take_back_if_closed(
-        &self,
-        context: &Context,
-        published: Result<Published, Failure>,
-        work: Work,
-        cancellation: &Cancellation,
-    ) -> (Result<Published, Failure>, Option<Work>) {
+    /// The pull request, where it was closed while its environment came up. The run for the close may have found nothing to
+    /// remove; this one looks after its push, so that one of them sees what the other did.
+    async fn closed_meanwhile(&self, cancellation: &Cancellation) -> Option<PullRequest> {
         let asked = tokio::select! {
             asked = self.github.pull_request(self.request.pull_request) => asked,
-            () = cancellation.requested() => return (published, Some(work)),
+            () = cancellation.requested() => return None,
         };
-        let pull_request = match asked {
-            Ok(pull_request) if !pull_request.open => pull_request,
-            Ok(_) => return (published, Some(work)),
+        match asked {
+            Ok(pull_request) if pull_request.open => None,
+            Ok(pull_request) => {
+                self.log.line(
+                    "the pull request was closed meanwhile, so its environment is taken down again",
+                );
+                Some(pull_request)
+            }
             Err(error) => {
                 self.log.warning(&format!(
                     "whether the pull request is still open could not be asked; if it is closed, reopen and close it to \
                      take the environment down: {error:#}"
                 ));
-                return (published, Some(work));
+                None
             }
-        };
-        self.log
-            .line("the pull request was closed meanwhile, so its environment is taken down again");
-        let down = Decision::Destroy(destroy(self.request, &pull_request, self.config));
-        let (published, work) = self.publish(context, &down, Some(work), cancellation).await;
-        (published.map(|_| Published::Refused(Refusal::Closed)), work)
+        }
     }
 
     /// Makes the change, in the repository that an earlier one was made in if there is one.

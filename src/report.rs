@@ -74,7 +74,11 @@ impl Outputs {
 impl Report {
     /// Says after all that there is no environment, where a comment speaks of one.
     pub fn correct(&mut self, context: &Context) {
-        self.message = Some(comment::nothing_to_destroy(context));
+        self.tell_gone(comment::nothing_to_destroy(context));
+    }
+
+    fn tell_gone(&mut self, message: Message) {
+        self.message = Some(message);
         self.status = Some((StatusState::Success, comment::DESTROYED_IN_SHORT.to_owned()));
     }
 }
@@ -301,13 +305,15 @@ fn destroyed(
     removed(&mut outputs, &plan.removed);
     // A close of a pull request that never had an environment is nobody's news.
     let is_news = commit.is_some() || !matches!(request.trigger, Trigger::Close(_));
-    Report {
+    let mut report = Report {
         outputs,
-        message: is_news.then_some(message),
-        status: is_news.then(|| (StatusState::Success, comment::DESTROYED_IN_SHORT.to_owned())),
         reaction: Some(Reaction::Done),
         ..Report::default()
+    };
+    if is_news {
+        report.tell_gone(message);
     }
+    report
 }
 
 #[cfg(test)]
