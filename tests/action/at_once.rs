@@ -15,13 +15,9 @@ const PUSH: &str = "/octo-org/demo/git-receive-pack";
 
 /// A command on a pull request.
 fn command(story: &Story, number: u64, body: &str) -> Job {
-    let comment = story.forge.comment(number, REVIEWER, body);
-    let event = story.forge.issue_comment_event(comment, "created");
     // On a machine that has other stories to run as well, fifty take their time.
-    story
-        .job()
-        .event("issue_comment", &event)
-        .input("push-timeout", "300s")
+    let (job, _) = story.commented_on(number, REVIEWER, body);
+    job.input("push-timeout", "300s")
 }
 
 /// Runs all of them at once; each has to land one commit of its own, with about three pushes each.
@@ -114,11 +110,8 @@ fn twenty_and_then_fifty_at_once_all_land_while_others_push() {
     assert_eq!(instances, expected);
     assert_eq!(story.landed().len(), 20 + 50 + pushed_by_others);
     for number in numbers {
-        let comments = story.forge.comments(number);
-        let ours = comments
-            .iter()
-            .filter(|comment| comment.login == "github-actions[bot]");
-        assert_eq!(ours.count(), 1, "{comments:#?}");
+        let ours = story.our_comments_on(number);
+        assert_eq!(ours.len(), 1, "{ours:#?}");
     }
 }
 
@@ -311,13 +304,8 @@ fn a_deploy_and_a_close_at_the_same_moment_end_as_the_comment_says() {
 
         assert_eq!(story.instances(), [] as [String; 0], "round {round}");
         assert_eq!((story.landed().len() - before) % 2, 0, "round {round}");
-        let comments = story.forge.comments(number);
-        let ours: Vec<&str> = comments
-            .iter()
-            .filter(|comment| comment.login == "github-actions[bot]")
-            .map(|comment| comment.body.as_str())
-            .collect();
-        assert_eq!(ours.len(), 1, "round {round}: {comments:#?}");
+        let ours = story.our_comments_on(number);
+        assert_eq!(ours.len(), 1, "round {round}: {ours:#?}");
         assert!(
             ours[0].contains("### 🚀 Destroyed\n")
                 || ours[0].contains("The pull request is closed."),

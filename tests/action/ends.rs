@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forge::{Fault, Job, Outcome, Recorded, RunningJob};
 use tempfile::TempDir;
 
-use crate::story::{EXECUTABLE, Story, ending, fail, succeed};
+use crate::story::{EXECUTABLE, Story, annotation, await_that, ending, fail, succeed};
 
 /// The longest that an end may take on a slow machine; the code's own bound is 3 s where one thing hangs. Without the
 /// signal, a request that hangs is given up after 10 s and one of Git's after 20 s.
@@ -50,7 +50,6 @@ impl Moment {
 
     /// Waits until the request is there, or the work behind it is done.
     fn await_it(&self, story: &Story, running: &RunningJob, is_done: bool) {
-        let patience = Instant::now() + Duration::from_secs(60);
         let has_come = || {
             let mut alike = story.forge.requests().into_iter().filter(|request| {
                 let (method, path) = look(request);
@@ -60,10 +59,7 @@ impl Moment {
                 .nth(self.earlier)
                 .is_some_and(|request| !is_done || request.status.is_some())
         };
-        while !has_come() {
-            assert!(Instant::now() < patience, "{self:?}: {}", running.stdout());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        await_that(has_come, &format!("{self:?}"), running);
     }
 }
 
@@ -275,15 +271,12 @@ fn the_commit_does_not_stay_pending_where_the_server_is_slow_to_note_that() {
         .forge
         .fault(Fault::on("POST", statuses).delay(Duration::from_millis(1_500)));
     let running = story.deploy().spawn(Path::new(EXECUTABLE));
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !story.requests().contains_key("POST /statuses/*") {
-        assert!(Instant::now() < patience, "{}", running.stdout());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    story.await_request("POST /statuses/*", &running);
 
     running.signal("INT");
     let outcome = running.wait();
 
+    let patience = Instant::now() + Duration::from_secs(60);
     while story.statuses().len() < 2 {
         assert!(Instant::now() < patience, "{}", outcome.stdout);
         std::thread::sleep(Duration::from_millis(5));
@@ -319,15 +312,6 @@ fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
     succeed(&story.deploy());
     assert_eq!(story.landed().len(), 1);
     assert!(story.status_comment().contains("### 🚀 Deployed"));
-}
-
-/// The error or warning of this kind that the log shows, as its reader sees it.
-fn annotation(outcome: &Outcome, kind: &str) -> String {
-    let start = format!("::{kind} title=flux-ephemeral-env::");
-    let lines = outcome.stdout.lines();
-    let shown: Vec<_> = lines.filter_map(|line| line.strip_prefix(&start)).collect();
-    assert_eq!(shown.len(), 1, "{}", outcome.stdout);
-    shown.concat()
 }
 
 /// A program of these lines of shell.

@@ -548,11 +548,7 @@ fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
             .forge
             .fault(Fault::on("GET", "/repos/*/issues/*/comments?*").hang());
         let running = story.deploy().spawn(Path::new(crate::story::EXECUTABLE));
-        let patience = Instant::now() + Duration::from_secs(30);
-        while !story.requests().contains_key("POST /git-receive-pack") {
-            assert!(Instant::now() < patience, "{}", running.stdout());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        story.await_request("POST /git-receive-pack", &running);
 
         running.signal(signal);
         let signalled = Instant::now();

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use flux_ephemeral_env::config::Token;
 use flux_ephemeral_env::report::OUTPUTS;
@@ -763,11 +762,7 @@ fn the_token_is_in_no_file_and_no_command_line_while_the_action_pushes() {
         job = job.env(variable, place(name).to_str().unwrap());
     }
     let running = job.spawn(Path::new(EXECUTABLE));
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !story.requests().contains_key("POST /git-receive-pack") {
-        assert!(Instant::now() < patience, "{}", running.stdout());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    story.await_request("POST /git-receive-pack", &running);
 
     let lines = command_lines(running.pid());
     let texts = texts_below(places.path());

@@ -81,11 +81,7 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
         story.forge.fault(push.hang());
         let job = story.deploy();
         let running = job.spawn_image(&image());
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !story.requests().contains_key("POST /git-receive-pack") {
-            assert!(Instant::now() < patience, "{}", running.stdout());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        story.await_request("POST /git-receive-pack", &running);
 
         running.signal(signal);
         let signalled = Instant::now();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use flux_ephemeral_env::config::INPUTS;
 use forge::{Fault, Forge, Job, Kind, Outcome, Repository, RunningJob};
@@ -76,7 +77,12 @@ impl Story {
 
     /// The step of the workflow that a new comment starts, and the comment's id.
     pub(crate) fn commented(&self, login: &str, body: &str) -> (Job, u64) {
-        let comment = self.forge.comment(self.number, login, body);
+        self.commented_on(self.number, login, body)
+    }
+
+    /// The same on another pull request.
+    pub(crate) fn commented_on(&self, number: u64, login: &str, body: &str) -> (Job, u64) {
+        let comment = self.forge.comment(number, login, body);
         let event = self.forge.issue_comment_event(comment, "created");
         (self.job().event("issue_comment", &event), comment)
     }
@@ -149,8 +155,13 @@ impl Story {
 
     /// Every comment of ours.
     pub(crate) fn our_comments(&self) -> Vec<String> {
+        self.our_comments_on(self.number)
+    }
+
+    /// The same on another pull request.
+    pub(crate) fn our_comments_on(&self, number: u64) -> Vec<String> {
         self.forge
-            .comments(self.number)
+            .comments(number)
             .into_iter()
             .filter(|comment| comment.login == "github-actions[bot]")
             .map(|comment| comment.body)
@@ -218,6 +229,11 @@ impl Story {
         Gate { arrived, open }
     }
 
+    /// Waits until a step that runs has sent this request.
+    pub(crate) fn await_request(&self, request: &str, running: &RunningJob) {
+        await_that(|| self.requests().contains_key(request), request, running);
+    }
+
     /// Nothing was asked, written, pushed or said.
     pub(crate) fn assert_untouched(&self) {
         assert_eq!(self.requests(), BTreeMap::new());
@@ -253,6 +269,15 @@ impl Gate {
     }
 }
 
+/// Waits until something has come of a step that runs.
+pub(crate) fn await_that(is_so: impl Fn() -> bool, what: &str, running: &RunningJob) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < patience, "{what}: {}", running.stdout());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Starts a step.
 pub(crate) fn start(job: &Job) -> RunningJob {
     job.spawn(Path::new(EXECUTABLE))
@@ -285,14 +310,22 @@ fn succeeded(outcome: Outcome) -> Outcome {
 pub(crate) fn fail(job: &Job) -> (Outcome, String) {
     let outcome = run(job);
     assert_eq!(outcome.status, 1, "{}", outcome.stdout);
-    let errors: Vec<String> = outcome
-        .stdout
-        .lines()
-        .filter_map(|line| line.strip_prefix("::error title=flux-ephemeral-env::"))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(errors.len(), 1, "{}", outcome.stdout);
-    (outcome, errors.concat())
+    let error = annotation(&outcome, "error");
+    (outcome, error)
+}
+
+/// The errors or warnings that the log shows, as its reader sees them.
+pub(crate) fn annotations<'a>(outcome: &'a Outcome, kind: &str) -> Vec<&'a str> {
+    let start = format!("::{kind} title=flux-ephemeral-env::");
+    let lines = outcome.stdout.lines();
+    lines.filter_map(|line| line.strip_prefix(&start)).collect()
+}
+
+/// The one of them that there is.
+pub(crate) fn annotation(outcome: &Outcome, kind: &str) -> String {
+    let shown = annotations(outcome, kind);
+    assert_eq!(shown.len(), 1, "{}", outcome.stdout);
+    shown.concat()
 }
 
 /// The outputs `decision`, `reason` and `changed`.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use forge::{Fault, Forge, Job, Outcome};
 use serde_json::{Value, json};
 
-use crate::story::{REVIEWER, Story, ending, fail, run, succeed};
+use crate::story::{REVIEWER, Story, annotations, ending, fail, run, succeed};
 
 const PULL_REQUEST: &str = "/repos/*/pulls/*";
 const COMMENTS: &str = "/repos/*/issues/*/comments";
@@ -15,10 +15,7 @@ const STATUSES: &str = "/repos/*/statuses/*";
 const REACTIONS: &str = "/repos/*/reactions";
 
 fn warnings(outcome: &Outcome) -> Vec<&str> {
-    let lines = outcome.stdout.lines();
-    lines
-        .filter_map(|line| line.strip_prefix("::warning title=flux-ephemeral-env::"))
-        .collect()
+    annotations(outcome, "warning")
 }
 
 /// A failure before anything was decided, told to the pull request as well; the error is given back.
