@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::lifetime::Lifetime;
+
 /// The words that start a command, from the inputs `deploy-command` and `destroy-command`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
@@ -25,6 +27,8 @@ pub enum Command {
 pub struct DeployArguments {
     /// Deploy only if the pull request's head is this commit.
     pub commit: Option<Sha>,
+    /// How long the environment may live, in place of the input `ttl`.
+    pub ttl: Option<Lifetime>,
 }
 
 /// A command word with arguments that it does not take.
@@ -34,6 +38,19 @@ pub struct UsageError {
     pub usage: String,
     /// The argument that was not understood.
     pub argument: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// The command knows none like it.
+    Unknown,
+    /// There is another one of its kind.
+    Twice,
+    /// `ttl=` goes on with what is no lifetime.
+    NoLifetime,
 }
 
 /// The full name of a commit: 40 hexadecimal digits, in lower case.
@@ -74,6 +91,8 @@ impl fmt::Display for Sha {
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
+/// What the argument with a lifetime starts with.
+const TTL: &str = "ttl=";
 
 /// Reads the command in a comment's body, `None` where there is none.
 ///
@@ -112,17 +131,32 @@ fn deploy<'a>(
 ) -> Result<Command, UsageError> {
     let mut parsed = DeployArguments::default();
     for argument in arguments {
-        match (Sha::parse(argument), &parsed.commit) {
-            (Some(sha), None) => parsed.commit = Some(sha),
-            _ => {
-                return Err(UsageError {
-                    usage: format!("{} [40-digit commit SHA]", words.deploy),
-                    argument: argument.to_owned(),
-                });
-            }
-        }
+        deploy_argument(argument, &mut parsed).map_err(|problem| UsageError {
+            usage: format!(
+                "{} [40-digit commit SHA] [ttl=72h or ttl=never]",
+                words.deploy
+            ),
+            argument: argument.to_owned(),
+            problem,
+        })?;
     }
     Ok(Command::Deploy(parsed))
+}
+
+fn deploy_argument(argument: &str, parsed: &mut DeployArguments) -> Result<(), Problem> {
+    if let Some(text) = argument.strip_prefix(TTL) {
+        let ttl = Lifetime::parse(text).ok_or(Problem::NoLifetime)?;
+        return once(&mut parsed.ttl, ttl);
+    }
+    let commit = Sha::parse(argument).ok_or(Problem::Unknown)?;
+    once(&mut parsed.commit, commit)
+}
+
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Problem> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Problem::Twice),
+    }
 }
 
 fn destroy<'a>(
@@ -134,6 +168,7 @@ fn destroy<'a>(
         Some(argument) => Err(UsageError {
             usage: words.destroy.clone(),
             argument: argument.to_owned(),
+            problem: Problem::Unknown,
         }),
     }
 }
@@ -154,7 +189,8 @@ mod tests {
 
     fn deployed(commit: Option<&str>) -> Option<Result<Command, UsageError>> {
         let commit = commit.and_then(Sha::parse);
-        Some(Ok(Command::Deploy(DeployArguments { commit })))
+        let arguments = DeployArguments { commit, ttl: None };
+        Some(Ok(Command::Deploy(arguments)))
     }
 
     #[test]
@@ -184,6 +220,32 @@ mod tests {
     }
 
     #[test]
+    fn a_lifetime_may_follow_it_too_in_any_order() {
+        let hour = Lifetime::parse("1h");
+        for (arguments, commit, ttl) in [
+            ("ttl=1h".to_owned(), None, hour),
+            ("ttl=never".to_owned(), None, Some(Lifetime::Unlimited)),
+            (format!("{SHA} ttl=1h"), Sha::parse(SHA), hour),
+            (format!("ttl=1h {SHA}"), Sha::parse(SHA), hour),
+        ] {
+            assert_eq!(
+                parse(&format!("/deploy-ephemeral {arguments}"), &words()),
+                Some(Ok(Command::Deploy(DeployArguments { commit, ttl }))),
+                "{arguments}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_commit_is_shortened_as_git_does() {
+        assert_eq!(Sha::parse(SHA).unwrap().short(), "0123456");
+        for (commit, abbreviated) in [("", ""), ("abc", "abc"), ("äöüßäöüß", "äöüßäöü")]
+        {
+            assert_eq!(short(commit), abbreviated);
+        }
+    }
+
+    #[test]
     fn anything_else_is_no_command() {
         for body in [
             "",
@@ -209,16 +271,25 @@ mod tests {
     #[test]
     fn an_unknown_argument_is_answered_with_the_usage() {
         let twice = format!("/deploy-ephemeral {SHA} {SHA}");
-        for (body, argument) in [
-            ("/deploy-ephemeral now", "now"),
-            ("/deploy-ephemeral 0123456", "0123456"),
-            ("/destroy-ephemeral --force", "--force"),
-            (twice.as_str(), SHA),
+        for (body, argument, problem) in [
+            ("/deploy-ephemeral now", "now", Problem::Unknown),
+            ("/deploy-ephemeral 0123456", "0123456", Problem::Unknown),
+            ("/deploy-ephemeral TTL=1h", "TTL=1h", Problem::Unknown),
+            ("/deploy-ephemeral ttl 1h", "ttl", Problem::Unknown),
+            ("/deploy-ephemeral ttl=", "ttl=", Problem::NoLifetime),
+            ("/deploy-ephemeral ttl=-1h", "ttl=-1h", Problem::NoLifetime),
+            ("/deploy-ephemeral ttl=1h ttl=2h", "ttl=2h", Problem::Twice),
+            ("/destroy-ephemeral --force", "--force", Problem::Unknown),
+            ("/destroy-ephemeral ttl=1h", "ttl=1h", Problem::Unknown),
+            (twice.as_str(), SHA, Problem::Twice),
         ] {
             let Some(Err(error)) = parse(body, &words()) else {
                 panic!("{body:?} was understood");
             };
-            assert_eq!(error.argument, argument);
+            assert_eq!(
+                (error.argument.as_str(), error.problem),
+                (argument, problem)
+            );
             assert!(body.starts_with(error.usage.split(' ').next().unwrap()));
         }
     }

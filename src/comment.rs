@@ -1,10 +1,14 @@
 //! Every sentence that a person reads on the pull request. Text that came from outside goes through [`code`] or [`block`].
 
-use crate::command::{Sha, short};
+use chrono::{DateTime, Utc};
+
+use crate::command::{Problem, Sha, UsageError, short};
 use crate::config::Permission;
 use crate::decide::Refusal;
 use crate::failure::Failure;
+use crate::lifetime::{LIFETIMES, date, distance};
 use crate::plan::fingerprint;
+use crate::sweep::{Doubt, Reason, Removal};
 
 /// Finds our comment again; invisible to a reader.
 pub const MARKER: &str = "<!-- flux-ephemeral-env -->";
@@ -19,6 +23,8 @@ const FAILED: &str = "### 👎 Failed";
 const LONGEST_COMMENT: usize = 65_536;
 /// Most names in one list.
 const MOST_NAMES: usize = 10;
+/// Most lines of a sweep's summary.
+const MOST_LISTED: usize = 200;
 /// Longest name, path or argument in a comment, in characters; real ones are shorter.
 const LONGEST_NAME: usize = 1_000;
 /// Longest piece of a server's answer in a comment, in characters.
@@ -46,6 +52,10 @@ pub struct Context {
     pub deploy_command: String,
     /// How to destroy.
     pub destroy_command: String,
+    /// The label that this was asked for by.
+    pub label: Option<String>,
+    /// What time it is.
+    pub now: DateTime<Utc>,
 }
 
 /// An environment that Flux will bring up.
@@ -67,6 +77,8 @@ pub struct Deployed {
     pub interval: String,
     /// How long Flux waits for readiness.
     pub timeout: String,
+    /// When its time is over.
+    pub expires: Option<DateTime<Utc>>,
     /// [Fingerprint](fingerprint) of the instance.
     pub fingerprint: String,
 }
@@ -93,6 +105,8 @@ pub struct Standing {
     pub file_url: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// When its time is over.
+    pub expires: Option<DateTime<Utc>>,
     /// [Fingerprint](fingerprint) of the instances.
     pub fingerprint: String,
 }
@@ -208,11 +222,28 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
             deployed.interval
         )
     });
+    lines.extend(deployed.expires.map(|end| lifetime(context, end)));
     lines.push(String::new());
     lines.push(way_down(context));
     Message {
         text: lines.join("\n"),
         state: Some(deployed.fingerprint.clone()),
+    }
+}
+
+/// How long an environment may live.
+fn lifetime(context: &Context, end: DateTime<Utc>) -> String {
+    let deploy = code(&context.deploy_command);
+    let date = date(end);
+    if end <= context.now {
+        format!(
+            "Its time was over at {date}: the next sweep takes it down. Comment {deploy} to extend it."
+        )
+    } else {
+        format!(
+            "It may live until {date}, in {}, and then the next sweep takes it down. Comment {deploy} to extend it.",
+            distance(end, context.now)
+        )
     }
 }
 
@@ -267,21 +298,24 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
     let state = standing.map_or_else(|| fingerprint(&[]), |standing| standing.fingerprint.clone());
     let run = format!("- Run: {}", context.run_url);
     let lines = match standing {
-        Some(standing) => vec![
-            "### 🚀 Deployed".to_owned(),
-            String::new(),
-            format!("- Namespace: {}", codes(&standing.namespaces)),
-            branch_at(&standing.branch, &standing.commit),
-            format!("- File: {}", standing.file_url),
-            run,
-            String::new(),
-            format!(
-                "Another run for this pull request did this at the same time; {} had asked for it.",
-                code(&standing.requested_by)
-            ),
-            String::new(),
-            way_down(context),
-        ],
+        Some(standing) => {
+            let mut lines = vec![
+                "### 🚀 Deployed".to_owned(),
+                String::new(),
+                format!("- Namespace: {}", codes(&standing.namespaces)),
+                branch_at(&standing.branch, &standing.commit),
+                format!("- File: {}", standing.file_url),
+                run,
+                String::new(),
+                format!(
+                    "Another run for this pull request did this at the same time; {} had asked for it.",
+                    code(&standing.requested_by)
+                ),
+            ];
+            lines.extend(standing.expires.map(|end| lifetime(context, end)));
+            lines.extend([String::new(), way_down(context)]);
+            lines
+        }
         None => vec![
             "### 🚀 Destroyed".to_owned(),
             String::new(),
@@ -296,6 +330,110 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
     Message {
         text: lines.join("\n"),
         state: Some(state),
+    }
+}
+
+/// A sweep has taken the environment down.
+pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Message {
+    let deploy = code(&context.deploy_command);
+    let why = match reason {
+        Reason::Closed => {
+            "The pull request is closed, and its environment was still there: what should have removed it then did not."
+                .to_owned()
+        }
+        Reason::HeadDeleted => "The repository of the head branch has been deleted.".to_owned(),
+        Reason::Expired(end) => format!("Its time was over at {}.", date(end)),
+    };
+    let way_back = match reason {
+        Reason::Closed => way_back(context),
+        Reason::HeadDeleted => format!(
+            "To bring one up again, push the branch to this repository, open a pull request from there and comment {deploy}."
+        ),
+        Reason::Expired(_) => format!(
+            "Comment {deploy} to bring it up again; {} gives it more time.",
+            code(&format!("{} ttl=72h", context.deploy_command))
+        ),
+    };
+    let text = [
+        "### 🧹 Destroyed by a sweep".to_owned(),
+        String::new(),
+        why,
+        String::new(),
+        format!("- Namespace: {}", codes(&destroyed.namespaces)),
+        head(context),
+        format!("- Commit: {}", destroyed.commit_url),
+        format!("- Run: {}", context.run_url),
+        String::new(),
+        format!(
+            "{} Then it removes everything it had applied.",
+            next_look(context)
+        ),
+        String::new(),
+        way_back,
+    ]
+    .join("\n");
+    Message {
+        text,
+        state: Some(fingerprint(&[])),
+    }
+}
+
+/// What a sweep removed, or would remove, for its job's summary.
+pub fn sweep_summary(target_branch: &str, removals: &[Removal], is_done: bool) -> Message {
+    let branch = code(target_branch);
+    let lines = removals
+        .iter()
+        .take(MOST_LISTED)
+        .map(|Removal { held, reason }| {
+            format!(
+                "- {}, pull request {}: {}",
+                code(&held.name),
+                held.instance.owner.pull_request,
+                reason.code()
+            )
+        });
+    let more = removals.len().saturating_sub(MOST_LISTED);
+    let title = match (removals.len(), is_done) {
+        (0, _) => format!("### 🧹 Nothing to sweep on {branch}"),
+        (count, true) => format!("### 🧹 Swept from {branch}: {count}"),
+        (count, false) => format!("### 🧹 Would be swept from {branch}: {count}"),
+    };
+    let lines = [title, String::new()]
+        .into_iter()
+        .chain(lines)
+        .chain((more > 0).then(|| format!("- and {more} more")));
+    Message {
+        text: lines.collect::<Vec<_>>().join("\n").trim_end().to_owned(),
+        state: None,
+    }
+}
+
+/// Why an instance stays that may have to go, and the remedy, as a warning of the job.
+pub fn doubted(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Unclear {
+            words,
+            pull_requests,
+        } => {
+            let numbers: Vec<String> = pull_requests
+                .iter()
+                .take(MOST_NAMES)
+                .map(u64::to_string)
+                .collect();
+            let more = match pull_requests.len().saturating_sub(MOST_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "the environments of these pull requests stay, for GitHub did not say what became of them: {}{more}: {words}",
+                numbers.join(", ")
+            )
+        }
+        Doubt::Unreadable { path, text } => format!(
+            "{path} stays: its annotation `flux-ephemeral-env/expires` is {:?}, which is no time as RFC 3339 writes it; \
+             deploy it again or destroy it",
+            shortened(&visible(text), LONGEST_NAME)
+        ),
     }
 }
 
@@ -328,8 +466,11 @@ fn notice(title: &str, context: &Context, why: &str, remedy: &str, reason: &str)
 }
 
 fn way_down(context: &Context) -> String {
+    let label = context.label.as_ref().map_or_else(String::new, |label| {
+        format!(" or remove the label {}", code(label))
+    });
     format!(
-        "Comment {} to take it down; closing the pull request does the same.",
+        "Comment {}{label} to take it down; closing the pull request does the same.",
         code(&context.destroy_command)
     )
 }
@@ -375,10 +516,8 @@ fn next_look(context: &Context) -> String {
 fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
     let deploy = code(&context.deploy_command);
     match refusal {
-        Refusal::Usage(error) => (
-            format!("{} is no argument of the command.", code(&error.argument)),
-            format!("write {}.", code(&error.usage)),
-        ),
+        Refusal::Usage(error) => (usage_words(error), format!("write {}.", code(&error.usage))),
+        Refusal::LimitReached { most, instances } => limit_words(context, *most, instances),
         Refusal::NotPermitted { login, has, needs } => (
             format!(
                 "{} has the permission {} on this repository, and the command takes {}.",
@@ -494,6 +633,41 @@ fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
     }
 }
 
+fn usage_words(error: &UsageError) -> String {
+    let argument = code(&error.argument);
+    match error.problem {
+        Problem::Unknown => format!("{argument} is no argument of the command."),
+        Problem::Twice => format!("{argument} is one argument too many: each kind may come once."),
+        Problem::NoLifetime => format!("{argument} gives no time to live: it takes {LIFETIMES}."),
+    }
+}
+
+fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (String, String) {
+    let named = instances
+        .iter()
+        .take(MOST_NAMES)
+        .map(|(name, pull_request)| format!("{} (pull request {pull_request})", code(name)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match instances.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let oldest = instances.first().map_or_else(String::new, |(name, pull_request)| {
+        format!(
+            "comment {} on one that nobody needs (the oldest, {}, is pull request {pull_request}'s), or ",
+            code(&context.destroy_command),
+            code(name)
+        )
+    });
+    (
+        format!(
+            "There may be {most} environments at a time, and there are {}: {named}{more}.",
+            instances.len()
+        ),
+        format!("{oldest}raise the action's input `max-environments`."),
+    )
+}
+
 /// The command that deploys this very commit.
 fn deploy_of(context: &Context, commit: &Sha) -> String {
     code(&format!("{} {commit}", context.deploy_command))
@@ -567,6 +741,11 @@ pub fn deployed_in_short(namespace: &str) -> String {
 /// The one line of a commit status once there is no environment.
 pub const DESTROYED_IN_SHORT: &str = "Destroyed";
 
+/// The one line of a commit status once a sweep has taken the environment down.
+pub fn swept_in_short(reason: Reason) -> String {
+    ended_in_short("Swept", reason.code())
+}
+
 /// The one line of a commit status for a refusal or failure.
 pub fn ended_in_short(word: &str, code: &str) -> String {
     shortened(
@@ -638,7 +817,9 @@ pub fn summary(outputs: &[(&str, String)], message: Option<&Message>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::tests::refusals;
+    use crate::decide::tests::{now, refusals};
+    use crate::lifetime::tests::at;
+    use crate::sweep::tests::removal;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -656,6 +837,8 @@ mod tests {
             help_url: "https://github.com/octo/action/blob/v1/help.md".to_owned(),
             deploy_command: "/deploy-ephemeral".to_owned(),
             destroy_command: "/destroy-ephemeral".to_owned(),
+            label: None,
+            now: now(),
         }
     }
 
@@ -670,6 +853,7 @@ mod tests {
             pinned: false,
             interval: "1m0s".to_owned(),
             timeout: "5m0s".to_owned(),
+            expires: None,
             fingerprint: "0123456789abcdef".to_owned(),
         }
     }
@@ -803,6 +987,180 @@ mod tests {
         }
         let text = nothing_to_destroy(&context()).text;
         assert!(text.contains("no environment on `main`") && text.contains("`/deploy-ephemeral`"));
+    }
+
+    #[test]
+    fn an_environment_that_may_not_stay_says_until_when() {
+        let told = |expires: Option<&str>| {
+            let environment = Deployed {
+                expires: expires.map(at),
+                ..environment()
+            };
+            deployed(&context(), &environment).text
+        };
+        let until = "\nIt may live until 2026-03-02 12:00 UTC, in 3 days, and then the next sweep takes it down. \
+                     Comment `/deploy-ephemeral` to extend it.\n";
+        let over = "\nIts time was over at 2026-02-27 12:00 UTC: the next sweep takes it down. \
+                    Comment `/deploy-ephemeral` to extend it.\n";
+        assert_eq!(
+            told(Some("2026-03-02T12:00:00Z")).replace(until, "\n"),
+            told(None)
+        );
+        assert_eq!(
+            told(Some("2026-02-27T12:00:00Z")).replace(over, "\n"),
+            told(None)
+        );
+        let standing = Standing {
+            namespaces: vec!["pr-dev".to_owned()],
+            branch: "dev".to_owned(),
+            commit: "a".repeat(40),
+            file_url: "https://file".to_owned(),
+            requested_by: "otto".to_owned(),
+            expires: Some(at("2026-03-02T12:00:00Z")),
+            fingerprint: "0123456789abcdef".to_owned(),
+        };
+        assert!(overtaken(&context(), Some(&standing)).text.contains(until));
+    }
+
+    #[test]
+    fn a_label_is_the_way_down_where_it_was_the_way_up() {
+        let by_label = Context {
+            label: Some("pre`view".to_owned()),
+            ..context()
+        };
+        let text = deployed(&by_label, &environment()).text;
+        let way_down = "Comment `/destroy-ephemeral` or remove the label ``pre`view`` to take it down; \
+                        closing the pull request does the same.";
+        assert!(text.ends_with(way_down), "{text}");
+        assert!(!deployed(&context(), &environment()).text.contains("label"));
+    }
+
+    #[test]
+    fn a_sweep_says_why_and_how_to_come_back() {
+        let closed = Context {
+            is_open: false,
+            ..context()
+        };
+        for (context, reason, why, way_back) in [
+            (
+                &closed,
+                Reason::Closed,
+                "The pull request is closed, and its environment was still there",
+                "To bring one up again, reopen the pull request and comment `/deploy-ephemeral`.",
+            ),
+            (
+                &context(),
+                Reason::HeadDeleted,
+                "The repository of the head branch has been deleted.",
+                "push the branch to this repository, open a pull request from there and comment `/deploy-ephemeral`.",
+            ),
+            (
+                &context(),
+                Reason::Expired(now()),
+                "Its time was over at 2026-02-27 12:00 UTC.",
+                "Comment `/deploy-ephemeral` to bring it up again; `/deploy-ephemeral ttl=72h` gives it more time.",
+            ),
+        ] {
+            let message = swept(context, reason, &gone());
+            let text = message.text();
+            assert!(
+                text.starts_with("### 🧹 Destroyed by a sweep\n\n"),
+                "{text}"
+            );
+            assert!(text.contains(why), "{text}");
+            assert!(text.ends_with(way_back), "{text}");
+            for part in [
+                "- Namespace: `pr-dev`, `pr-old`\n",
+                "- Branch: `dev` at `aaaaaaa`\n",
+                "- Commit: https://github.com/octo/app/commit/c0ffee\n",
+                "- Run: https://github.com/octo/app/actions/runs/42\n",
+                "next look at `main`",
+            ] {
+                assert!(text.contains(part), "{part} is not in {text}");
+            }
+            let body = message.body(None);
+            assert_eq!(spoken_of(&body), Some(fingerprint(&[]).as_str()));
+            assert!(!is_outdated_without_environment(&body));
+        }
+    }
+
+    #[test]
+    fn a_sweeps_summary_lists_what_went() {
+        let removals = [
+            removal("dev", 7, Reason::Closed),
+            removal("pre`view", 9, Reason::HeadDeleted),
+        ];
+        assert_eq!(
+            sweep_summary("main", &removals, true).text,
+            "### 🧹 Swept from `main`: 2\n\n- `dev`, pull request 7: closed\n\
+             - ``pre`view``, pull request 9: head-deleted"
+        );
+        let first = &removals[..1];
+        assert_eq!(
+            sweep_summary("main", first, false).text,
+            "### 🧹 Would be swept from `main`: 1\n\n- `dev`, pull request 7: closed"
+        );
+        assert_eq!(
+            sweep_summary("main", &[], true).text,
+            "### 🧹 Nothing to sweep on `main`"
+        );
+        let many: Vec<Removal> = (0..202).map(|_| removals[0].clone()).collect();
+        let text = sweep_summary("main", &many, true).text;
+        assert!(text.ends_with("closed\n- and 2 more"), "{text}");
+        assert_eq!(text.lines().count(), 2 + 200 + 1);
+    }
+
+    #[test]
+    fn a_doubt_names_the_pull_requests_or_the_file() {
+        let unclear = |pull_requests: Vec<u64>| {
+            doubted(&Doubt::Unclear {
+                words: "404".to_owned(),
+                pull_requests,
+            })
+        };
+        let stay = "the environments of these pull requests stay, for GitHub did not say what became of them:";
+        assert_eq!(unclear(vec![7, 9]), format!("{stay} 7, 9: 404"));
+        assert_eq!(
+            unclear((1..=12).collect()),
+            format!("{stay} 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more: 404")
+        );
+        let unreadable = doubted(&Doubt::Unreadable {
+            path: "i/sync-dev.yaml".to_owned(),
+            text: "so\non".to_owned(),
+        });
+        assert!(
+            unreadable.starts_with("i/sync-dev.yaml stays: "),
+            "{unreadable}"
+        );
+        assert!(
+            unreadable.contains(r#"is "so\non", which is no time"#),
+            "{unreadable}"
+        );
+    }
+
+    #[test]
+    fn a_limit_names_what_there_is_and_the_oldest() {
+        let limit = |count: u64| Refusal::LimitReached {
+            most: 2,
+            instances: (1..=count)
+                .map(|number| (format!("b{number}"), number))
+                .collect(),
+        };
+        assert_eq!(
+            refusal_words(&context(), &limit(2)),
+            (
+                "There may be 2 environments at a time, and there are 2: `b1` (pull request 1), `b2` (pull request 2)."
+                    .to_owned(),
+                "comment `/destroy-ephemeral` on one that nobody needs (the oldest, `b1`, is pull request 1's), \
+                 or raise the action's input `max-environments`."
+                    .to_owned()
+            )
+        );
+        let (why, _) = refusal_words(&context(), &limit(12));
+        assert!(
+            why.ends_with("`b10` (pull request 10) and 2 more."),
+            "{why}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use wildmatch::WildMatch;
 
 use crate::command::Words;
 use crate::environment::LONGEST_PREFIX;
+use crate::lifetime::{LIFETIMES, Lifetime};
 use crate::manifest::RESERVED_VARIABLES;
 
 /// What a path of a URL keeps as it is, `/` included ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)).
@@ -26,8 +28,11 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Longest name of a label, in characters ([GitHub's own bound](https://docs.github.com/rest/issues/labels#create-a-label)).
+const LONGEST_LABEL: usize = 50;
+
 /// Every input and its default, as `action.yml` declares them.
-pub const INPUTS: [(&str, &str); 20] = [
+pub const INPUTS: [(&str, &str); 23] = [
     ("token", "${{ github.token }}"),
     ("deploy-command", "/deploy-ephemeral"),
     ("destroy-command", "/destroy-ephemeral"),
@@ -47,6 +52,9 @@ pub const INPUTS: [(&str, &str); 20] = [
     ("substitute", ""),
     ("environment-url", ""),
     ("push-timeout", "60s"),
+    ("ttl", ""),
+    ("max-environments", "0"),
+    ("label", ""),
     ("dry-run", "false"),
 ];
 
@@ -118,6 +126,12 @@ pub struct Inputs {
     pub environment_url: Option<UrlTemplate>,
     /// How long a push is tried again.
     pub push_timeout: Duration,
+    /// How long an environment may live, unless the command says otherwise.
+    pub ttl: Lifetime,
+    /// `max-environments`: how many environments there may be, `None` for any number.
+    pub most_environments: Option<NonZeroUsize>,
+    /// The label that deploys while it is there.
+    pub label: Option<String>,
     /// Decide, render and log, and change nothing.
     pub dry_run: bool,
 }
@@ -440,6 +454,9 @@ struct RawInputs {
     substitute: String,
     environment_url: String,
     push_timeout: String,
+    ttl: String,
+    max_environments: String,
+    label: String,
     dry_run: String,
 }
 
@@ -513,6 +530,12 @@ impl Inputs {
                 .map(|value| url_template("environment-url", value))
                 .transpose()?,
             push_timeout: flux_duration("push-timeout", &raw.push_timeout)?.1,
+            ttl: optional(&raw.ttl)
+                .map_or(Ok(Lifetime::Unlimited), |value| lifetime("ttl", value))?,
+            most_environments: count("max-environments", &raw.max_environments)?,
+            label: optional(&raw.label)
+                .map(|value| label("label", value))
+                .transpose()?,
             dry_run: boolean("dry-run", &raw.dry_run)?,
         })
     }
@@ -649,8 +672,29 @@ fn flux_duration(input: &str, value: &str) -> Result<(String, Duration)> {
     }
 }
 
+fn lifetime(input: &str, value: &str) -> Result<Lifetime> {
+    Lifetime::parse(value).ok_or_else(|| invalid(input, value, LIFETIMES))
+}
+
+fn count(input: &str, value: &str) -> Result<Option<NonZeroUsize>> {
+    let is_number = !value.is_empty() && value.chars().all(|c| c.is_ascii_digit());
+    let number = value.parse().ok().filter(|_| is_number);
+    let number: usize =
+        number.ok_or_else(|| invalid(input, value, "a whole number, or `0` for no limit"))?;
+    Ok(NonZeroUsize::new(number))
+}
+
+/// What GitHub takes for a label's name.
+fn label(input: &str, value: &str) -> Result<String> {
+    let good = value.trim() == value
+        && value.chars().count() <= LONGEST_LABEL
+        && !value.chars().any(char::is_control);
+    let allowed = format!("a label's name, at most {LONGEST_LABEL} characters in one line");
+    checked(input, value, good, &allowed)
+}
+
 /// Reads `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {
@@ -846,6 +890,8 @@ pub(crate) mod tests {
         assert_eq!(inputs.track, Track::Branch);
         assert!(inputs.substitute.is_empty() && inputs.environment_url.is_none());
         assert_eq!(inputs.push_timeout, Duration::from_secs(60));
+        assert_eq!(inputs.ttl, Lifetime::Unlimited);
+        assert_eq!((inputs.most_environments, inputs.label), (None, None));
     }
 
     #[test]
@@ -982,6 +1028,16 @@ pub(crate) mod tests {
             ),
             ("environment-url", "http://localhost:8080"),
             ("push-timeout", "500ms"),
+            ("ttl", "72h"),
+            ("ttl", "never"),
+            ("ttl", ""),
+            ("max-environments", "0"),
+            ("max-environments", "010"),
+            ("label", "preview me: now"),
+            (
+                "label",
+                "ä2345678901234567890123456789012345678901234567890",
+            ),
         ] {
             if let Err(error) = with_input(input, value) {
                 panic!("{error:#}");
@@ -1053,6 +1109,22 @@ pub(crate) mod tests {
             ("environment-url", "https://example.com/{branch}"),
             ("environment-url", "https://example.com/a b"),
             ("environment-url", "https://example.com/`"),
+            ("ttl", "soon"),
+            ("ttl", "0s"),
+            ("ttl", "-1h"),
+            ("ttl", "87601h"),
+            ("max-environments", ""),
+            ("max-environments", "many"),
+            ("max-environments", "-1"),
+            ("max-environments", "+1"),
+            ("max-environments", "1.5"),
+            ("max-environments", "99999999999999999999"),
+            ("label", " preview"),
+            ("label", "a\nb"),
+            (
+                "label",
+                "a23456789012345678901234567890123456789012345678901",
+            ),
             ("dry-run", "1"),
         ] {
             // Two commands that are the same are the second one's fault.

@@ -1,11 +1,14 @@
 //! What an event asks for, and what is decided about it. Nothing here reads or writes anything.
 
+use std::num::NonZeroUsize;
+
+use chrono::{DateTime, Utc};
 use url::Url;
 
-use crate::command::{self, Command, DeployArguments, Sha, UsageError};
+use crate::command::{self, Command, DeployArguments, Problem, Sha, UsageError};
 use crate::config::{Config, Inputs, Permission, Track};
 use crate::environment::Environment;
-use crate::event::{Event, Head, Ignored, PullRequest};
+use crate::event::{Event, Head, Ignored, PullRequest, PullRequestAction, SweepEvent};
 use crate::manifest::{Manifest, Owner, can_be_followed};
 
 /// What an event alone says: nothing to do, or a question that GitHub has to answer first.
@@ -15,6 +18,8 @@ pub enum Triage {
     None(NoOp),
     /// Somebody asks for something.
     Request(Request),
+    /// Everything that is there is to be looked after.
+    Sweep(SweepEvent),
 }
 
 /// Why there is nothing to do.
@@ -32,6 +37,8 @@ pub enum NoOp {
     BotComment,
     /// The comment's first line is no command.
     NotACommand,
+    /// The label is not the one that deploys.
+    AnotherLabel,
 }
 
 impl NoOp {
@@ -44,6 +51,7 @@ impl NoOp {
             NoOp::NotAPullRequest => "not-a-pull-request",
             NoOp::BotComment => "bot-comment",
             NoOp::NotACommand => "not-a-command",
+            NoOp::AnotherLabel => "another-label",
         }
     }
 }
@@ -73,6 +81,13 @@ pub enum Trigger {
         /// The command, or what is wrong with it.
         command: Result<Command, UsageError>,
     },
+    /// The label that deploys was put on or taken off: whoever did it commands by that.
+    Label {
+        /// Whether it is there now.
+        is_on: bool,
+        /// The head when that was done.
+        head: Sha,
+    },
     /// The pull request was closed: this only ever removes its own instance, so nobody is asked.
     Close(PullRequest),
 }
@@ -84,6 +99,8 @@ pub struct Facts {
     pub pull_request: PullRequest,
     /// What the one who asks may do; `None` where it does not matter.
     pub access: Option<Access>,
+    /// When all this was so.
+    pub now: DateTime<Utc>,
 }
 
 /// GitHub's answer to what somebody may do.
@@ -102,8 +119,6 @@ pub enum Decision {
     Create(Box<Create>),
     /// Take it down.
     Destroy(Destroy),
-    /// Tell why not.
-    Refuse(Refusal),
 }
 
 /// An environment to bring up.
@@ -113,6 +128,8 @@ pub struct Create {
     pub environment: Environment,
     /// Its file.
     pub manifest: Manifest,
+    /// How many environments there may be with it.
+    pub most: Option<NonZeroUsize>,
 }
 
 /// An environment to take down, whatever it is called by now.
@@ -131,6 +148,13 @@ pub struct Destroy {
 pub enum Refusal {
     /// The command has an argument that it does not take.
     Usage(UsageError),
+    /// There are as many environments as there may be.
+    LimitReached {
+        /// How many there may be.
+        most: usize,
+        /// The ones there are: name and pull request, by number.
+        instances: Vec<(String, u64)>,
+    },
     /// Who asks may not.
     NotPermitted {
         /// Login of who asks.
@@ -211,7 +235,12 @@ impl Refusal {
     /// The output `reason`.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::Usage(_) => "unknown-argument",
+            Refusal::Usage(error) => match error.problem {
+                Problem::Unknown => "unknown-argument",
+                Problem::Twice => "repeated-argument",
+                Problem::NoLifetime => "bad-ttl",
+            },
+            Refusal::LimitReached { .. } => "limit-reached",
             Refusal::NotPermitted { .. } => "not-permitted",
             Refusal::PermissionUnknown { .. } => "permission-unknown",
             Refusal::Closed => "pull-request-is-closed",
@@ -244,6 +273,7 @@ pub fn triage(event: Result<Event, Ignored>, inputs: &Inputs) -> Triage {
         Err(Ignored::Event) => return Triage::None(NoOp::EventNotHandled),
         Err(Ignored::Action) => return Triage::None(NoOp::ActionNotHandled),
         Err(Ignored::CommentNotCreated) => return Triage::None(NoOp::CommentNotCreated),
+        Err(Ignored::Label) => return Triage::None(NoOp::AnotherLabel),
     };
     match event {
         Event::Comment(event) if !event.on_pull_request => Triage::None(NoOp::NotAPullRequest),
@@ -264,9 +294,16 @@ pub fn triage(event: Result<Event, Ignored>, inputs: &Inputs) -> Triage {
         Event::PullRequest(event) => Triage::Request(Request {
             pull_request: event.pull_request.number,
             login: event.sender,
-            trigger: Trigger::Close(event.pull_request),
+            trigger: match event.action {
+                PullRequestAction::Closed => Trigger::Close(event.pull_request),
+                PullRequestAction::Labeled | PullRequestAction::Unlabeled => Trigger::Label {
+                    is_on: event.action == PullRequestAction::Labeled,
+                    head: event.pull_request.commit,
+                },
+            },
             default_branch: event.default_branch,
         }),
+        Event::Sweep(event) => Triage::Sweep(event),
     }
 }
 
@@ -275,6 +312,8 @@ impl Request {
     pub fn code(&self) -> &'static str {
         match &self.trigger {
             Trigger::Close(_) => "pull-request-closed",
+            Trigger::Label { is_on: true, .. } => "label-added",
+            Trigger::Label { is_on: false, .. } => "label-removed",
             Trigger::Comment {
                 command: Ok(Command::Deploy(_)),
                 ..
@@ -284,8 +323,9 @@ impl Request {
                 ..
             } => "destroy-command",
             Trigger::Comment {
-                command: Err(_), ..
-            } => "unknown-argument",
+                command: Err(error),
+                ..
+            } => Refusal::Usage(error.clone()).code(),
         }
     }
 
@@ -293,50 +333,55 @@ impl Request {
     pub fn comment_id(&self) -> Option<u64> {
         match self.trigger {
             Trigger::Comment { comment_id, .. } => Some(comment_id),
-            Trigger::Close(_) => None,
+            Trigger::Label { .. } | Trigger::Close(_) => None,
         }
     }
 }
 
 /// Decides what the facts allow. What the target branch already holds is looked at later, in [`crate::plan`].
-pub fn decide(request: &Request, facts: &Facts, config: &Config) -> Decision {
-    if let Some(refusal) = refuse_person(request, facts.access.as_ref(), &config.inputs) {
-        return Decision::Refuse(refusal);
-    }
-    let destroy = || Decision::Destroy(destroy(request, &facts.pull_request, config));
-    match &request.trigger {
-        Trigger::Close(_) => destroy(),
+///
+/// # Errors
+/// Why the request is not granted.
+pub fn decide(request: &Request, facts: &Facts, config: &Config) -> Result<Decision, Refusal> {
+    refuse_person(request, facts.access.as_ref(), &config.inputs)?;
+    let by_default = DeployArguments::default();
+    let wanted = match &request.trigger {
+        Trigger::Close(_) | Trigger::Label { is_on: false, .. } => None,
+        Trigger::Label { is_on: true, .. } => Some(&by_default),
         Trigger::Comment { command, .. } => match command {
-            Err(usage) => Decision::Refuse(Refusal::Usage(usage.clone())),
-            Ok(Command::Destroy) => destroy(),
-            Ok(Command::Deploy(arguments)) => {
-                match create(request, arguments, &facts.pull_request, config) {
-                    Ok(create) => Decision::Create(Box::new(create)),
-                    Err(refusal) => Decision::Refuse(refusal),
-                }
-            }
+            Err(usage) => return Err(Refusal::Usage(usage.clone())),
+            Ok(Command::Destroy) => None,
+            Ok(Command::Deploy(arguments)) => Some(arguments),
         },
-    }
+    };
+    Ok(match wanted {
+        None => Decision::Destroy(destroy(request, &facts.pull_request, config)),
+        Some(arguments) => Decision::Create(Box::new(create(request, arguments, facts, config)?)),
+    })
 }
 
 /// A refusal unless there is a clear yes to the person, or nobody to ask about.
-fn refuse_person(request: &Request, access: Option<&Access>, inputs: &Inputs) -> Option<Refusal> {
+fn refuse_person(
+    request: &Request,
+    access: Option<&Access>,
+    inputs: &Inputs,
+) -> Result<(), Refusal> {
     let needs = inputs.allowed_permission;
     let login = request.login.clone();
     match (&request.trigger, access) {
-        (Trigger::Close(_), _) => None,
-        (_, Some(Access::Known(has))) if *has >= needs => None,
-        (_, Some(Access::Known(has))) => Some(Refusal::NotPermitted {
+        (Trigger::Close(_), _) => Ok(()),
+        (_, Some(Access::Known(has))) if *has >= needs => Ok(()),
+        (_, Some(Access::Known(has))) => Err(Refusal::NotPermitted {
             login,
             has: *has,
             needs,
         }),
-        (_, Some(Access::Unknown(answer))) => Some(Refusal::PermissionUnknown {
+        (_, Some(Access::Unknown(answer))) => Err(Refusal::PermissionUnknown {
             login,
             needs,
             answer: answer.clone(),
         }),
-        (_, None) => Some(Refusal::PermissionUnknown {
+        (_, None) => Err(Refusal::PermissionUnknown {
             login,
             needs,
             answer: "the question was not asked".to_owned(),
@@ -347,27 +392,28 @@ fn refuse_person(request: &Request, access: Option<&Access>, inputs: &Inputs) ->
 /// What takes down whatever the pull request has.
 pub fn destroy(request: &Request, pull_request: &PullRequest, config: &Config) -> Destroy {
     Destroy {
-        owner: owner(request, config),
+        owner: owner(request.pull_request, config),
         branch: pull_request.branch.clone(),
         requested_by: request.login.clone(),
     }
 }
 
-/// Whose instances the request is about.
-pub fn owner(request: &Request, config: &Config) -> Owner {
+/// A pull request of this repository as the owner of instances.
+pub fn owner(pull_request: u64, config: &Config) -> Owner {
     Owner {
         repository: config.repository.to_string(),
-        pull_request: request.pull_request,
+        pull_request,
     }
 }
 
 fn create(
     request: &Request,
     arguments: &DeployArguments,
-    pull_request: &PullRequest,
+    facts: &Facts,
     config: &Config,
 ) -> Result<Create, Refusal> {
     let inputs = &config.inputs;
+    let pull_request = &facts.pull_request;
     if !pull_request.open {
         return Err(Refusal::Closed);
     }
@@ -386,7 +432,7 @@ fn create(
             head: head.clone(),
         });
     }
-    if arguments.commit.is_none() && was_pushed_since(request, &pull_request.head) {
+    if arguments.commit.is_none() && was_pushed_since(request, pull_request) {
         return Err(Refusal::PushedSince { head: head.clone() });
     }
     let environment = Environment::new(
@@ -418,7 +464,7 @@ fn create(
         name: environment.name.clone(),
         namespace: environment.namespace.clone(),
         flux_namespace: inputs.flux_namespace.clone(),
-        owner: owner(request, config),
+        owner: owner(request.pull_request, config),
         branch: pull_request.branch.clone(),
         commit: head.to_string(),
         requested_by: request.login.clone(),
@@ -434,24 +480,29 @@ fn create(
         timeout: inputs.timeout.clone(),
         overlay_path: inputs.overlay_path.clone(),
         substitute: inputs.substitute.clone(),
+        expires: arguments.ttl.unwrap_or(inputs.ttl).end(facts.now),
     };
     Ok(Create {
         environment,
         manifest,
+        most: inputs.most_environments,
     })
 }
 
 /// Whether a fork may hold something that nobody had seen when the command was given: minutes can pass until it is carried
 /// out. Who may push to this repository is trusted that far; no clear answer counts as yes.
-fn was_pushed_since(request: &Request, head: &Head) -> bool {
-    let Head::Fork { pushed_at, .. } = head else {
+fn was_pushed_since(request: &Request, pull_request: &PullRequest) -> bool {
+    let Head::Fork { pushed_at, .. } = &pull_request.head else {
         return false;
     };
-    let Trigger::Comment { created_at, .. } = &request.trigger else {
-        return false;
-    };
-    // Times of one format, which sort as text.
-    !matches!((pushed_at, created_at), (Some(pushed), Some(given)) if pushed < given)
+    match &request.trigger {
+        // Times of one format, which sort as text.
+        Trigger::Comment { created_at, .. } => {
+            !matches!((pushed_at, created_at), (Some(pushed), Some(given)) if pushed < given)
+        }
+        Trigger::Label { head, .. } => *head != pull_request.commit,
+        Trigger::Close(_) => false,
+    }
 }
 
 /// The URL a fork is cloned from: over https, or over http where the GitHub we talk to is itself reached so.
@@ -475,9 +526,12 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::tests::configured;
     use crate::event::{CommentEvent, PullRequestEvent};
+    use crate::lifetime::Lifetime;
+    use crate::lifetime::tests::at;
     use proptest::prelude::*;
     use proptest::sample::select;
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     const PERMISSIONS: [Permission; 6] = [
         Permission::None,
@@ -525,8 +579,9 @@ pub(crate) mod tests {
 
     fn usage() -> UsageError {
         UsageError {
-            usage: "/deploy-ephemeral [40-digit commit SHA]".to_owned(),
+            usage: "/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]".to_owned(),
             argument: "now".to_owned(),
+            problem: Problem::Unknown,
         }
     }
 
@@ -555,22 +610,42 @@ pub(crate) mod tests {
         }
     }
 
+    /// Rita's putting the label on pull request 7, or taking it off.
+    fn labeled(is_on: bool) -> Request {
+        Request {
+            trigger: Trigger::Label {
+                is_on,
+                head: sha("a"),
+            },
+            ..commented(deploy())
+        }
+    }
+
     fn permitted(pull_request: PullRequest) -> Facts {
         Facts {
             pull_request,
             access: Some(Access::Known(Permission::Admin)),
+            now: now(),
         }
     }
 
-    fn decided(request: &Request, facts: &Facts, inputs: &[(&str, &str)]) -> Decision {
+    pub(crate) fn now() -> DateTime<Utc> {
+        at("2026-02-27T12:00:00Z")
+    }
+
+    fn decided(
+        request: &Request,
+        facts: &Facts,
+        inputs: &[(&str, &str)],
+    ) -> Result<Decision, Refusal> {
         decide(request, facts, &configured(inputs).unwrap())
     }
 
     /// What is decided about a deploy command by somebody who may.
     fn deployed(pull_request: PullRequest, inputs: &[(&str, &str)]) -> Result<Create, Refusal> {
         match decided(&commented(deploy()), &permitted(pull_request), inputs) {
-            Decision::Create(create) => Ok(*create),
-            Decision::Refuse(refusal) => Err(refusal),
+            Ok(Decision::Create(create)) => Ok(*create),
+            Err(refusal) => Err(refusal),
             other => panic!("{other:?}"),
         }
     }
@@ -589,11 +664,21 @@ pub(crate) mod tests {
             repository: text(),
             ..ours()
         };
-        vec![
+        let usage = |problem| {
             Refusal::Usage(UsageError {
                 usage: text(),
                 argument: text(),
-            }),
+                problem,
+            })
+        };
+        vec![
+            usage(Problem::Unknown),
+            usage(Problem::Twice),
+            usage(Problem::NoLifetime),
+            Refusal::LimitReached {
+                most: 2,
+                instances: vec![(text(), 3), (text(), 5)],
+            },
             Refusal::NotPermitted {
                 login: text(),
                 has: Permission::Read,
@@ -647,9 +732,12 @@ pub(crate) mod tests {
             NoOp::NotAPullRequest,
             NoOp::BotComment,
             NoOp::NotACommand,
+            NoOp::AnotherLabel,
         ]
         .map(NoOp::code);
         let requests = [
+            labeled(true).code(),
+            labeled(false).code(),
             commented(deploy()).code(),
             commented(Ok(Command::Destroy)).code(),
             closed().code(),
@@ -699,6 +787,7 @@ pub(crate) mod tests {
             (Err(Ignored::Event), NoOp::EventNotHandled),
             (Err(Ignored::Action), NoOp::ActionNotHandled),
             (Err(Ignored::CommentNotCreated), NoOp::CommentNotCreated),
+            (Err(Ignored::Label), NoOp::AnotherLabel),
             (
                 comment(|event| event.on_pull_request = false),
                 NoOp::NotAPullRequest,
@@ -720,6 +809,7 @@ pub(crate) mod tests {
             Triage::Request(commented(deploy()))
         );
         let closing = PullRequestEvent {
+            action: PullRequestAction::Closed,
             pull_request: PullRequest {
                 open: false,
                 ..pull_request()
@@ -730,6 +820,29 @@ pub(crate) mod tests {
         assert_eq!(
             triaged(Ok(Event::PullRequest(closing))),
             Triage::Request(closed())
+        );
+        for (action, is_on) in [
+            (PullRequestAction::Labeled, true),
+            (PullRequestAction::Unlabeled, false),
+        ] {
+            let event = PullRequestEvent {
+                action,
+                pull_request: pull_request(),
+                sender: "rita".to_owned(),
+                default_branch: "main".to_owned(),
+            };
+            assert_eq!(
+                triaged(Ok(Event::PullRequest(event))),
+                Triage::Request(labeled(is_on))
+            );
+        }
+        let sweep = SweepEvent {
+            code: "schedule",
+            default_branch: None,
+        };
+        assert_eq!(
+            triaged(Ok(Event::Sweep(sweep.clone()))),
+            Triage::Sweep(sweep)
         );
         let mut misspelt = comment();
         misspelt.body = "/deploy-ephemeral now".to_owned();
@@ -742,7 +855,9 @@ pub(crate) mod tests {
     #[test]
     fn only_a_request_by_comment_has_a_comment() {
         assert_eq!(commented(deploy()).comment_id(), Some(70));
-        assert_eq!(closed().comment_id(), None);
+        for request in [closed(), labeled(true), labeled(false)] {
+            assert_eq!(request.comment_id(), None);
+        }
     }
 
     #[test]
@@ -753,22 +868,33 @@ pub(crate) mod tests {
                 let facts = Facts {
                     pull_request: pull_request(),
                     access: Some(Access::Known(has)),
+                    now: now(),
                 };
                 let word = |request: &Request| match decided(request, &facts, &inputs) {
-                    Decision::Create(_) => "create",
-                    Decision::Destroy(_) => "destroy",
-                    Decision::Refuse(refusal) => refusal.code(),
+                    Ok(Decision::Create(_)) => "create",
+                    Ok(Decision::Destroy(_)) => "destroy",
+                    Err(refusal) => refusal.code(),
                 };
                 let requests = [
                     commented(deploy()),
                     commented(Ok(Command::Destroy)),
                     commented(Err(usage())),
+                    labeled(true),
+                    labeled(false),
                     closed(),
                 ];
                 let words = if has >= *needs {
-                    ["create", "destroy", "unknown-argument", "destroy"]
+                    [
+                        "create",
+                        "destroy",
+                        "unknown-argument",
+                        "create",
+                        "destroy",
+                        "destroy",
+                    ]
                 } else {
-                    ["not-permitted", "not-permitted", "not-permitted", "destroy"]
+                    let no = "not-permitted";
+                    [no, no, no, no, no, "destroy"]
                 };
                 assert_eq!(requests.each_ref().map(word), words, "{has:?} of {needs:?}");
             }
@@ -784,11 +910,13 @@ pub(crate) mod tests {
             let facts = Facts {
                 pull_request: pull_request(),
                 access,
+                now: now(),
             };
-            for command in [deploy(), Ok(Command::Destroy), Err(usage())] {
+            let commands = [deploy(), Ok(Command::Destroy), Err(usage())].map(commented);
+            for request in commands.into_iter().chain([true, false].map(labeled)) {
                 assert_eq!(
-                    decided(&commented(command), &facts, &[]),
-                    Decision::Refuse(Refusal::PermissionUnknown {
+                    decided(&request, &facts, &[]),
+                    Err(Refusal::PermissionUnknown {
                         login: "rita".to_owned(),
                         needs: Permission::Write,
                         answer: answer.to_owned(),
@@ -842,6 +970,7 @@ pub(crate) mod tests {
                 timeout: "5m0s".to_owned(),
                 overlay_path: "k8s/app/overlays/ephemeral".to_owned(),
                 substitute: [("A".to_owned(), "1".to_owned())].into(),
+                expires: None,
             }
         );
     }
@@ -913,6 +1042,7 @@ pub(crate) mod tests {
         let ask = |commit: Sha| {
             let arguments = DeployArguments {
                 commit: Some(commit),
+                ttl: None,
             };
             decided(
                 &commented(Ok(Command::Deploy(arguments))),
@@ -920,14 +1050,77 @@ pub(crate) mod tests {
                 &[],
             )
         };
-        assert!(matches!(ask(sha("A")), Decision::Create(create) if create.manifest.pinned));
+        assert!(matches!(ask(sha("A")), Ok(Decision::Create(create)) if create.manifest.pinned));
         assert_eq!(
             ask(sha("b")),
-            Decision::Refuse(Refusal::BranchMoved {
+            Err(Refusal::BranchMoved {
                 wanted: sha("b"),
                 head: sha("a"),
             })
         );
+    }
+
+    #[test]
+    fn a_lifetime_is_the_commands_or_else_the_inputs() {
+        let hours = |hours: u64| Lifetime::For(Duration::from_secs(hours * 3_600));
+        for (ttl, input, expires) in [
+            (None, "", None),
+            (None, "never", None),
+            (None, "72h", Some("2026-03-02T12:00:00Z")),
+            (Some(hours(1)), "72h", Some("2026-02-27T13:00:00Z")),
+            (Some(hours(1)), "", Some("2026-02-27T13:00:00Z")),
+            (Some(Lifetime::Unlimited), "72h", None),
+        ] {
+            let arguments = DeployArguments { commit: None, ttl };
+            let request = commented(Ok(Command::Deploy(arguments)));
+            let decision = decided(
+                &request,
+                &permitted(pull_request()),
+                &[("INPUT_TTL", input)],
+            );
+            let Ok(Decision::Create(create)) = decision else {
+                panic!("{decision:?}");
+            };
+            assert_eq!(
+                create.manifest.expires,
+                expires.map(at),
+                "{ttl:?} {input:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_label_deploys_as_a_command_without_arguments_does() {
+        let facts = permitted(pull_request());
+        for inputs in [
+            &[][..],
+            &[("INPUT_TTL", "72h"), ("INPUT_MAX-ENVIRONMENTS", "3")],
+        ] {
+            assert_eq!(
+                decided(&labeled(true), &facts, inputs),
+                decided(&commented(deploy()), &facts, inputs)
+            );
+            assert_eq!(
+                decided(&labeled(false), &facts, inputs),
+                decided(&commented(Ok(Command::Destroy)), &facts, inputs)
+            );
+        }
+    }
+
+    #[test]
+    fn a_label_deploys_the_head_of_a_fork_that_was_there_when_it_was_put_on() {
+        let inputs = [("INPUT_ALLOW-FORKS", "true")];
+        let mut facts = permitted(fork("https://github.com/mallory/app.git"));
+        assert!(decided(&labeled(true), &facts, &inputs).is_ok());
+        facts.pull_request.commit = sha("b");
+        assert_eq!(
+            decided(&labeled(true), &facts, &inputs),
+            Err(Refusal::PushedSince { head: sha("b") })
+        );
+        // Who may push here is trusted that far.
+        facts.pull_request.head = Head::Here;
+        assert!(decided(&labeled(true), &facts, &inputs).is_ok());
+        assert!(decided(&labeled(false), &facts, &inputs).is_ok());
     }
 
     #[test]
@@ -992,7 +1185,7 @@ pub(crate) mod tests {
             (given, None, false),
         ] {
             let decision = at(pushed_at, created_at, DeployArguments::default());
-            let refused = Decision::Refuse(Refusal::PushedSince { head: sha("a") });
+            let refused = Err(Refusal::PushedSince { head: sha("a") });
             assert_eq!(
                 decision != refused,
                 is_deployed,
@@ -1001,9 +1194,10 @@ pub(crate) mod tests {
             // Whoever names the commit has seen it.
             let named = DeployArguments {
                 commit: Some(sha("a")),
+                ttl: None,
             };
             let decision = at(pushed_at, created_at, named);
-            assert!(matches!(decision, Decision::Create(_)), "{decision:?}");
+            assert!(matches!(decision, Ok(Decision::Create(_))), "{decision:?}");
         }
     }
 
@@ -1055,11 +1249,11 @@ pub(crate) mod tests {
                     &permitted(pull_request),
                     &[]
                 ),
-                Decision::Destroy(Destroy {
+                Ok(Decision::Destroy(Destroy {
                     owner: ours(),
                     branch: "dev".to_owned(),
                     requested_by: "rita".to_owned(),
-                })
+                }))
             );
         }
     }
@@ -1088,6 +1282,7 @@ pub(crate) mod tests {
                     ..pull_request()
                 },
                 access,
+                now: now(),
             }
         })
     }
@@ -1096,7 +1291,7 @@ pub(crate) mod tests {
         #[test]
         fn a_close_destroys_its_own_instance_whoever_did_it(facts in facts(), allow_forks in any::<bool>()) {
             let inputs = [("INPUT_ALLOW-FORKS", if allow_forks { "true" } else { "false" })];
-            let Decision::Destroy(destroy) = decided(&closed(), &facts, &inputs) else {
+            let Ok(Decision::Destroy(destroy)) = decided(&closed(), &facts, &inputs) else {
                 panic!("{facts:?}");
             };
             prop_assert_eq!(destroy.owner, ours());
@@ -1106,7 +1301,7 @@ pub(crate) mod tests {
         fn nothing_is_deployed_for_who_may_not(facts in facts()) {
             let may = matches!(facts.access, Some(Access::Known(permission)) if permission >= Permission::Write);
             let decision = decided(&commented(deploy()), &facts, &[("INPUT_ALLOW-FORKS", "true")]);
-            if let Decision::Create(create) = decision {
+            if let Ok(Decision::Create(create)) = decision {
                 prop_assert!(may && facts.pull_request.open);
                 if facts.pull_request.head != Head::Here {
                     prop_assert!(create.manifest.pinned && create.manifest.secret_ref.is_none());

@@ -14,8 +14,10 @@ use crate::command::Sha;
 pub enum Event {
     /// Somebody commented on an issue or a pull request.
     Comment(CommentEvent),
-    /// A pull request was closed, merged or not.
+    /// A pull request was closed, or the label that deploys was put on or taken off.
     PullRequest(PullRequestEvent),
+    /// It is time to look after what is there, or somebody asked for that.
+    Sweep(SweepEvent),
 }
 
 /// A comment that was just created.
@@ -39,15 +41,37 @@ pub struct CommentEvent {
     pub default_branch: String,
 }
 
-/// A pull request that was just closed.
+/// Something that was just done to a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequestEvent {
+    /// What was done.
+    pub action: PullRequestAction,
     /// The pull request.
     pub pull_request: PullRequest,
-    /// Login of who closed it.
+    /// Login of who did it.
     pub sender: String,
     /// The repository's default branch.
     pub default_branch: String,
+}
+
+/// What was done to a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullRequestAction {
+    /// It was closed, merged or not.
+    Closed,
+    /// The label that deploys was put on it.
+    Labeled,
+    /// The label that deploys was taken off it.
+    Unlabeled,
+}
+
+/// What started a sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepEvent {
+    /// Why, as the output `reason` says it.
+    pub code: &'static str,
+    /// The repository's default branch; a schedule does not say it.
+    pub default_branch: Option<String>,
 }
 
 /// A pull request, as far as an environment depends on it.
@@ -92,24 +116,28 @@ pub enum Ignored {
     Action,
     /// A comment that was edited or deleted.
     CommentNotCreated,
+    /// A label other than the one that deploys.
+    Label,
 }
 
 /// Whether [`parse`] looks into the payload of the event called `name`.
 pub fn has_payload(name: &str) -> bool {
     matches!(
         name,
-        "issue_comment" | "pull_request" | "pull_request_target"
+        "issue_comment" | "pull_request" | "pull_request_target" | "schedule" | "workflow_dispatch"
     )
 }
 
-/// Reads the payload of the event called `name`.
+/// Reads the payload of the event called `name`; `label` is the one that deploys, if there is one.
 ///
 /// `Err(Ignored)` inside for what is decided by the event's name and action alone; the rest of such a payload is not read.
 ///
 /// # Errors
 /// A payload of ours that is no JSON or lacks a field; the message names the field.
-pub fn parse(name: &str, payload: &[u8]) -> Result<Result<Event, Ignored>> {
+pub fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<Result<Event, Ignored>> {
     match name {
+        "schedule" => sweep(name, payload, "schedule"),
+        "workflow_dispatch" => sweep(name, payload, "workflow-dispatch"),
         "issue_comment" => match read::<Action>(name, payload)?.action.as_str() {
             "created" => Ok(Ok(Event::Comment(
                 read::<CommentPayload>(name, payload)?.into(),
@@ -117,16 +145,40 @@ pub fn parse(name: &str, payload: &[u8]) -> Result<Result<Event, Ignored>> {
             _ => Ok(Err(Ignored::CommentNotCreated)),
         },
         "pull_request" | "pull_request_target" => {
-            match read::<Action>(name, payload)?.action.as_str() {
-                "closed" => {
-                    let payload: PullRequestPayload = read(name, payload)?;
-                    Ok(Ok(Event::PullRequest(payload.try_into()?)))
+            let action = match read::<Action>(name, payload)?.action.as_str() {
+                "closed" => PullRequestAction::Closed,
+                "labeled" => PullRequestAction::Labeled,
+                "unlabeled" => PullRequestAction::Unlabeled,
+                _ => return Ok(Err(Ignored::Action)),
+            };
+            if action != PullRequestAction::Closed {
+                let Some(label) = label else {
+                    return Ok(Err(Ignored::Action));
+                };
+                if !is_label(&read::<LabelPayload>(name, payload)?.label.name, label) {
+                    return Ok(Err(Ignored::Label));
                 }
-                _ => Ok(Err(Ignored::Action)),
             }
+            let payload: PullRequestPayload = read(name, payload)?;
+            Ok(Ok(Event::PullRequest(payload.into_event(action)?)))
         }
         _ => Ok(Err(Ignored::Event)),
     }
+}
+
+fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Result<Event, Ignored>> {
+    let payload: SweepPayload = read(name, payload)?;
+    Ok(Ok(Event::Sweep(SweepEvent {
+        code,
+        default_branch: payload
+            .repository
+            .map(|repository| repository.default_branch),
+    })))
+}
+
+/// Whether both are the same label: GitHub has no two that differ in case alone.
+fn is_label(name: &str, label: &str) -> bool {
+    name.to_lowercase() == label.to_lowercase()
 }
 
 fn read<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T> {
@@ -174,6 +226,21 @@ struct User {
 #[derive(Deserialize)]
 struct Repository {
     default_branch: String,
+}
+
+#[derive(Deserialize)]
+struct SweepPayload {
+    repository: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct LabelPayload {
+    label: Label,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -244,14 +311,13 @@ impl From<CommentPayload> for CommentEvent {
     }
 }
 
-impl TryFrom<PullRequestPayload> for PullRequestEvent {
-    type Error = anyhow::Error;
-
-    fn try_from(payload: PullRequestPayload) -> Result<PullRequestEvent> {
+impl PullRequestPayload {
+    fn into_event(self, action: PullRequestAction) -> Result<PullRequestEvent> {
         Ok(PullRequestEvent {
-            pull_request: payload.pull_request.try_into()?,
-            sender: payload.sender.login,
-            default_branch: payload.repository.default_branch,
+            action,
+            pull_request: self.pull_request.try_into()?,
+            sender: self.sender.login,
+            default_branch: self.repository.default_branch,
         })
     }
 }
@@ -319,7 +385,7 @@ mod tests {
     }
 
     fn parsed(name: &str, payload: &Value) -> Result<Result<Event, Ignored>> {
-        parse(name, payload.to_string().as_bytes())
+        parse(name, payload.to_string().as_bytes(), Some("Preview"))
     }
 
     fn head_of(payload: &Value) -> Head {
@@ -395,7 +461,60 @@ mod tests {
                 "{name} {payload}"
             );
         }
-        assert_eq!(parse("push", b"not JSON").unwrap(), Err(Ignored::Event));
+        assert_eq!(
+            parse("push", b"not JSON", None).unwrap(),
+            Err(Ignored::Event)
+        );
+        for action in ["labeled", "unlabeled"] {
+            let payload = json!({ "action": action }).to_string();
+            let ignored = parse("pull_request", payload.as_bytes(), None).unwrap();
+            assert_eq!(ignored, Err(Ignored::Action));
+            let other = json!({ "action": action, "label": { "name": "preview 2" } });
+            assert_eq!(parsed("pull_request", &other).unwrap(), Err(Ignored::Label));
+        }
+    }
+
+    #[test]
+    fn the_label_that_deploys_is_known_in_any_case() {
+        for (action, read) in [
+            ("labeled", PullRequestAction::Labeled),
+            ("unlabeled", PullRequestAction::Unlabeled),
+        ] {
+            let mut payload = closed();
+            payload["action"] = json!(action);
+            payload["label"] = json!({ "name": "preVIEW" });
+            let Event::PullRequest(event) = parsed("pull_request", &payload).unwrap().unwrap()
+            else {
+                panic!("no pull request");
+            };
+            assert_eq!((event.action, event.sender.as_str()), (read, "rita"));
+        }
+    }
+
+    #[test]
+    fn a_sweep_needs_no_repository_in_its_payload() {
+        let on_main = json!({ "repository": { "default_branch": "main" } });
+        for (name, payload, code, branch) in [
+            (
+                "schedule",
+                json!({ "schedule": "7 * * * *" }),
+                "schedule",
+                None,
+            ),
+            (
+                "workflow_dispatch",
+                on_main,
+                "workflow-dispatch",
+                Some("main"),
+            ),
+        ] {
+            assert!(has_payload(name));
+            let event = SweepEvent {
+                code,
+                default_branch: branch.map(str::to_owned),
+            };
+            assert_eq!(parsed(name, &payload).unwrap(), Ok(Event::Sweep(event)));
+        }
     }
 
     #[test]
@@ -414,8 +533,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_payload_is_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            for name in ["issue_comment", "pull_request", "pull_request_target", "push"] {
-                let _ = parse(name, &bytes);
+            for name in ["issue_comment", "pull_request", "schedule", "workflow_dispatch", "push"] {
+                let _ = parse(name, &bytes, Some("preview"));
             }
         }
 

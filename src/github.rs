@@ -3,6 +3,7 @@
 //! octocrab's own models and retry are not used: the models reject real data (a deleted user, a new value), the retry
 //! repeats POSTs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,16 +11,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use octocrab::Octocrab;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 
+use crate::command::Sha;
 use crate::comment::MARKER;
-use crate::config::{Config, Permission, Token, base};
+use crate::config::{Config, Permission, RepositoryName, Token, base};
 use crate::decide::Access;
-use crate::event::{PullRequest, PullRequestObject};
+use crate::event::{Head, PullRequest, PullRequestObject};
+use crate::sweep::Answer;
 
 /// Longest wait for a connection, and for each read from it.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -39,6 +42,8 @@ const PAGE: usize = 100;
 const PAGES: usize = 100;
 /// Login behind a workflow's own token.
 const WORKFLOW_BOT: &str = "github-actions[bot]";
+/// What lets a token see pull requests.
+const PULL_REQUESTS_REMEDY: &str = "add `pull-requests: write` to the job's `permissions`";
 /// Name of our commit status.
 const STATUS_CONTEXT: &str = "flux-ephemeral-env";
 /// What a segment of a path keeps as it is ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3)).
@@ -53,6 +58,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub struct GitHub {
     client: Octocrab,
     token: Token,
+    name: RepositoryName,
     /// URL of the repository in the API.
     repository: String,
     graphql: String,
@@ -194,6 +200,43 @@ struct StatusObject {
     target_url: Option<String>,
 }
 
+impl Standing {
+    fn unclear(words: String) -> Standing {
+        Standing {
+            answer: Answer::Unclear(words),
+            head: None,
+        }
+    }
+
+    fn read(node: &Value) -> Standing {
+        let node = match PullRequestNode::deserialize(node) {
+            Ok(node) => node,
+            Err(error) => {
+                let words = format!("the answer is not as GitHub documents it: {error}");
+                return Standing::unclear(words);
+            }
+        };
+        Standing {
+            answer: match (node.state.as_str(), node.head_repository) {
+                ("OPEN", Some(_)) => Answer::Open,
+                ("OPEN", None) => Answer::HeadDeleted,
+                ("CLOSED" | "MERGED", _) => Answer::Closed,
+                (word, _) => Answer::Unclear(format!("its state is called {word:?}")),
+            },
+            head: Sha::parse(&node.head_ref_oid).map(|commit| (node.head_ref_name, commit)),
+        }
+    }
+}
+
+impl GraphQlError {
+    fn words(&self) -> String {
+        match self.r#type.as_str() {
+            "FORBIDDEN" => format!("{} ({PULL_REQUESTS_REMEDY})", self.message),
+            _ => self.message.clone(),
+        }
+    }
+}
+
 impl CommentObject {
     fn login(&self) -> Option<&str> {
         self.user.as_ref().map(|user| user.login.as_str())
@@ -202,10 +245,20 @@ impl CommentObject {
 
 /// GraphQL's answer, which is a 200 where it is an error, too.
 #[derive(Deserialize)]
-struct Viewer {
-    data: Option<ViewerData>,
+struct GraphQl<T> {
+    data: Option<T>,
     #[serde(default)]
-    errors: Vec<Message>,
+    errors: Vec<GraphQlError>,
+}
+
+#[derive(Deserialize)]
+struct GraphQlError {
+    message: String,
+    #[serde(default)]
+    r#type: String,
+    /// Which part of the answer it is about.
+    #[serde(default)]
+    path: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -219,8 +272,37 @@ struct ViewerLogin {
 }
 
 #[derive(Deserialize)]
+struct RepositoryData {
+    /// Pull requests by the names that the query gives them.
+    repository: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullRequestNode {
+    state: String,
+    head_ref_name: String,
+    head_ref_oid: String,
+    head_repository: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct RepositoryObject {
+    default_branch: String,
+}
+
+#[derive(Deserialize)]
 struct Message {
     message: String,
+}
+
+/// What GitHub says of a pull request that has an environment.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What became of it.
+    pub answer: Answer,
+    /// The head branch and its commit, where GitHub told.
+    pub head: Option<(String, Sha)>,
 }
 
 enum Method {
@@ -261,6 +343,7 @@ impl GitHub {
         Ok(GitHub {
             client,
             token: config.inputs.token.clone(),
+            name: config.repository.clone(),
             repository: format!("{}/repos/{}", base(&config.api_url), config.repository),
             graphql: base(&config.graphql_url).to_owned(),
             viewer: Arc::default(),
@@ -274,6 +357,85 @@ impl GitHub {
     pub async fn pull_request(&self, number: u64) -> Result<PullRequest> {
         let object: PullRequestObject = self.get(&self.route(&format!("pulls/{number}"))).await?;
         object.try_into()
+    }
+
+    /// The repository's default branch.
+    ///
+    /// # Errors
+    /// No answer, or one that does not say.
+    pub async fn default_branch(&self) -> Result<String> {
+        let object: RepositoryObject = self.get(&self.repository).await?;
+        Ok(object.default_branch)
+    }
+
+    /// What became of these pull requests, a hundred of them with one request. No answer is an unclear one.
+    ///
+    /// They are named one by one instead of listing the open ones: a page of a list shifts where a pull request is closed
+    /// meanwhile, and one that is open could be missed.
+    pub async fn standings(&self, numbers: &BTreeSet<u64>) -> BTreeMap<u64, Standing> {
+        let numbers: Vec<u64> = numbers.iter().copied().collect();
+        let mut standings = BTreeMap::new();
+        for numbers in numbers.chunks(PAGE) {
+            let asked = self.ask_for_standings(numbers).await;
+            standings.extend(asked.unwrap_or_else(|error| {
+                let words = match error.is_refused() {
+                    true => format!("{error} ({PULL_REQUESTS_REMEDY})"),
+                    false => error.to_string(),
+                };
+                let unclear = |number: &u64| (*number, Standing::unclear(words.clone()));
+                numbers.iter().map(unclear).collect()
+            }));
+        }
+        // Rare, and GraphQL may also say nothing of a repository that the token cannot see.
+        for (number, standing) in &mut standings {
+            if standing.answer == Answer::HeadDeleted {
+                standing.answer = match self.pull_request(*number).await {
+                    Ok(pull_request) if !pull_request.open => Answer::Closed,
+                    Ok(pull_request) if pull_request.head == Head::Deleted => Answer::HeadDeleted,
+                    Ok(_) => Answer::Open,
+                    Err(error) => Answer::Unclear(format!("{error:#}")),
+                };
+            }
+        }
+        standings
+    }
+
+    async fn ask_for_standings(
+        &self,
+        numbers: &[u64],
+    ) -> Result<BTreeMap<u64, Standing>, ApiError> {
+        let fields = "{ state headRefName headRefOid headRepository { id } }";
+        let asked = numbers
+            .iter()
+            .map(|number| format!("p{number}: pullRequest(number: {number}) {fields}"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let query = json!({
+            "query": format!(
+                "query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{ {asked} }} }}"
+            ),
+            "variables": { "owner": self.name.owner, "name": self.name.name },
+        });
+        let (data, errors): (RepositoryData, _) = self.graphql(&query).await?;
+        let nodes = data.repository.unwrap_or_default();
+        let standing = |number: &u64| {
+            let name = format!("p{number}");
+            let about = |error: &&GraphQlError| {
+                error
+                    .path
+                    .get(1)
+                    .is_none_or(|part| part.as_str() == Some(&name))
+            };
+            let words = errors.iter().filter(about).map(GraphQlError::words);
+            let words = words.collect::<Vec<_>>().join("; ");
+            let standing = match nodes.get(&name) {
+                _ if !words.is_empty() => Standing::unclear(self.token.redact(&words)),
+                Some(node) => Standing::read(node),
+                None => Standing::unclear("the answer does not speak of it".to_owned()),
+            };
+            (*number, standing)
+        };
+        Ok(numbers.iter().map(standing).collect())
     }
 
     /// What somebody may do in the repository. Anything but a clear answer is [`Access::Unknown`].
@@ -467,31 +629,40 @@ impl GitHub {
 
     async fn ask_for_viewer(&self) -> Result<String, ApiError> {
         let query = json!({ "query": "{ viewer { login } }" });
+        match self.graphql::<ViewerData>(&query).await {
+            Ok((data, _)) => Ok(data.viewer.login),
+            // No clear answer is no reason to take ourselves for somebody else, and to comment twice.
+            Err(error) if error.is_refused() => Ok(WORKFLOW_BOT.to_owned()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks GraphQL; the errors are about parts of the answer.
+    async fn graphql<T: DeserializeOwned>(
+        &self,
+        query: &Value,
+    ) -> Result<(T, Vec<GraphQlError>), ApiError> {
         // A query changes nothing, so this POST is safe to repeat.
         let ask = || async {
-            let sent = self.send(Method::Post, &self.graphql, Some(&query)).await;
+            let sent = self.send(Method::Post, &self.graphql, Some(query)).await;
             // Whatever else it answers with a 200 is trouble of its own, which may pass.
-            let answer: Viewer = sent.map_err(|error: ApiError| ApiError {
+            let answer: GraphQl<T> = sent.map_err(|error: ApiError| ApiError {
                 status: error.status.filter(|status| *status != 200),
                 ..error
             })?;
-            let errors = answer.errors.into_iter().map(|error| error.message);
-            answer
-                .data
-                .map(|data| data.viewer.login)
-                .ok_or_else(|| ApiError {
+            let Some(data) = answer.data else {
+                let errors = answer.errors.iter().map(|error| error.message.as_str());
+                return Err(ApiError {
                     attempted: format!("POST {}", self.graphql),
                     status: None,
                     words: self.token.redact(&errors.collect::<Vec<_>>().join("; ")),
                     retry_after: None,
                     is_rate_limit: false,
-                })
+                });
+            };
+            Ok((data, answer.errors))
         };
-        match self.retried(ask).await {
-            // No clear answer is no reason to take ourselves for somebody else, and to comment twice.
-            Err(error) if error.is_refused() => Ok(WORKFLOW_BOT.to_owned()),
-            outcome => outcome,
-        }
+        self.retried(ask).await
     }
 
     fn route(&self, path: &str) -> String {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::lifetime::{Expiry, rfc3339};
 
 /// The label that says a file is ours, and its value.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flux-ephemeral-env");
@@ -11,6 +14,7 @@ const REPOSITORY: &str = "flux-ephemeral-env/repository";
 const BRANCH: &str = "flux-ephemeral-env/branch";
 const COMMIT: &str = "flux-ephemeral-env/commit";
 const REQUESTED_BY: &str = "flux-ephemeral-env/requested-by";
+const EXPIRES: &str = "flux-ephemeral-env/expires";
 /// Flux's notifications about the objects are attached to this pull request
 /// ([docs](https://fluxcd.io/flux/components/notification/providers/#github-pull-request-comment)).
 const CHANGE_REQUEST: &str = "event.toolkit.fluxcd.io/change_request";
@@ -65,6 +69,8 @@ pub struct Manifest {
     pub overlay_path: String,
     /// More variables for the overlay.
     pub substitute: BTreeMap<String, String>,
+    /// From when on it may go, if it may not stay until the pull request closes.
+    pub expires: Option<DateTime<Utc>>,
 }
 
 /// The one pull request that may change an instance.
@@ -77,10 +83,14 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Whether both are the same pull request; GitHub compares the names of repositories without case.
+    /// Whether both are the same pull request.
     pub fn is(&self, other: &Owner) -> bool {
-        self.pull_request == other.pull_request
-            && self.repository.eq_ignore_ascii_case(&other.repository)
+        self.pull_request == other.pull_request && self.is_in(&other.repository)
+    }
+
+    /// Whether it is a pull request of this repository; GitHub compares the names without case.
+    pub fn is_in(&self, repository: &str) -> bool {
+        self.repository.eq_ignore_ascii_case(repository)
     }
 }
 
@@ -110,6 +120,8 @@ pub struct Instance {
     pub commit: String,
     /// Login of who asked for it; empty where the file does not say.
     pub requested_by: String,
+    /// From when on it may go.
+    pub expires: Expiry,
 }
 
 #[derive(Serialize)]
@@ -230,21 +242,23 @@ impl Manifest {
 
     fn metadata(&self) -> Metadata<'_> {
         let number = self.owner.pull_request.to_string();
+        let expires = self.expires.map(|time| (EXPIRES, rfc3339(time)));
+        let annotations = [
+            (CHANGE_REQUEST, number.clone()),
+            (REPOSITORY, self.owner.repository.clone()),
+            (BRANCH, self.branch.clone()),
+            (COMMIT, self.commit.clone()),
+            (REQUESTED_BY, self.requested_by.clone()),
+            (SUBSTITUTE, "disabled".to_owned()),
+        ];
         Metadata {
             name: &self.object_name,
             namespace: &self.flux_namespace,
             labels: BTreeMap::from([
                 (MANAGED_BY.0, MANAGED_BY.1.to_owned()),
-                (PULL_REQUEST, number.clone()),
+                (PULL_REQUEST, number),
             ]),
-            annotations: BTreeMap::from([
-                (CHANGE_REQUEST, number),
-                (REPOSITORY, self.owner.repository.clone()),
-                (BRANCH, self.branch.clone()),
-                (COMMIT, self.commit.clone()),
-                (REQUESTED_BY, self.requested_by.clone()),
-                (SUBSTITUTE, "disabled".to_owned()),
-            ]),
+            annotations: annotations.into_iter().chain(expires).collect(),
         }
     }
 
@@ -326,7 +340,6 @@ pub fn read(file: &[u8]) -> Option<Instance> {
         documents
             .iter()
             .find_map(|document| document.metadata.annotations.get(key)?.clone())
-            .unwrap_or_default()
     };
     let namespace = documents
         .iter()
@@ -338,9 +351,10 @@ pub fn read(file: &[u8]) -> Option<Instance> {
     Some(Instance {
         owner,
         namespace,
-        branch: annotation(BRANCH),
-        commit: annotation(COMMIT),
-        requested_by: annotation(REQUESTED_BY),
+        branch: annotation(BRANCH).unwrap_or_default(),
+        commit: annotation(COMMIT).unwrap_or_default(),
+        requested_by: annotation(REQUESTED_BY).unwrap_or_default(),
+        expires: annotation(EXPIRES).map_or(Expiry::Never, |text| Expiry::read(&text)),
     })
 }
 
@@ -395,6 +409,7 @@ enum Claim {
 pub(crate) mod tests {
     use super::*;
     use crate::environment::tests::not_a_string;
+    use crate::lifetime::tests::at;
     use kcr_kustomize_toolkit_fluxcd_io::v1::kustomizations::Kustomization;
     use kcr_source_toolkit_fluxcd_io::v1::gitrepositories::GitRepository;
     use proptest::collection::{btree_map, vec};
@@ -424,6 +439,7 @@ pub(crate) mod tests {
             timeout: "5m0s".to_owned(),
             overlay_path: "k8s/app/overlays/ephemeral".to_owned(),
             substitute: BTreeMap::new(),
+            expires: None,
         }
     }
 
@@ -495,7 +511,7 @@ spec:
     /// The documents a manifest stands for; each string in them is meant as a string.
     fn meant(manifest: &Manifest) -> Vec<Value> {
         let number = manifest.owner.pull_request.to_string();
-        let metadata = json!({
+        let mut metadata = json!({
             "name": manifest.object_name,
             "namespace": manifest.flux_namespace,
             "labels": {
@@ -511,6 +527,10 @@ spec:
                 "kustomize.toolkit.fluxcd.io/substitute": "disabled",
             },
         });
+        if let Some(time) = manifest.expires {
+            let text = time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+            metadata["annotations"]["flux-ephemeral-env/expires"] = json!(text);
+        }
         let mut git_repository = json!({
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": "GitRepository",
@@ -709,9 +729,19 @@ spec:
             variables(),
             any::<bool>(),
             any::<u64>(),
+            proptest::option::of(0_i64..4_102_444_800),
         )
             .prop_map(
-                |(branch, requested_by, overlay_path, substitute, pinned, pull_request)| Manifest {
+                |(
+                    branch,
+                    requested_by,
+                    overlay_path,
+                    substitute,
+                    pinned,
+                    pull_request,
+                    expires,
+                )| Manifest {
+                    expires: expires.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
                     branch,
                     requested_by,
                     overlay_path,
@@ -821,6 +851,7 @@ spec:
                     branch: manifest.branch,
                     commit: manifest.commit,
                     requested_by: manifest.requested_by,
+                    expires: manifest.expires.map_or(Expiry::Never, Expiry::At),
                 })
             );
         }
@@ -847,6 +878,35 @@ spec:
             branch: "dev".to_owned(),
             commit: manifest().commit,
             requested_by: "rita".to_owned(),
+            expires: Expiry::Never,
+        }
+    }
+
+    #[test]
+    fn the_end_of_its_time_is_an_annotation_of_both_objects() {
+        let expires = at("2026-02-27T12:00:00Z");
+        let manifest = Manifest {
+            expires: Some(expires),
+            ..manifest()
+        };
+        let line = "    flux-ephemeral-env/expires: \"2026-02-27T12:00:00Z\"\n";
+        let text = rendered(&manifest);
+        assert_eq!(text.matches(line).count(), 2, "{text}");
+        assert_eq!(text.replace(line, ""), RENDERED);
+        for (value, read_back) in [
+            ("\"2026-02-27T12:00:00Z\"", Expiry::At(expires)),
+            ("2026-02-27T13:00:00+01:00", Expiry::At(expires)),
+            ("", Expiry::Never),
+            ("~", Expiry::Never),
+            ("soon", Expiry::Unreadable("soon".to_owned())),
+            ("\"\"", Expiry::Unreadable(String::new())),
+        ] {
+            let edited = text.replace("\"2026-02-27T12:00:00Z\"", value);
+            let instance = Instance {
+                expires: read_back,
+                ..instance()
+            };
+            assert_eq!(read(edited.as_bytes()), Some(instance), "{value}");
         }
     }
 

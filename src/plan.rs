@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::decide::{Create, Destroy, Refusal};
 use crate::environment::instance_name;
 use crate::manifest::{self, Instance, Manifest, Owner};
+use crate::sweep::Removal;
 
 /// What keeps a directory in Git that holds nothing else.
 const KEEP: &str = ".gitkeep";
@@ -149,6 +150,7 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
     let Create {
         environment,
         manifest,
+        ..
     } = create;
     let mut change = Change {
         message: message(
@@ -179,10 +181,41 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
 }
 
 /// Plans the removal of every instance of one pull request, whatever it is called.
-///
-/// Git knows no empty directory, and without its directory Flux prunes nothing: the last instance leaves a file behind.
 pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
-    let removed = held(&destroy.owner, tip);
+    let message = message(
+        "destroy",
+        &destroy.branch,
+        &destroy.owner,
+        &destroy.requested_by,
+    );
+    removal(held(&destroy.owner, tip), message, tip)
+}
+
+/// Plans the removal of what is to go, in one commit.
+pub fn sweep(removals: &[Removal], tip: &Tip) -> Plan {
+    let removed: Vec<Held> = removals
+        .iter()
+        .map(|removal| removal.held.clone())
+        .collect();
+    let lines = removals.iter().map(|removal| {
+        let Removal { held, reason } = removal;
+        let pull_request = held.instance.owner.pull_request;
+        format!(
+            "{}: #{pull_request} {}\n",
+            one_line(&held.name),
+            reason.code()
+        )
+    });
+    let message = format!(
+        "[ci skip] sweep {} ephemeral envs\n\n{}",
+        removed.len(),
+        lines.collect::<String>()
+    );
+    removal(removed, message, tip)
+}
+
+/// Git knows no empty directory, and without its directory Flux prunes nothing: the last instance leaves a file behind.
+fn removal(removed: Vec<Held>, message: String, tip: &Tip) -> Plan {
     let is_emptied = tip.holds_only_instances && removed.len() == tip.instances.len();
     let keep = removed
         .first()
@@ -193,12 +226,7 @@ pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
         change: Change {
             writes: keep.into_iter().collect(),
             removals: removed.iter().map(|removed| removed.path.clone()).collect(),
-            message: message(
-                "destroy",
-                &destroy.branch,
-                &destroy.owner,
-                &destroy.requested_by,
-            ),
+            message,
         },
         removed,
         left: Vec::new(),
@@ -223,6 +251,7 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
     let Create {
         environment,
         manifest,
+        most,
     } = create;
     let namespace = &environment.namespace;
     if let Directory::Obstructed(path) = &tip.instances_directory {
@@ -251,14 +280,32 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
             path: path.clone(),
         });
     }
-    tip.instances
+    let taken = tip
+        .instances
         .values()
         .filter_map(instance_in)
-        .find(|instance| instance.namespace == *namespace && !instance.owner.is(&manifest.owner))
-        .map(|instance| Refusal::NamespaceTaken {
+        .find(|instance| instance.namespace == *namespace && !instance.owner.is(&manifest.owner));
+    if let Some(instance) = taken {
+        return Some(Refusal::NamespaceTaken {
             namespace: namespace.clone(),
             owner: instance.owner,
-        })
+        });
+    }
+    most.and_then(|most| refuse_one_more(most.get(), &manifest.owner, tip))
+}
+
+/// A refusal where a new instance would be one too many; one in place of another of the same pull request is no new one.
+fn refuse_one_more(most: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
+    let mut instances: Vec<(String, u64)> = Vec::new();
+    for held in every(tip) {
+        if held.instance.owner.is(owner) {
+            return None;
+        }
+        instances.push((held.name, held.instance.owner.pull_request));
+    }
+    instances
+        .sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
+    (instances.len() >= most).then_some(Refusal::LimitReached { most, instances })
 }
 
 fn instance_in(entry: &Entry) -> Option<Instance> {
@@ -270,19 +317,28 @@ fn instance_in(entry: &Entry) -> Option<Instance> {
 
 /// Every instance of a pull request, whatever it is called.
 pub fn held(owner: &Owner, tip: &Tip) -> Vec<Held> {
-    let files = tip
-        .instances
+    every(tip)
+        .filter(|held| held.instance.owner.is(owner))
+        .collect()
+}
+
+/// Every instance of a repository.
+pub fn held_in(repository: &str, tip: &Tip) -> Vec<Held> {
+    let is_in = |held: &Held| held.instance.owner.is_in(repository);
+    every(tip).filter(is_in).collect()
+}
+
+/// Every instance there is.
+fn every(tip: &Tip) -> impl Iterator<Item = Held> {
+    tip.instances
         .iter()
         .filter_map(|(path, entry)| match entry {
             Entry::File(content) => Held::new(path, content),
             Entry::Other => None,
-        });
-    files.filter(|held| held.instance.owner.is(owner)).collect()
+        })
 }
 
 fn message(verb: &str, branch: &str, owner: &Owner, requested_by: &str) -> String {
-    // A trailer or a second subject cannot come from a name.
-    let one_line = |text: &str| text.replace(char::is_control, " ");
     format!(
         "[ci skip] {verb} ephemeral env from {}\n\nPull-request: #{}\nRequested-by: @{}\n",
         one_line(branch),
@@ -291,14 +347,22 @@ fn message(verb: &str, branch: &str, owner: &Owner, requested_by: &str) -> Strin
     )
 }
 
+/// A trailer or a second subject cannot come from a name.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::environment::Environment;
+    use crate::lifetime::tests::at;
     use crate::manifest::tests::manifest;
+    use crate::sweep::Reason;
     use proptest::collection::btree_map;
     use proptest::prelude::*;
     use proptest::sample::select;
+    use std::num::NonZeroUsize;
 
     const DIRECTORY: &str = "k8s/instances";
     const PATH: &str = "k8s/instances/sync-dev.yaml";
@@ -324,6 +388,7 @@ mod tests {
         Create {
             environment,
             manifest,
+            most: None,
         }
     }
 
@@ -391,6 +456,97 @@ mod tests {
                 ..Plan::default()
             }
         );
+    }
+
+    #[test]
+    fn a_new_environment_past_the_limit_is_refused_and_says_which_there_are() {
+        let third = |most: usize| Create {
+            most: NonZeroUsize::new(most),
+            ..up("dev", 7)
+        };
+        let there = tip([
+            ("k8s/instances/sync-b.yaml", file_of(&up("b", 3))),
+            ("k8s/instances/sync-a.yaml", file_of(&up("a", 12))),
+            ("k8s/instances/sync-mine.yaml", file("kind: ConfigMap\n")),
+        ]);
+        let refusal = Refusal::LimitReached {
+            most: 2,
+            instances: vec![("b".to_owned(), 3), ("a".to_owned(), 12)],
+        };
+        assert_eq!(planned(&third(2), &there), Err(refusal));
+        assert!(planned(&third(1), &there).is_err());
+        for most in [3, 0] {
+            assert!(planned(&third(most), &there).is_ok(), "{most}");
+        }
+        // What is there already is no new one, under whatever name.
+        for branch in ["dev", "old-name"] {
+            let mut there = there.clone();
+            let own = (
+                format!("k8s/instances/sync-{branch}.yaml"),
+                file_of(&up(branch, 7)),
+            );
+            there.instances.extend([own]);
+            assert!(planned(&third(2), &there).is_ok(), "{branch}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_is_one_commit_that_names_each() {
+        let there = tip([
+            ("k8s/instances/sync-a.yaml", file_of(&up("a", 3))),
+            ("k8s/instances/sync-b.yaml", file_of(&up("b", 5))),
+            ("k8s/instances/sync-c.yaml", file_of(&up("c", 9))),
+        ]);
+        let reasons = [Reason::Closed, Reason::HeadDeleted];
+        let removals: Vec<Removal> = held_in("Octo/app", &there)
+            .into_iter()
+            .zip(reasons)
+            .map(|(held, reason)| Removal { held, reason })
+            .collect();
+        let plan = sweep(&removals, &there);
+        assert_eq!(
+            plan.change.message,
+            "[ci skip] sweep 2 ephemeral envs\n\na: #3 closed\nb: #5 head-deleted\n"
+        );
+        let after = with(&there, &plan.change);
+        assert_eq!(
+            after.instances.into_keys().collect::<Vec<_>>(),
+            ["k8s/instances/sync-c.yaml"]
+        );
+        assert!(sweep(&[], &there).change.is_empty());
+        assert_eq!(held_in("octo/other", &there), []);
+    }
+
+    #[test]
+    fn a_directory_that_a_sweep_empties_is_kept() {
+        let there = Tip {
+            holds_only_instances: true,
+            ..tip([("k8s/instances/sync-a.yaml", file_of(&up("a", 3)))])
+        };
+        let held = held_in("octo/app", &there).remove(0);
+        let removal = Removal {
+            held,
+            reason: Reason::Closed,
+        };
+        let plan = sweep(&[removal], &there);
+        let kept = [("k8s/instances/.gitkeep".to_owned(), String::new())];
+        assert_eq!(plan.change.writes, kept.into());
+    }
+
+    #[test]
+    fn deploying_again_moves_the_end_of_its_time() {
+        let ends = |time: &str| {
+            let mut create = up("dev", 7);
+            create.manifest.expires = Some(at(time));
+            create
+        };
+        let (first, second) = (ends("2026-02-27T12:00:00Z"), ends("2026-02-28T12:00:00Z"));
+        let there = tip([(PATH, file_of(&first))]);
+        assert!(planned(&first, &there).unwrap().change.is_empty());
+        for create in [second, up("dev", 7)] {
+            let plan = planned(&create, &there).unwrap();
+            assert_eq!(plan.change.writes[PATH], create.manifest.render().unwrap());
+        }
     }
 
     #[test]

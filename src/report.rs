@@ -1,15 +1,22 @@
 //! How a run ended, as everybody is told it: the pull request, the commit, the next step of the workflow, the job.
 
+use serde_json::{Value, json};
+
 use crate::comment::{self, Context, Deployed, Destroyed, Message, Standing};
 use crate::config::Config;
 use crate::decide::{Create, Decision, NoOp, Refusal, Request, Trigger};
 use crate::failure::Failure;
 use crate::git::Published;
 use crate::github::{Reaction, StatusState};
+use crate::lifetime::Expiry;
 use crate::plan::{Held, Plan, fingerprint};
+use crate::sweep::Removal;
+
+/// The output `decision` of a sweep.
+const SWEEP: &str = "sweep";
 
 /// The names of the outputs, as `action.yml` declares them.
-pub const OUTPUTS: [&str; 9] = [
+pub const OUTPUTS: [&str; 10] = [
     "decision",
     "reason",
     "changed",
@@ -19,6 +26,7 @@ pub const OUTPUTS: [&str; 9] = [
     "commit",
     "environment-url",
     "comment-url",
+    "swept",
 ];
 
 /// What is told to whom.
@@ -51,6 +59,7 @@ pub struct Outputs {
     pub commit: String,
     pub environment_url: String,
     pub comment_url: String,
+    pub swept: String,
 }
 
 impl Outputs {
@@ -66,6 +75,7 @@ impl Outputs {
             self.commit.clone(),
             self.environment_url.clone(),
             self.comment_url.clone(),
+            self.swept.clone(),
         ];
         OUTPUTS.into_iter().zip(values).collect()
     }
@@ -161,9 +171,7 @@ pub fn published(
     };
     let mut report = match decision {
         Decision::Create(create) => created(config, context, create, &plan, commit.as_deref()),
-        Decision::Destroy(_) | Decision::Refuse(_) => {
-            destroyed(config, context, request, &plan, commit.as_deref())
-        }
+        Decision::Destroy(_) => destroyed(config, context, request, &plan, commit.as_deref()),
     };
     report.outputs.decision = word(decision);
     report.outputs.reason = request.code();
@@ -182,7 +190,7 @@ pub fn previewed(request: &Request, decision: &Decision, plan: &Plan) -> Report 
     };
     match decision {
         Decision::Create(create) => name(&mut outputs, create),
-        Decision::Destroy(_) | Decision::Refuse(_) => removed(&mut outputs, &plan.removed),
+        Decision::Destroy(_) => removed(&mut outputs, &plan.removed),
     }
     Report {
         outputs,
@@ -194,7 +202,6 @@ fn word(decision: &Decision) -> &'static str {
     match decision {
         Decision::Create(_) => "create",
         Decision::Destroy(_) => "destroy",
-        Decision::Refuse(_) => "refuse",
     }
 }
 
@@ -217,6 +224,72 @@ fn namespaces(instances: &[Held]) -> Vec<String> {
     namespaces.cloned().collect()
 }
 
+/// What a sweep did, or would do in a dry run, where `commit` is none and `is_done` is not so.
+pub fn swept(
+    code: &'static str,
+    target_branch: &str,
+    removals: &[Removal],
+    commit: Option<String>,
+    is_done: bool,
+) -> Report {
+    let listed = removals.iter().map(|Removal { held, reason }| {
+        json!({
+            "name": held.name,
+            "pull-request": held.instance.owner.pull_request,
+            "reason": reason.code(),
+        })
+    });
+    Report {
+        outputs: Outputs {
+            decision: SWEEP,
+            reason: code,
+            changed: commit.is_some(),
+            commit: commit.unwrap_or_default(),
+            swept: Value::Array(listed.collect()).to_string(),
+            ..Outputs::default()
+        },
+        message: Some(comment::sweep_summary(target_branch, removals, is_done)),
+        ..Report::default()
+    }
+}
+
+/// What a swept pull request is told.
+pub fn swept_one(
+    config: &Config,
+    context: &Context,
+    removals: &[&Removal],
+    commit: &str,
+) -> Report {
+    let Some(first) = removals.first() else {
+        return Report::default();
+    };
+    let namespaces = removals
+        .iter()
+        .map(|removal| &removal.held.instance.namespace);
+    let destroyed = Destroyed {
+        namespaces: namespaces.cloned().collect(),
+        commit_url: config.commit_url(commit),
+    };
+    Report {
+        message: Some(comment::swept(context, first.reason, &destroyed)),
+        status: Some((StatusState::Success, comment::swept_in_short(first.reason))),
+        ..Report::default()
+    }
+}
+
+/// A sweep broke.
+pub fn sweep_failed(failure: &Failure) -> Report {
+    Report {
+        outputs: Outputs {
+            decision: SWEEP,
+            reason: failure.code(),
+            ..Outputs::default()
+        },
+        error: Some(failure.to_string()),
+        ..Report::default()
+    }
+}
+
 /// What comment and commit status say of what another run left behind.
 pub fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message, String) {
     let standing = held.first().map(|first| Standing {
@@ -225,6 +298,10 @@ pub fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message,
         commit: first.instance.commit.clone(),
         file_url: config.file_url(&context.target_branch, &first.path),
         requested_by: first.instance.requested_by.clone(),
+        expires: match first.instance.expires {
+            Expiry::At(end) => Some(end),
+            Expiry::Never | Expiry::Unreadable(_) => None,
+        },
         fingerprint: fingerprint(held),
     });
     let description = match held.first() {
@@ -258,6 +335,7 @@ fn created(
         pinned: create.manifest.pinned,
         interval: create.manifest.interval.clone(),
         timeout: create.manifest.timeout.clone(),
+        expires: create.manifest.expires,
         fingerprint: fingerprint(&plan.left),
     };
     let mut outputs = Outputs {
@@ -321,10 +399,12 @@ mod tests {
     use super::*;
     use crate::command::{Command, Sha};
     use crate::config::tests::configured;
-    use crate::decide::tests::{closed, commented, deploy, pull_request, refusals};
+    use crate::decide::tests::{closed, commented, deploy, now, pull_request, refusals};
     use crate::decide::{Access, Facts, decide};
     use crate::manifest::Manifest;
     use crate::manifest::tests::manifest;
+    use crate::sweep::Reason;
+    use crate::sweep::tests::removal as swept_away;
     use std::time::Duration;
 
     const COMMIT: &str = "c0ffee";
@@ -347,6 +427,8 @@ mod tests {
             help_url: "https://github.com/octo/action/blob/v1/help.md".to_owned(),
             deploy_command: "/deploy-ephemeral".to_owned(),
             destroy_command: "/destroy-ephemeral".to_owned(),
+            label: None,
+            now: now(),
         }
     }
 
@@ -354,8 +436,9 @@ mod tests {
         let facts = Facts {
             pull_request: pull_request(),
             access: Some(Access::Known(crate::config::Permission::Admin)),
+            now: now(),
         };
-        decide(request, &facts, &config())
+        decide(request, &facts, &config()).unwrap()
     }
 
     fn destroy() -> Request {
@@ -424,6 +507,7 @@ mod tests {
             commit: "commit".to_owned(),
             environment_url: "environment-url".to_owned(),
             comment_url: "comment-url".to_owned(),
+            swept: "swept".to_owned(),
         };
         let values = OUTPUTS.map(|name| match name {
             "changed" => (name, "true".to_owned()),
@@ -431,6 +515,56 @@ mod tests {
         });
         assert_eq!(outputs.pairs(), values);
         assert_eq!(Outputs::default().pairs().len(), OUTPUTS.len());
+    }
+
+    #[test]
+    fn a_sweep_tells_the_job_what_went_and_why() {
+        let removals = [
+            swept_away("dev", 7, Reason::Closed),
+            swept_away("b", 9, Reason::Expired(now())),
+        ];
+        let listed = r#"[{"name":"dev","pull-request":7,"reason":"closed"},{"name":"b","pull-request":9,"reason":"expired"}]"#;
+        let report = swept("schedule", "main", &removals, Some(COMMIT.to_owned()), true);
+        assert_eq!(
+            outputs(&report),
+            pairs([
+                ("decision", "sweep"),
+                ("reason", "schedule"),
+                ("changed", "true"),
+                ("commit", COMMIT),
+                ("swept", listed),
+            ])
+        );
+        assert!(text(&report).contains("Swept from `main`: 2"));
+        let would = swept("schedule", "main", &removals, None, false);
+        assert_eq!(would.outputs.swept, listed);
+        assert!(!would.outputs.changed && text(&would).contains("Would be swept"));
+        let nothing = swept("schedule", "main", &[], None, true);
+        assert_eq!(nothing.outputs.swept, "[]");
+        let failed = sweep_failed(&Failure::Interrupted);
+        assert_eq!(
+            outputs(&failed),
+            pairs([
+                ("decision", "sweep"),
+                ("reason", "interrupted"),
+                ("changed", "false")
+            ])
+        );
+        assert!(failed.error.is_some());
+    }
+
+    #[test]
+    fn a_swept_pull_request_is_told_all_that_went() {
+        let (one, other) = (
+            swept_away("dev", 7, Reason::Closed),
+            swept_away("old", 7, Reason::Closed),
+        );
+        let report = swept_one(&config(), &context(), &[&one, &other], COMMIT);
+        assert!(text(&report).contains("- Namespace: `dev`, `dev`\n"));
+        assert!(text(&report).contains("https://github.com/octo/app/commit/c0ffee"));
+        let status = (StatusState::Success, "Swept: closed".to_owned());
+        assert_eq!(report.status, Some(status));
+        assert_eq!(report.reaction, None);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use flux_ephemeral_env::command::{Sha, UsageError};
+use chrono::DateTime;
+use flux_ephemeral_env::command::{Problem, Sha, UsageError};
 use flux_ephemeral_env::comment::{self, Context, Message};
 use flux_ephemeral_env::config::{Config, INPUTS, Permission};
 use flux_ephemeral_env::decide::Refusal;
@@ -275,6 +276,8 @@ fn context() -> Context {
             .to_owned(),
         deploy_command: "/deploy-ephemeral".to_owned(),
         destroy_command: "/destroy-ephemeral".to_owned(),
+        label: None,
+        now: DateTime::UNIX_EPOCH,
     }
 }
 
@@ -284,6 +287,13 @@ fn refusals() -> Vec<Refusal> {
     let owner = Owner {
         repository: "octo-org/demo".to_owned(),
         pull_request: 12,
+    };
+    let usage = |argument: &str, problem| {
+        Refusal::Usage(UsageError {
+            usage: "/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]".to_owned(),
+            argument: argument.to_owned(),
+            problem,
+        })
     };
     let head = sha("9be05d1a6f3c4b7e8d2a1c0f5e6b7a8d9c0e1f2a");
     let answer = "GET https://api.github.com/repos/octo-org/demo/collaborators/rita/permission: 502: Server Error";
@@ -298,10 +308,13 @@ fn refusals() -> Vec<Refusal> {
             needs: Permission::Write,
             answer: answer.to_owned(),
         },
-        Refusal::Usage(UsageError {
-            usage: "/deploy-ephemeral [40-digit commit SHA]".to_owned(),
-            argument: "now".to_owned(),
-        }),
+        usage("now", Problem::Unknown),
+        usage("ttl=2h", Problem::Twice),
+        usage("ttl=soon", Problem::NoLifetime),
+        Refusal::LimitReached {
+            most: 2,
+            instances: vec![("feature-x".to_owned(), 3), ("dev".to_owned(), 5)],
+        },
         Refusal::Closed,
         Refusal::Fork,
         Refusal::HeadDeleted,

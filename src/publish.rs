@@ -1,0 +1,109 @@
+//! Brings a change to the target branch, and stops where somebody cancels it or the server takes too long.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::cancellation::Cancellation;
+use crate::config::Config;
+use crate::decide::Refusal;
+use crate::failure::Failure;
+use crate::git::{Published, Stop, Target, Work};
+use crate::plan::{Plan, Tip};
+
+/// How long the work goes on after it was told to end, and how long telling about it may take then.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// How long Git goes on after `push-timeout`, for the answers that are under way by then and to look for the change.
+/// libgit2 waits for each read and never for the whole, so a server that sends on and on would not be left by itself.
+const LAST_ANSWERS: Duration = Duration::from_secs(25);
+
+/// Where changes go, and what of it is read.
+pub fn target(config: &Config, branch: &str) -> Target {
+    let inputs = &config.inputs;
+    Target {
+        url: config.remote_url(),
+        token: inputs.token.clone(),
+        branch: branch.to_owned(),
+        instances_path: inputs.instances_path.clone(),
+        overlay_path: inputs.overlay_path.clone(),
+        workspace: config.workspace.clone(),
+        timeout: inputs.push_timeout,
+    }
+}
+
+/// Makes the change, in the repository that an earlier one was made in if there is one.
+///
+/// `plan` is asked anew for every tip.
+pub async fn publish(
+    target: Target,
+    plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>> + Send + 'static,
+    work: Option<Work>,
+    cancellation: &Cancellation,
+) -> (Result<Published, Failure>, Option<Work>) {
+    let stop = Stop::default();
+    let (given, stopped) = (target.timeout, stop.clone());
+    let mut publishing = spawn_blocking(move || {
+        let mut work = match work {
+            Some(work) => work.until(stopped),
+            None => Work::new(target, stopped)?,
+        };
+        let published = work.publish(plan);
+        Ok((published, work))
+    });
+    let published = tokio::select! {
+        published = &mut publishing => flatten(published),
+        failure = enough(given) => {
+            stop.stop();
+            Err(failure)
+        }
+        () = cancellation.requested() => {
+            stop.stop();
+            // A push that is under way may still land, and then that is what the pull request is told.
+            timeout(LAST_WORDS, publishing).await.map_or(Err(Failure::Interrupted), flatten)
+        }
+    };
+    match published {
+        Ok((published, work)) => (published, Some(work)),
+        Err(failure) => (Err(failure), None),
+    }
+}
+
+/// Reads the tip, and goes on with the repository that was made for it.
+///
+/// # Errors
+/// Why it could not be read.
+pub async fn read<T: Send + 'static>(
+    target: Target,
+    read: impl Fn(&Tip) -> Result<T> + Send + 'static,
+) -> Result<(T, Work), Failure> {
+    let patience = target.timeout;
+    let reading = spawn_blocking(move || {
+        let mut work = Work::new(target, Stop::default())?;
+        let read = work.read(patience, read)?;
+        Ok((read, work))
+    });
+    tokio::select! {
+        read = reading => flatten(read),
+        failure = enough(patience) => Err(failure),
+    }
+}
+
+/// Comes back once Git has had all the time there is for it.
+async fn enough(given: Duration) -> Failure {
+    sleep(given.saturating_add(LAST_ANSWERS)).await;
+    Failure::TimedOut(given, "an answer that did not end".to_owned())
+}
+
+/// Waits until the run was cancelled and nothing that began before is worth waiting for.
+pub async fn too_late(cancellation: &Cancellation) {
+    cancellation.requested().await;
+    sleep(LAST_WORDS).await;
+}
+
+/// A panic on the other thread is a failure like any other.
+fn flatten<T>(outcome: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
+    outcome.unwrap_or_else(|error| Err(Failure::Broken(error.into())))
+}

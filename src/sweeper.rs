@@ -1,0 +1,265 @@
+//! Looks after everything that is there: what nobody needs any more goes, in one commit, and its pull requests are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep_until};
+
+use crate::cancellation::Cancellation;
+use crate::comment::{self, Context};
+use crate::event::SweepEvent;
+use crate::failure::Failure;
+use crate::git::{Published, Work};
+use crate::github::Standing;
+use crate::plan::{self, Held, Tip};
+use crate::publish::{publish, read, target, too_late};
+use crate::report::{self, Report};
+use crate::sweep::{Answer, Removal, judge};
+use crate::tell::{Teller, Told};
+use crate::untold::Untold;
+use crate::{no_fact, sweep};
+
+/// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
+/// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
+const PACE: Duration = Duration::from_secs(2);
+
+/// How many are told at once before that: a person wrote no faster than that, either.
+const AT_ONCE: usize = 5;
+
+/// One sweep on its way through.
+pub struct Sweeper<'a> {
+    /// Speaks to the pull requests.
+    pub teller: Teller<'a>,
+    /// What started it.
+    pub event: &'a SweepEvent,
+    /// What time it is.
+    pub now: DateTime<Utc>,
+}
+
+/// What was found out before anything is removed.
+struct Found {
+    branch: String,
+    instances: Vec<Held>,
+    standings: BTreeMap<u64, Standing>,
+    work: Work,
+}
+
+/// What is to be judged at each tip anew.
+struct Case {
+    repository: String,
+    /// What was there when GitHub was asked: what has changed since may be wanted again.
+    seen: Vec<Held>,
+    answers: BTreeMap<u64, Answer>,
+    now: DateTime<Utc>,
+}
+
+impl Case {
+    fn judge(&self, tip: &Tip) -> sweep::Verdict {
+        let mut instances = plan::held_in(&self.repository, tip);
+        instances.retain(|held| self.seen.contains(held));
+        judge(&instances, &self.answers, self.now)
+    }
+}
+
+impl Sweeper<'_> {
+    /// Removes what nobody needs any more and tells about it; in a dry run it only tells the job.
+    pub async fn run(&self, cancellation: &Cancellation) -> Report {
+        let found = tokio::select! {
+            found = self.find() => found,
+            () = cancellation.requested() => Err(Failure::Interrupted),
+        };
+        let Found {
+            branch,
+            instances,
+            standings,
+            work,
+        } = match found {
+            Ok(found) => found,
+            Err(failure) => return report::sweep_failed(&failure),
+        };
+        let answers = standings
+            .iter()
+            .map(|(number, standing)| (*number, standing.answer.clone()));
+        let case = Case {
+            repository: self.teller.config.repository.to_string(),
+            answers: answers.collect(),
+            now: self.now,
+            seen: instances,
+        };
+        let verdict = judge(&case.seen, &case.answers, self.now);
+        let doubts: Vec<String> = verdict.doubts.iter().map(comment::doubted).collect();
+        let mut report = if verdict.removals.is_empty() {
+            report::swept(self.event.code, &branch, &[], None, true)
+        } else if self.teller.config.inputs.dry_run {
+            self.preview(&branch, case).await
+        } else {
+            self.remove(&branch, case, &standings, work, cancellation)
+                .await
+        };
+        report.warnings.extend(doubts);
+        report
+    }
+
+    /// The instances there are, and what GitHub says of their pull requests.
+    async fn find(&self) -> Result<Found, Failure> {
+        let config = self.teller.config;
+        let known = config.inputs.branch.as_ref();
+        let branch = match known.or(self.event.default_branch.as_ref()) {
+            Some(branch) => branch.clone(),
+            None => self.teller.github.default_branch().await.map_err(no_fact)?,
+        };
+        let repository = config.repository.to_string();
+        let (instances, work) = read(target(config, &branch), move |tip| {
+            Ok(plan::held_in(&repository, tip))
+        })
+        .await?;
+        let numbers: BTreeSet<u64> = instances
+            .iter()
+            .map(|held| held.instance.owner.pull_request)
+            .collect();
+        self.teller.log.line(&format!(
+            "sweep of `{branch}`: environments {}, pull requests {}",
+            instances.len(),
+            numbers.len()
+        ));
+        let standings = self.teller.github.standings(&numbers).await;
+        self.teller.log.debug(&format!("{standings:?}"));
+        Ok(Found {
+            branch,
+            instances,
+            standings,
+            work,
+        })
+    }
+
+    async fn preview(&self, branch: &str, case: Case) -> Report {
+        let planned = read(target(self.teller.config, branch), move |tip| {
+            let removals = case.judge(tip).removals;
+            Ok((plan::sweep(&removals, tip), removals))
+        });
+        match planned.await {
+            Ok(((plan, removals), _)) => {
+                self.teller
+                    .log
+                    .line("dry run, nothing is changed; this is what would be:");
+                self.teller.log.text(&plan.change.to_string());
+                report::swept(self.event.code, branch, &removals, None, false)
+            }
+            Err(failure) => report::sweep_failed(&failure),
+        }
+    }
+
+    async fn remove(
+        &self,
+        branch: &str,
+        case: Case,
+        standings: &BTreeMap<u64, Standing>,
+        work: Work,
+        cancellation: &Cancellation,
+    ) -> Report {
+        let target = target(self.teller.config, branch);
+        let answers = case.answers.clone();
+        let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&case.judge(tip).removals, tip)));
+        let (published, work) = publish(target, plan, Some(work), cancellation).await;
+        self.teller.log.debug(&format!("{published:?}"));
+        let (removed, commit, warning) = match published {
+            Ok(Published::Pushed {
+                plan,
+                commit,
+                warning,
+            }) => (plan.removed, commit, warning),
+            // Nothing of it is left: others were faster.
+            Ok(Published::Unchanged(_) | Published::Refused(_)) => {
+                return report::swept(self.event.code, branch, &[], None, true);
+            }
+            Err(failure) => return report::sweep_failed(&failure),
+        };
+        let removals = judge(&removed, &answers, self.now).removals;
+        let mut untold = Untold::default();
+        let telling = self.tell(branch, &removals, standings, &commit, work, &mut untold);
+        let is_told = tokio::select! {
+            () = telling => true,
+            () = too_late(cancellation) => false,
+        };
+        let mut report = report::swept(self.event.code, branch, &removals, Some(commit), true);
+        report.warnings.extend(warning);
+        report.warnings.extend(untold.warnings());
+        if !is_told {
+            report
+                .warnings
+                .push("the run was cancelled before every pull request was told".to_owned());
+        }
+        report
+    }
+
+    /// Tells each pull request, and corrects what another run has changed meanwhile.
+    async fn tell(
+        &self,
+        branch: &str,
+        removals: &[Removal],
+        standings: &BTreeMap<u64, Standing>,
+        commit: &str,
+        work: Option<Work>,
+        untold: &mut Untold,
+    ) {
+        let mut by_pull_request: BTreeMap<u64, Vec<&Removal>> = BTreeMap::new();
+        for removal in removals {
+            let number = removal.held.instance.owner.pull_request;
+            by_pull_request.entry(number).or_default().push(removal);
+        }
+        let mut told: Vec<(Context, Told)> = Vec::new();
+        let mut next = Instant::now();
+        for (index, (number, removals)) in by_pull_request.into_iter().enumerate() {
+            if index >= AT_ONCE {
+                sleep_until(next).await;
+            }
+            next = Instant::now() + PACE;
+            let context = self.context(branch, number, standings.get(&number));
+            let mut report = report::swept_one(self.teller.config, &context, &removals, commit);
+            let written = self.teller.tell(&context, &mut report, None, None, untold);
+            told.extend(written.await.map(|written| (context, written)));
+        }
+        self.look_again(branch, told, work).await;
+    }
+
+    /// Another run may have brought one of them up again before it was told that it is gone.
+    async fn look_again(&self, branch: &str, told: Vec<(Context, Told)>, work: Option<Work>) {
+        let target = target(self.teller.config, branch);
+        let repository = self.teller.config.repository.to_string();
+        drop(work);
+        let there = read(target, move |tip| Ok(plan::held_in(&repository, tip))).await;
+        let there = match there {
+            Ok((there, _)) => there,
+            Err(failure) => {
+                self.teller.log.line(&format!(
+                    "whether the comments are still right could not be seen: {failure}"
+                ));
+                return;
+            }
+        };
+        for (context, told) in told {
+            let is_up = |held: &Held| held.instance.owner.pull_request == context.pull_request;
+            if there.iter().any(is_up) {
+                self.teller.look_again(&context, told, None).await;
+            }
+        }
+    }
+
+    fn context(&self, branch: &str, number: u64, standing: Option<&Standing>) -> Context {
+        let config = self.teller.config;
+        Context {
+            pull_request: number,
+            head: standing.and_then(|standing| standing.head.clone()),
+            is_open: standing.is_none_or(|standing| standing.answer != Answer::Closed),
+            target_branch: branch.to_owned(),
+            run_url: config.run_url(),
+            help_url: config.help_url(),
+            deploy_command: config.inputs.commands.deploy.clone(),
+            destroy_command: config.inputs.commands.destroy.clone(),
+            label: None,
+            now: self.now,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Tells a pull request what became of it: comment, commit status, reaction. And looks whether that is still so.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::comment::{self, Context, Message};
+use crate::config::Config;
+use crate::decide::owner;
+use crate::git::{Stop, Work};
+use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
+use crate::plan;
+use crate::publish::target;
+use crate::report::{self, Report};
+use crate::untold::{COMMENT, REACTION, STATUS, Untold};
+use crate::workflow::Log;
+
+/// How long it may take to look whether what was told is still so.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
+
+/// How often what was told is corrected: each time another run has changed the environment meanwhile.
+const CORRECTIONS: usize = 5;
+
+/// Our comment, once it has been looked for.
+pub type Found = Option<Result<Option<StatusComment>, ApiError>>;
+
+/// The comment as it was written.
+pub struct Told {
+    comment: StatusComment,
+    message: Message,
+    body: String,
+}
+
+/// Speaks to pull requests.
+pub struct Teller<'a> {
+    /// What was given.
+    pub config: &'a Config,
+    /// The job's log.
+    pub log: &'a Log,
+    /// Where they are.
+    pub github: GitHub,
+}
+
+impl Teller<'_> {
+    /// Comment, commit status and reaction, side by side.
+    pub async fn tell(
+        &self,
+        context: &Context,
+        report: &mut Report,
+        found: Found,
+        comment_id: Option<u64>,
+        untold: &mut Untold,
+    ) -> Option<Told> {
+        let message = report.message.clone();
+        let comment = async {
+            let Some(message) = message else {
+                return Ok(None);
+            };
+            let number = context.pull_request;
+            let existing = match found {
+                Some(found) => found?,
+                None => self.github.status_comment(number).await?,
+            };
+            let body = message.body(existing.as_ref().map(|comment| comment.body.as_str()));
+            // A server's own words may quote what it was sent.
+            let body = self.log.redact(&body);
+            let comment = self
+                .github
+                .write_status_comment(number, existing.as_ref(), &body)
+                .await?;
+            Ok(Some(Told {
+                comment,
+                message,
+                body,
+            }))
+        };
+        let status = async {
+            match &report.status {
+                Some((state, description)) if !untold.is_forbidden(STATUS) => {
+                    self.set_status(context, *state, description).await
+                }
+                _ => Ok(()),
+            }
+        };
+        let reaction = async {
+            match report.reaction {
+                Some(reaction) if !untold.is_forbidden(REACTION) => {
+                    self.react(comment_id, reaction).await
+                }
+                _ => Ok(()),
+            }
+        };
+        let (comment, status, reaction) = tokio::join!(comment, status, reaction);
+        untold.note(STATUS, status);
+        untold.note(REACTION, reaction);
+        let told = comment.unwrap_or_else(|error| {
+            untold.note(COMMENT, Err(error));
+            None
+        })?;
+        report.outputs.comment_url.clone_from(&told.comment.url);
+        Some(told)
+    }
+
+    /// Corrects what was told where another run of the same pull request has changed the environment meanwhile.
+    ///
+    /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
+    /// has looked after the last change, or made it, and the comment says what is there.
+    pub async fn look_again(&self, context: &Context, told: Told, work: Option<Work>) {
+        let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work));
+        let words = match corrected.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => "no answer".to_owned(),
+        };
+        self.log.line(&format!(
+            "whether the comment is still right could not be seen: {words}"
+        ));
+    }
+
+    async fn correct(&self, context: &Context, told: Told, work: Option<Work>) -> Result<()> {
+        let Told {
+            mut comment,
+            message,
+            mut body,
+        } = told;
+        let mut work = match work {
+            Some(work) => work,
+            None if comment::spoken_of(&body).is_none() => return Ok(()),
+            None => Work::new(target(self.config, &context.target_branch), Stop::default())?,
+        };
+        for _ in 0..CORRECTIONS {
+            let Some(spoken_of) = comment::spoken_of(&body) else {
+                return Ok(());
+            };
+            let owner = owner(context.pull_request, self.config);
+            let held;
+            (work, held) = spawn_blocking(move || {
+                let held = work.read(SECOND_LOOK, |tip| Ok(plan::held(&owner, tip)));
+                (work, held)
+            })
+            .await?;
+            let held = held.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+            if plan::fingerprint(&held) == spoken_of {
+                return Ok(());
+            }
+            let (state, description) = report::overtaken(self.config, context, &held);
+            body = if message.is_state() {
+                self.set_status(context, StatusState::Success, &description)
+                    .await?;
+                state.body(None)
+            } else {
+                message.body(Some(&state.body(None)))
+            };
+            body = self.log.redact(&body);
+            comment = self
+                .github
+                .write_status_comment(context.pull_request, Some(&comment), &body)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Reacts to the comment with the command, where there is one.
+    ///
+    /// # Errors
+    /// The reaction is not there.
+    pub async fn react(&self, comment_id: Option<u64>, reaction: Reaction) -> Result<(), ApiError> {
+        match comment_id {
+            Some(comment_id) => self.github.react(comment_id, reaction).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Marks the head commit, where it is known.
+    ///
+    /// # Errors
+    /// The status is not there.
+    pub async fn set_status(
+        &self,
+        context: &Context,
+        state: StatusState,
+        description: &str,
+    ) -> Result<(), ApiError> {
+        match &context.head {
+            Some((_, commit)) => {
+                self.github
+                    .set_status(commit.as_str(), state, description, &context.run_url)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+}
