@@ -198,7 +198,7 @@ fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>)
     }
     match caller {
         None => Answer::error(401, "Bad credentials"),
-        Some(caller) if kind == Kind::GraphQl => graphql::answer(request, caller),
+        Some(caller) if kind == Kind::GraphQl => graphql::answer(shared, request, caller),
         Some(caller) => api::answer(shared, request, caller),
     }
 }

@@ -225,23 +225,174 @@ fn a_stranger_learns_nothing() {
     assert!(!format!("{:?}", forge.requests()).contains(&forge.token()));
 }
 
+impl Client {
+    fn graphql(&self, query: &str, variables: Value) -> Value {
+        let url = self.api.replace("/api/v3", "/api/graphql");
+        let request = self
+            .agent
+            .post(url)
+            .header("authorization", format!("bearer {}", self.token));
+        let body = json!({"query": query, "variables": variables});
+        let mut response = request.send(body.to_string()).unwrap();
+        serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
+    }
+}
+
 #[test]
 fn graphql_says_who_the_token_is() {
     let (forge, _, client) = with_pull_request();
-    let ask = |query: &str| {
-        let request = client
-            .agent
-            .post(forge.graphql_url())
-            .header("authorization", format!("token {}", forge.token()));
-        let mut response = request.send(json!({"query": query}).to_string()).unwrap();
-        serde_json::from_str::<Value>(&response.body_mut().read_to_string().unwrap()).unwrap()
-    };
+    let viewer = client.graphql("query {\n  viewer { login }\n}", Value::Null);
     assert_eq!(
-        ask("query {\n  viewer { login }\n}")["data"]["viewer"]["login"],
-        "github-actions[bot]"
+        viewer,
+        json!({"data": {"viewer": {"login": "github-actions[bot]"}}})
     );
-    assert!(ask("{ repository { id } }")["errors"][0]["message"].is_string());
     assert_eq!(forge.requests()[0].kind, Kind::GraphQl);
+}
+
+#[test]
+fn graphql_says_how_many_pull_requests_are() {
+    let (forge, repository, client) = with_pull_request();
+    let fork = forge.fork("bob");
+    let theirs = fork.commit("theirs", &[("b", Some("b"))], "theirs");
+    forge.open_pull_request(&fork, "theirs", "bob");
+    for branch in ["closed", "merged"] {
+        repository.commit(branch, &[(branch, Some(""))], branch);
+        forge.open_pull_request(&repository, branch, "alice");
+    }
+    forge.close_pull_request(3);
+    forge.merge_pull_request(4);
+    forge.open_issue("alice", "no pull request");
+
+    let fields = "{ number state headRefName headRefOid headRepository { id } }";
+    let aliased: Vec<_> = (1..=5)
+        .map(|number| format!("p{number}: pullRequest(number: {number}) {fields}"))
+        .collect();
+    let query = format!(
+        "query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{ {} }} }}",
+        aliased.join(" ")
+    );
+    let demo = json!({"owner": "octo-org", "name": "demo"});
+    let pull = |number: u64, state: &str, branch: &str, sha: &str, head: Value| json!({"number": number, "state": state, "headRefName": branch, "headRefOid": sha, "headRepository": head});
+    let of = |repository: &Repository| json!({"id": format!("R_{}", repository.id())});
+    let tip = |branch: &str| repository.tip(branch).unwrap();
+    let expected = |theirs_head: Value| {
+        let message = "Could not resolve to a PullRequest with the number of 5.";
+        json!({
+            "data": {"repository": {
+                "p1": pull(1, "OPEN", "feature", &tip("feature"), of(&repository)),
+                "p2": pull(2, "OPEN", "theirs", &theirs, theirs_head),
+                "p3": pull(3, "CLOSED", "closed", &tip("closed"), of(&repository)),
+                "p4": pull(4, "MERGED", "merged", &tip("merged"), of(&repository)),
+                "p5": null,
+            }},
+            "errors": [{"type": "NOT_FOUND", "path": ["repository", "p5"], "message": message}],
+        })
+    };
+    let ask = || client.graphql(&query, demo.clone());
+    // A private fork is none of the workflow's, so that it looks as if it were deleted.
+    assert_eq!(ask(), expected(Value::Null));
+    fork.make_public();
+    assert_eq!(ask(), expected(of(&fork)));
+    fork.delete();
+    assert_eq!(ask(), expected(Value::Null));
+
+    let other = client.graphql(&query, json!({"owner": "octo-org", "name": "other"}));
+    let message = "Could not resolve to a Repository with the name 'octo-org/other'.";
+    assert_eq!(
+        other,
+        json!({
+            "data": {"repository": null},
+            "errors": [{"type": "NOT_FOUND", "path": ["repository"], "message": message}],
+        })
+    );
+    forge.set_permission("mallory", "none");
+    forge.add_personal_token("mallorys", "mallory");
+    let unseen = Client::new(&forge, "mallorys").graphql(&query, demo.clone());
+    assert_eq!(unseen["data"], json!({"repository": null}));
+    assert_eq!(unseen["errors"][0]["type"], "NOT_FOUND");
+
+    forge.restrict_token(&["contents:write"]);
+    let refused = ask();
+    assert_eq!(refused["data"]["repository"]["p1"], Value::Null);
+    assert_eq!(
+        refused["errors"][0],
+        json!({
+            "type": "FORBIDDEN",
+            "path": ["repository", "p1"],
+            "message": "Resource not accessible by integration",
+        })
+    );
+}
+
+#[test]
+fn a_query_that_graphql_does_not_know_is_an_error_and_no_answer() {
+    let (_forge, _, client) = with_pull_request();
+    let of_pull = |selection: &str| {
+        format!(
+            "{{ repository(owner: \"octo-org\", name: \"demo\") {{ pullRequest(number: 1) {selection} }} }}"
+        )
+    };
+    let cases = [
+        (
+            "{ repository { id } }",
+            "Field 'repository' is missing required arguments: owner, name",
+        ),
+        (
+            "{ viewer { name } }",
+            "Field 'name' doesn't exist on type 'User'",
+        ),
+        (
+            "{ viewer(id: 1) { login } }",
+            "Field 'viewer' doesn't accept argument 'id'",
+        ),
+        (
+            &of_pull("{ state title }"),
+            "Field 'title' doesn't exist on type 'PullRequest'",
+        ),
+        (
+            &of_pull("{ headRepository { state } }"),
+            "Field 'state' doesn't exist on type 'Repository'",
+        ),
+        (
+            &of_pull("{ headRepository }"),
+            "Field must have selections (field 'headRepository' returns Repository but has no selections. Did you mean \
+             'headRepository { ... }'?)",
+        ),
+        (
+            &of_pull("{ state { name } }"),
+            "Selections can't be made on scalars (field 'state' returns PullRequestState but has selections)",
+        ),
+        (
+            &of_pull("{ state }").replace('1', "\"1\""),
+            "Argument 'number' on Field 'pullRequest' has an invalid value (\"1\"). Expected type 'Int!'.",
+        ),
+        (
+            &of_pull("{ state } pullRequest(number: 2) { state }"),
+            "Field 'pullRequest' has a field conflict",
+        ),
+        (&of_pull("{ }"), "Parse error on \"}\""),
+        (&of_pull("{ state"), "Unexpected end of document"),
+        (&of_pull("{ ...fields }"), "Parse error on \".\""),
+        (
+            "{ repository(owner: $owner, name: \"demo\") { id } }",
+            "Variable $owner is used by anonymous query but not declared",
+        ),
+        (
+            "query($owner: String!) { viewer { login } }",
+            "Variable $owner is declared by anonymous query but not used",
+        ),
+        (
+            "query($owner: String!) { repository(owner: $owner, name: \"demo\") { id } }",
+            "Argument 'owner' on Field 'repository' has an invalid value (null). Expected type 'String!'.",
+        ),
+    ];
+    for (query, message) in cases {
+        assert_eq!(
+            client.graphql(query, json!({})),
+            json!({"errors": [{"message": message}]}),
+            "{query}"
+        );
+    }
 }
 
 #[test]
