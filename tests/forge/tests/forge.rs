@@ -798,14 +798,148 @@ fn events_have_what_the_webhooks_have() {
             .is_none()
     );
 
-    let labeled = forge.labeled_event(1, "labeled", "preview", "alice");
+    let labeled = forge.label_event(1, "labeled", "preview", "dependabot[bot]");
     assert_eq!(
         (&labeled["label"]["name"], &labeled["number"]),
         (&json!("preview"), &json!(1))
     );
     assert_eq!(labeled["pull_request"]["labels"][0]["name"], "preview");
-    let unlabeled = forge.labeled_event(1, "unlabeled", "preview", "alice");
+    assert_eq!(labeled["sender"]["type"], "Bot");
+    let unlabeled = forge.label_event(1, "unlabeled", "preview", "alice");
     assert_eq!(unlabeled["pull_request"]["labels"], json!([]));
+
+    assert_eq!(forge.schedule_event(), json!({"schedule": "17 * * * *"}));
+    let dispatched = forge.dispatch_event("alice");
+    let fields: Vec<_> = dispatched.as_object().unwrap().keys().collect();
+    assert_eq!(
+        fields,
+        [
+            "inputs",
+            "organization",
+            "ref",
+            "repository",
+            "sender",
+            "workflow"
+        ]
+    );
+    assert_eq!(dispatched["ref"], "refs/heads/main");
+    assert_eq!(dispatched["sender"]["login"], "alice");
+}
+
+#[test]
+fn a_pull_request_is_a_draft_and_is_opened_again() {
+    let (forge, repository, client) = with_pull_request();
+    let get = || client.get("/repos/octo-org/demo/pulls/1").json;
+    forge.set_draft(1, true);
+    forge.close_pull_request(1);
+    let sha = repository.commit("feature", &[("more", Some(""))], "more");
+    let closed = get();
+    assert_eq!(
+        (&closed["state"], &closed["draft"]),
+        (&json!("closed"), &json!(true))
+    );
+    assert_ne!(closed["head"]["sha"], sha);
+
+    forge.set_draft(1, false);
+    forge.reopen_pull_request(1);
+    let open = get();
+    assert_eq!(
+        (&open["state"], &open["draft"], &open["closed_at"]),
+        (&json!("open"), &json!(false), &Value::Null)
+    );
+    assert_eq!(open["head"]["sha"], sha);
+}
+
+#[test]
+fn many_pull_requests_are_as_one_and_another() {
+    let (forge, repository, client) = with_pull_request();
+    let branches: Vec<_> = (0..300).map(|number| format!("many-{number}")).collect();
+    repository.create_branches(&branches, "feature");
+    let numbers = forge.open_pull_requests(&repository, &branches, "alice");
+    assert_eq!(numbers, (2..302).collect::<Vec<_>>());
+    let fork = forge.fork("bob");
+    fork.create_branches(&["same"], "feature");
+    let theirs = fork.commit("theirs", &[("b", Some("b"))], "theirs");
+    // Not mergeable: both sides add this file.
+    fork.commit("conflict", &[("both", Some("theirs"))], "theirs");
+    repository.commit("main", &[("both", Some("ours"))], "ours");
+    forge.open_pull_requests(&fork, &["same", "theirs", "conflict"], "bob");
+
+    let pull = |number: u64| {
+        client
+            .get(&format!("/repos/octo-org/demo/pulls/{number}"))
+            .json
+    };
+    let feature = repository.tip("feature").unwrap();
+    for (number, branch, sha) in [
+        (2, "many-0", &feature),
+        (301, "many-299", &feature),
+        (302, "same", &feature),
+        (303, "theirs", &theirs),
+    ] {
+        let pull = pull(number);
+        assert_eq!(pull["head"]["ref"], branch);
+        assert_eq!(pull["head"]["sha"], *sha);
+        assert_eq!(pull["mergeable"], true);
+        let parsed =
+            |name: &str| repository.git(&["rev-parse", &format!("refs/pull/{number}/{name}")]);
+        assert_eq!(parsed("head"), *sha);
+        assert_eq!(parsed("merge^2"), *sha);
+        assert_eq!(pull["merge_commit_sha"], parsed("merge"));
+    }
+    assert_eq!(pull(304)["mergeable"], false);
+
+    // They follow their branches all at once, too.
+    repository.delete_branch("many-7");
+    let sha = repository.commit("many-8", &[("eight", Some(""))], "eight");
+    assert_eq!(pull(9)["state"], "closed");
+    assert_eq!(pull(10)["head"]["sha"], sha);
+}
+
+#[test]
+fn a_branch_takes_thousands_of_files_in_one_commit() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    let files: Vec<_> = (0..2_000)
+        .map(|number| (format!("many/{number}.yaml"), format!("number: {number}\n")))
+        .collect();
+    let changes: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), Some(text.as_str())))
+        .collect();
+    let commit = repository.commit("main", &changes, "many");
+    assert_eq!(repository.tip("main"), Some(commit));
+    assert_eq!(repository.files("main", "many").len(), 2_000);
+    assert_eq!(
+        repository.read("main", "many/1999.yaml").as_deref(),
+        Some("number: 1999\n")
+    );
+}
+
+#[test]
+fn whoever_writes_too_much_is_limited() {
+    let (forge, _, client) = with_pull_request();
+    forge.limit_content(2, Duration::from_secs(3));
+    let post = |client: &Client| client.post(COMMENTS, json!({"body": "hello"}));
+    let begun = Instant::now();
+    assert_eq!([post(&client).status, post(&client).status], [201, 201]);
+    let refused = post(&client);
+    if begun.elapsed() < Duration::from_secs(3) {
+        assert_eq!(refused.status, 403);
+        let message = refused.json["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("You have exceeded a secondary rate limit."),
+            "{message}"
+        );
+        let wait: u64 = refused.headers["retry-after"].parse().unwrap();
+        assert!((1..=3).contains(&wait), "{wait}");
+        // Reads and others' writes are free.
+        assert_eq!(client.get(COMMENTS).json.as_array().unwrap().len(), 2);
+        forge.add_personal_token("alices", "alice");
+        assert_eq!(post(&Client::new(&forge, "alices")).status, 201);
+        std::thread::sleep(Duration::from_secs(wait));
+        assert_eq!(post(&client).status, 201);
+    }
 }
 
 #[test]
