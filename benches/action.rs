@@ -3,9 +3,11 @@
     clippy::print_stdout,
     clippy::panic,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a benchmark talks to a person, and ends where it cannot go on"
 )]
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,29 +15,20 @@ use flux_ephemeral_env::config::INPUTS;
 use forge::{Forge, Job, Outcome};
 
 const RUNS: usize = 21;
+/// Instances where there are many.
+const MANY: u64 = 2_000;
+const INSTANCES: &str = "k8s/app/overlays/ephemeral-instances";
 
 fn main() {
     println!(
-        "{:<44} {:>10} {:>10} {:>10} {:>12}",
+        "{:<50} {:>10} {:>10} {:>10} {:>12}",
         "", "wall", "CPU", "CPU, most", "memory, most"
     );
 
     let forge = Forge::start();
-    forge.set_permission("rita", "write");
+    let (number, [deploy, destroy]) = pull_request(&forge, "dev");
+    let chat = commented(&forge, number, "Looks good");
     let repository = forge.repository();
-    repository.commit("dev", &[("app.txt", Some("new\n"))], "Change the app");
-    let number = forge.open_pull_request(&repository, "dev", "paul");
-    let commented = |body: &str| {
-        let event = forge.issue_comment_event(forge.comment(number, "rita", body), "created");
-        Job::new(&forge)
-            .declared_inputs(&INPUTS)
-            .event("issue_comment", &event)
-    };
-    let (chat, deploy, destroy) = (
-        commented("Looks good"),
-        commented("/deploy-ephemeral"),
-        commented("/destroy-ephemeral"),
-    );
 
     measure("a comment that is no command", || {}, &chat);
     measure("a deploy, no checkout", || drop(run(&destroy)), &deploy);
@@ -54,6 +47,99 @@ fn main() {
         || drop(run(&destroy)),
         &deploy,
     );
+    among_many();
+}
+
+/// The same among many instances.
+fn among_many() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    let (number, [deploy, destroy]) = pull_request(&forge, "dev");
+    let numbers = add_instances(&forge, number, &deploy, &destroy);
+
+    let close = {
+        forge.close_pull_request(number);
+        let event = forge.pull_request_event(number, "closed", "paul");
+        forge.reopen_pull_request(number);
+        job(&forge).event("pull_request_target", &event)
+    };
+    let row = |what: &str, prepare: &Job, job: &Job| {
+        let what = format!("{MANY} instances: {what}");
+        measure(&what, || drop(run(prepare)), job);
+    };
+    row("a deploy, no checkout", &destroy, &deploy);
+    row("a close, no checkout", &deploy, &close);
+
+    let workspace = tempfile::TempDir::new().unwrap();
+    repository.checkout(workspace.path(), &[]);
+    let follows = |job: &Job| job.clone().workspace(workspace.path());
+    let (deploys, closes) = (follows(&deploy), follows(&close));
+    row("a deploy, the checkout follows", &closes, &deploys);
+    row("a close, the checkout follows", &deploys, &closes);
+
+    // The server tells each fetch of every reference, three for a pull request.
+    let branches: Vec<String> = numbers.map(branch).collect();
+    repository.create_branches(&branches, "dev");
+    forge.open_pull_requests(&repository, &branches, "paul");
+    row("a deploy, all the pull requests there", &destroy, &deploy);
+}
+
+/// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action
+/// renders them.
+fn add_instances(forge: &Forge, number: u64, deploy: &Job, destroy: &Job) -> RangeInclusive<u64> {
+    let repository = forge.repository();
+    let outcome = run(deploy);
+    let model = repository
+        .read("main", &outcome.outputs["manifest"])
+        .unwrap();
+    drop(run(destroy));
+    let head = repository.tip("dev").unwrap();
+    let numbers = number + 1..=number + MANY;
+    let files: Vec<(String, String)> = numbers
+        .clone()
+        .map(|other| {
+            let commit = u128::from(other).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let text = model
+                .replace(": dev\n", &format!(": {}\n", branch(other)))
+                .replace("-dev\n", &format!("-{}\n", branch(other)))
+                .replace(&format!("\"{number}\""), &format!("\"{other}\""))
+                .replace(&head, &format!("{commit:040x}"));
+            (format!("{INSTANCES}/sync-{}.yaml", branch(other)), text)
+        })
+        .collect();
+    let changes: Vec<(&str, Option<&str>)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), Some(text.as_str())))
+        .collect();
+    repository.commit("main", &changes, "Deploy many");
+    numbers
+}
+
+fn branch(number: u64) -> String {
+    format!("feature-{number}")
+}
+
+/// A pull request, and the steps that deploy and destroy its instance.
+fn pull_request(forge: &Forge, branch: &str) -> (u64, [Job; 2]) {
+    forge.set_permission("rita", "write");
+    let repository = forge.repository();
+    repository.commit(branch, &[("app.txt", Some("new\n"))], "Change the app");
+    let number = forge.open_pull_request(&repository, branch, "paul");
+    let jobs = ["/deploy-ephemeral", "/destroy-ephemeral"];
+    (
+        number,
+        jobs.map(|command| commented(forge, number, command)),
+    )
+}
+
+/// The step that a comment starts.
+fn commented(forge: &Forge, number: u64, body: &str) -> Job {
+    let event = forge.issue_comment_event(forge.comment(number, "rita", body), "created");
+    job(forge).event("issue_comment", &event)
+}
+
+fn job(forge: &Forge) -> Job {
+    Job::new(forge).declared_inputs(&INPUTS)
 }
 
 fn run(job: &Job) -> Outcome {
@@ -86,7 +172,7 @@ fn measure(what: &str, prepare: impl Fn(), job: &Job) {
         .max()
         .unwrap_or_default();
     println!(
-        "{what:<44} {:>7.1} ms {:>7.1} ms {:>7.1} ms {:>8.1} MiB",
+        "{what:<50} {:>7.1} ms {:>7.1} ms {:>7.1} ms {:>8.1} MiB",
         milliseconds(median(|outcome| outcome.duration)),
         milliseconds(median(|outcome| outcome.cpu_time)),
         milliseconds(most_cpu),

@@ -14,6 +14,18 @@ pub(crate) struct Caller {
     pub(crate) workflow: bool,
 }
 
+impl Caller {
+    /// What it is told that lacks a permission.
+    pub(crate) fn refusal(&self) -> String {
+        let whom = if self.workflow {
+            "integration"
+        } else {
+            "personal access token"
+        };
+        format!("Resource not accessible by {whom}")
+    }
+}
+
 /// Someone's role on the base repository, the lesser first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
@@ -166,6 +178,19 @@ impl State {
             .unwrap_or(Role::Read)
     }
 
+    /// Whether a repository is there at all for a caller. The workflow's token is its own repository's alone: GraphQL shows
+    /// it no private fork, and so `headRepository: null` as if the fork were deleted
+    /// (<https://github.com/cli/cli/issues/5708>).
+    pub(crate) fn sees(&self, caller: &Caller, repository: &RepositoryRecord) -> bool {
+        let login = &caller.login;
+        repository.public
+            || if caller.workflow {
+                repository.id == self.base
+            } else {
+                login.eq_ignore_ascii_case(&repository.owner) || self.role(login) >= Role::Read
+            }
+    }
+
     pub(crate) fn may(&self, caller: &Caller, need: Need, repository: &RepositoryRecord) -> bool {
         let base = repository.id == self.base;
         if !need.write && (repository.public || !base || need.scopes == Need::METADATA.scopes) {
@@ -197,12 +222,7 @@ impl State {
         if self.may(caller, need, self.base()) {
             return Ok(());
         }
-        let whom = if caller.workflow {
-            "integration"
-        } else {
-            "personal access token"
-        };
-        let answer = Answer::error(403, &format!("Resource not accessible by {whom}"));
+        let answer = Answer::error(403, &caller.refusal());
         Err(answer.header("x-accepted-github-permissions", &need.accepted()))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::access::{Caller, Role, Scope};
 use crate::clock;
 use crate::fault::Fault;
+use crate::limit::ContentLimit;
 use crate::record::Recorded;
 use crate::repository::Repository;
 use crate::server::{self, Door};
@@ -232,7 +233,7 @@ impl Forge {
     /// # Panics
     /// Where GitHub would refuse: no such branch, or one that has an open pull request.
     pub fn open_pull_request(&self, head: &Repository, branch: &str, author: &str) -> u64 {
-        self.open_pull_request_titled(head, branch, author, &format!("Changes from {branch}"))
+        self.open_pull_request_titled(head, branch, author, &title(branch))
     }
 
     /// The same with a title.
@@ -246,16 +247,52 @@ impl Forge {
         author: &str,
         title: &str,
     ) -> u64 {
-        let opened = self
-            .shared
-            .state()
-            .open_pull(&self.shared, head.id(), branch, author, title);
-        opened.unwrap_or_else(|refusal| panic!("{refusal}"))
+        let mut state = self.shared.state();
+        let opened = state.add_pull(head.id(), branch, author, title);
+        let number = opened.unwrap_or_else(|refusal| panic!("{refusal}"));
+        state.publish(&self.shared, &[number]);
+        number
+    }
+
+    /// The same for many branches, in a small part of the time where they are at the same commit. Returns the numbers in the
+    /// order of the branches.
+    ///
+    /// # Panics
+    /// As [`Forge::open_pull_request`].
+    pub fn open_pull_requests(
+        &self,
+        head: &Repository,
+        branches: &[impl AsRef<str>],
+        author: &str,
+    ) -> Vec<u64> {
+        let mut state = self.shared.state();
+        let opened = branches.iter().map(|branch| {
+            let branch = branch.as_ref();
+            let opened = state.add_pull(head.id(), branch, author, &title(branch));
+            opened.unwrap_or_else(|refusal| panic!("{refusal}"))
+        });
+        let numbers: Vec<_> = opened.collect();
+        state.publish(&self.shared, &numbers);
+        numbers
     }
 
     /// Closes a pull request without merging it. Its head stays what it was.
     pub fn close_pull_request(&self, number: u64) {
         self.shared.state().close(number);
+    }
+
+    /// Opens a pull request again that was closed. It follows its branch again.
+    ///
+    /// # Panics
+    /// Where GitHub would refuse: it is open or merged, its branch is gone, or another pull request from it is open.
+    pub fn reopen_pull_request(&self, number: u64) {
+        let reopened = self.shared.state().reopen(&self.shared, number);
+        reopened.unwrap_or_else(|refusal| panic!("{refusal}"));
+    }
+
+    /// Makes a pull request a draft, or ready for review.
+    pub fn set_draft(&self, number: u64, draft: bool) {
+        self.shared.state().pull_mut(number).draft = draft;
     }
 
     /// Merges a pull request with a merge commit on its base branch, and returns that commit.
@@ -331,7 +368,8 @@ impl Forge {
         state.comment_event(record, action)
     }
 
-    /// The payload of `pull_request` and of `pull_request_target`, as things stand.
+    /// The payload of `pull_request` and of `pull_request_target`, as things stand. Here as everywhere, a login that ends in
+    /// `[bot]` is a bot's.
     pub fn pull_request_event(&self, number: u64, action: &str, sender: &str) -> Value {
         let mut state = self.shared.state();
         let pull = state.pull_mut(number).clone();
@@ -339,21 +377,30 @@ impl Forge {
     }
 
     /// Puts a label on a pull request (`labeled`) or takes it off (`unlabeled`), and returns the payload of that.
-    pub fn labeled_event(&self, number: u64, action: &str, label: &str, sender: &str) -> Value {
+    ///
+    /// # Panics
+    /// For another action.
+    pub fn label_event(&self, number: u64, action: &str, label: &str, sender: &str) -> Value {
         let mut state = self.shared.state();
         let pull = state.pull_mut(number).clone();
-        let labels = &mut state.issue_mut(number).labels;
+        let issue = state.issue_mut(number);
         match action {
-            "labeled" => labels.insert(label.to_owned()),
-            "unlabeled" => labels.remove(label),
+            "labeled" => issue.labels.insert(label.to_owned()),
+            "unlabeled" => issue.labels.remove(label),
             other => panic!("`{other}` is neither `labeled` nor `unlabeled`"),
         };
+        issue.updated = clock::now();
         state.label_event(&state.issues[&number], &pull, action, label, sender)
     }
 
-    /// The payload of an event that is about the repository only: `schedule`, `workflow_dispatch`.
-    pub fn repository_event(&self, sender: &str) -> Value {
-        self.shared.state().repository_event(sender)
+    /// The payload of `schedule`, which nobody sends and which does not name the repository.
+    pub fn schedule_event(&self) -> Value {
+        json!({"schedule": "17 * * * *"})
+    }
+
+    /// The payload of `workflow_dispatch`.
+    pub fn dispatch_event(&self, sender: &str) -> Value {
+        self.shared.state().dispatch_event(sender)
     }
 
     /// The comments of an issue or a pull request, oldest first.
@@ -427,6 +474,13 @@ impl Forge {
         self.shared.faults().push(fault);
     }
 
+    /// From now on lets each caller make at most so many requests other than `GET` to the REST API within any time as long as
+    /// the window, counted from now. Those past it are refused as by GitHub's secondary rate limit, with a 403 and a
+    /// `retry-after` of whole seconds; they do not count. GitHub's own numbers are 80 and a minute.
+    pub fn limit_content(&self, requests: usize, window: Duration) {
+        *self.shared.content_limit() = Some(ContentLimit::new(requests, window));
+    }
+
     /// Takes all faults back.
     pub fn clear_faults(&self) {
         self.shared.faults().clear();
@@ -490,6 +544,11 @@ fn add_repository(
     };
     state.repositories.insert(record.id, record.clone());
     record
+}
+
+/// The title of a pull request where it is not said.
+fn title(branch: &str) -> String {
+    format!("Changes from {branch}")
 }
 
 fn read_comment(state: &State, comment: &CommentRecord) -> Comment {

@@ -79,6 +79,18 @@ pub fn try_git(directory: &Path, args: &[&str]) -> Result<String, String> {
     feed(command, b"").map(text)
 }
 
+/// Carries out the lines of `git update-ref --stdin` at once.
+pub(crate) fn update_references(git_dir: &Path, lines: &str) {
+    if lines.is_empty() {
+        return;
+    }
+    let mut command = command(git_dir, FIRST_COMMIT);
+    command.args(["update-ref", "--stdin"]);
+    if let Err(said) = feed(command, lines.as_bytes()) {
+        panic!("git update-ref in {}: {said}", git_dir.display());
+    }
+}
+
 pub(crate) fn text(output: Vec<u8>) -> String {
     let text = String::from_utf8(output).expect("UTF-8 from git");
     text.strip_suffix('\n').map_or(text.clone(), str::to_owned)

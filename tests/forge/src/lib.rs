@@ -11,7 +11,7 @@
 //!
 //! [`Forge`] starts the server and says what people do on GitHub: open a pull request, comment, push, take a permission
 //! away. [`Repository`] is a real Git repository on it. [`Fault`] makes single requests fail the way networks and servers
-//! do. [`Job`] starts a program as the GitHub runner would. [`Forge::add_webhook`] tells a program of each push, and
+//! do, and [`Forge::limit_content`] all that write too much. [`Job`] starts a program as the GitHub runner would. [`Forge::add_webhook`] tells a program of each push, and
 //! [`Delivery`] how that went. Everything is blocking, so a plain `#[test]` function is enough, and each forge has its own
 //! port and directory, so tests run side by side.
 //!
@@ -44,6 +44,7 @@ mod forge;
 mod git;
 mod graphql;
 mod http;
+mod limit;
 mod payload;
 mod pulls;
 mod record;

@@ -165,7 +165,7 @@ impl State {
             "html_url": self.html(issue),
         });
         if let Some(pull) = &issue.pull {
-            json["draft"] = false.into();
+            json["draft"] = pull.draft.into();
             json["pull_request"] = json!({
                 "url": self.base_api(&format!("/pulls/{number}")),
                 "html_url": self.html(issue),
@@ -203,7 +203,7 @@ impl State {
             "patch_url": format!("{}.patch", self.html(issue)),
             "head": self.side(pull.head, &pull.head_branch, &pull.head_sha),
             "base": self.side(self.base, &pull.base_branch, &pull.base_sha),
-            "draft": false,
+            "draft": pull.draft,
             "merged": merged,
             "merged_at": pull.merged_by.as_ref().and(issue.closed.as_ref()),
             "merged_by": pull.merged_by.as_ref().map(|login| self.user(login)),
@@ -411,6 +411,18 @@ impl State {
         event
     }
 
+    /// The payload of `workflow_dispatch`, of a workflow that declares no inputs.
+    pub(crate) fn dispatch_event(&self, sender: &str) -> Value {
+        let mut event = self.repository_event(sender);
+        let more = json!({
+            "inputs": null,
+            "ref": format!("refs/heads/{}", self.base().default_branch),
+            "workflow": ".github/workflows/ephemeral.yaml",
+        });
+        extend(&mut event, more);
+        event
+    }
+
     /// What every payload has that is about an action.
     pub(crate) fn event(&self, action: &str, sender: &str) -> Value {
         let mut event = self.repository_event(sender);
@@ -418,7 +430,7 @@ impl State {
         event
     }
 
-    /// What every payload has.
+    /// What every payload has but that of `schedule`.
     pub(crate) fn repository_event(&self, sender: &str) -> Value {
         let owner = &self.base().owner;
         json!({

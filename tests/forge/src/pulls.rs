@@ -1,30 +1,66 @@
 //! Pull requests: what Git does to them, and they to Git.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::git;
 use crate::state::{Pull, Shared, State};
 
 impl State {
+    /// Opens a pull request, which is to be published.
+    ///
     /// # Errors
     /// GitHub's reason for not opening it.
-    pub(crate) fn open_pull(
+    pub(crate) fn add_pull(
         &mut self,
-        shared: &Shared,
         head: u64,
         branch: &str,
         author: &str,
         title: &str,
     ) -> Result<u64, String> {
+        self.require_head(head, branch)?;
+        let pull = Pull {
+            id: self.new_id(),
+            head,
+            head_branch: branch.to_owned(),
+            head_sha: String::new(),
+            base_branch: self.base().default_branch.clone(),
+            base_sha: String::new(),
+            merge_sha: None,
+            merged_by: None,
+            draft: false,
+        };
+        Ok(self.add_issue(author, title, Some(pull)))
+    }
+
+    /// Opens a pull request again.
+    ///
+    /// # Errors
+    /// GitHub's reason for not opening it.
+    pub(crate) fn reopen(&mut self, shared: &Shared, number: u64) -> Result<(), String> {
+        let pull = self.pull_mut(number).clone();
+        if pull.merged_by.is_some() || self.issues[&number].closed.is_none() {
+            return Err(format!(
+                "Validation Failed: #{number} is not closed, or is merged"
+            ));
+        }
+        self.require_head(pull.head, &pull.head_branch)?;
+        self.issue_mut(number).closed = None;
+        self.publish(shared, &[number]);
+        Ok(())
+    }
+
+    /// Whether a pull request may be open from this branch.
+    fn require_head(&self, head: u64, branch: &str) -> Result<(), String> {
         let record = &self.repositories[&head];
         let tip = git::tip(&record.git_dir, &format!("refs/heads/{branch}"));
-        let (Some(head_sha), false) = (tip, record.deleted) else {
+        if record.deleted || tip.is_none() {
             return Err(format!(
                 "Validation Failed: head `{branch}` does not exist in {}",
                 record.full_name()
             ));
-        };
+        }
         let same_head = |pull: &Pull| pull.head == head && pull.head_branch == branch;
         if self
             .issues
@@ -36,19 +72,7 @@ impl State {
                 record.owner
             ));
         }
-        let pull = Pull {
-            id: self.new_id(),
-            head,
-            head_branch: branch.to_owned(),
-            head_sha,
-            base_branch: self.base().default_branch.clone(),
-            base_sha: String::new(),
-            merge_sha: None,
-            merged_by: None,
-        };
-        let number = self.add_issue(author, title, Some(pull));
-        self.publish(shared, number);
-        Ok(number)
+        Ok(())
     }
 
     /// Pull requests follow their branches while they are open, and close when the branch is deleted. They stay open
@@ -66,13 +90,12 @@ impl State {
                 (tip.as_ref() != Some(&pull.head_sha)).then_some((issue.number, tip))
             })
             .collect();
-        for (number, tip) in moved {
-            if tip.is_some() {
-                self.publish(shared, number);
-            } else {
-                self.close(number);
-            }
+        let (gone, moved): (Vec<_>, Vec<_>) = moved.into_iter().partition(|(_, tip)| tip.is_none());
+        for (number, _) in gone {
+            self.close(number);
         }
+        let moved: Vec<_> = moved.into_iter().map(|(number, _)| number).collect();
+        self.publish(shared, &moved);
     }
 
     pub(crate) fn close(&mut self, number: u64) {
@@ -148,51 +171,54 @@ impl State {
     }
 
     /// Writes `refs/pull/<number>/head` and `…/merge` in the base repository, as GitHub does on opening and on a push.
-    pub(crate) fn publish(&mut self, shared: &Shared, number: u64) {
+    pub(crate) fn publish(&mut self, shared: &Shared, numbers: &[u64]) {
+        if numbers.is_empty() {
+            return;
+        }
         let base = self.base().git_dir.clone();
-        let pull = self.pull_mut(number).clone();
-        let (head, merge) = (
-            format!("refs/pull/{number}/head"),
-            format!("refs/pull/{number}/merge"),
-        );
-
-        let from = &self.repositories[&pull.head].git_dir;
-        let branch = format!("refs/heads/{}", pull.head_branch);
-        if *from == base {
-            git::git(&base, &["update-ref", &head, &branch]);
-        } else {
+        let mut references = String::new();
+        let mut fetched: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        // Many may be of the same two commits.
+        let mut merges: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
+        for number in numbers {
+            let pull = self.pull_mut(*number).clone();
+            let from = self.repositories[&pull.head].git_dir.clone();
+            let head_sha = git::tip(&from, &format!("refs/heads/{}", pull.head_branch));
+            let head_sha = head_sha.expect("the head branch");
+            if from != base {
+                // The commit, whatever the branch is at by then.
+                fetched.entry(from).or_default().push(head_sha.clone());
+            }
+            let pull = self.pull_mut(*number);
+            pull.head_sha = head_sha;
+        }
+        for (from, commits) in fetched {
             let from = from.to_str().expect("a directory in UTF-8");
-            git::git(
-                &base,
-                &[
-                    "fetch",
-                    "--quiet",
-                    "--no-write-fetch-head",
-                    from,
-                    &format!("+{branch}:{head}"),
-                ],
-            );
+            let mut command = git::command(&base, 0);
+            command.args(["fetch", "--quiet", "--no-write-fetch-head", "--stdin", from]);
+            git::feed(command, commits.join("\n").as_bytes()).expect("the commits of a fork");
         }
-        let head_sha = git::tip(&base, &head).expect("what was just written");
-
-        let base_sha =
-            git::tip(&base, &format!("refs/heads/{}", pull.base_branch)).expect("the base branch");
-        let message = format!("Merge {head_sha} into {base_sha}");
-        let merge_sha = merge_commit(&base, &base_sha, &head_sha, &message, shared.tick());
-        if let Some(sha) = &merge_sha {
-            git::git(&base, &["update-ref", &merge, sha]);
-        } else {
-            git::git(&base, &["update-ref", "-d", &merge]);
+        for number in numbers {
+            let pull = self.pull_mut(*number).clone();
+            let head_sha = pull.head_sha;
+            let base_sha = git::tip(&base, &format!("refs/heads/{}", pull.base_branch));
+            let base_sha = base_sha.expect("the base branch");
+            let merged = merges.entry((base_sha.clone(), head_sha.clone()));
+            let merge_sha = merged.or_insert_with(|| {
+                let message = format!("Merge {head_sha} into {base_sha}");
+                merge_commit(&base, &base_sha, &head_sha, &message, shared.tick())
+            });
+            references += &format!("update refs/pull/{number}/head {head_sha}\n");
+            references += &match merge_sha {
+                Some(sha) => format!("update refs/pull/{number}/merge {sha}\n"),
+                None => format!("delete refs/pull/{number}/merge\n"),
+            };
+            let merge_sha = merge_sha.clone();
+            let pull = self.pull_mut(*number);
+            (pull.base_sha, pull.merge_sha) = (base_sha, merge_sha);
+            self.issue_mut(*number).updated = clock::now();
         }
-
-        let updated = Pull {
-            head_sha,
-            base_sha,
-            merge_sha,
-            ..pull
-        };
-        *self.pull_mut(number) = updated;
-        self.issue_mut(number).updated = clock::now();
+        git::update_references(&base, &references);
     }
 
     /// Brings the merge commit up to the base branch of now.
@@ -203,7 +229,7 @@ impl State {
             &format!("refs/heads/{}", pull.base_branch),
         );
         if base != Some(pull.base_sha) && !self.repositories[&pull.head].deleted {
-            self.publish(shared, number);
+            self.publish(shared, &[number]);
         }
     }
 }

@@ -186,6 +186,16 @@ impl Repository {
         self.announce();
     }
 
+    /// Creates many branches at another branch or commit, at once.
+    pub fn create_branches(&self, new: &[impl AsRef<str>], from: &str) {
+        let sha = self.tip(from).unwrap_or_else(|| from.to_owned());
+        let lines = new
+            .iter()
+            .map(|new| format!("create refs/heads/{} {sha}\n", new.as_ref()));
+        git::update_references(&self.record.git_dir, &lines.collect::<String>());
+        self.announce();
+    }
+
     /// The commit a branch points at; none where there is no such branch.
     pub fn tip(&self, branch: &str) -> Option<String> {
         git::tip(&self.record.git_dir, &format!("refs/heads/{branch}"))

@@ -198,8 +198,17 @@ fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>)
     }
     match caller {
         None => Answer::error(401, "Bad credentials"),
-        Some(caller) if kind == Kind::GraphQl => graphql::answer(request, caller),
-        Some(caller) => api::answer(shared, request, caller),
+        Some(caller) if kind == Kind::GraphQl => graphql::answer(shared, request, caller),
+        Some(caller) => {
+            let admitted = shared
+                .content_limit()
+                .as_mut()
+                .map_or(Ok(()), |limit| limit.admit(request, caller));
+            match admitted {
+                Ok(()) => api::answer(shared, request, caller),
+                Err(refusal) => refusal,
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::access::{Caller, Role, Scope};
 use crate::clock;
 use crate::fault::Fault;
 use crate::git::FIRST_COMMIT;
+use crate::limit::ContentLimit;
 use crate::record::Recorded;
 use crate::webhook::{Delivery, Webhook};
 
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     tokens: Mutex<BTreeMap<String, Caller>>,
     faults: Mutex<Vec<Fault>>,
+    content_limit: Mutex<Option<ContentLimit>>,
     requests: Mutex<Vec<Recorded>>,
     deliveries: Mutex<Vec<Delivery>>,
     /// The process groups of Git servers that run, by their leader.
@@ -56,6 +58,7 @@ impl Shared {
             state: Mutex::new(state),
             tokens: Mutex::new(tokens),
             faults: Mutex::default(),
+            content_limit: Mutex::default(),
             requests: Mutex::default(),
             deliveries: Mutex::default(),
             servers: Mutex::default(),
@@ -77,6 +80,10 @@ impl Shared {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {
         lock(&self.faults)
+    }
+
+    pub(crate) fn content_limit(&self) -> MutexGuard<'_, Option<ContentLimit>> {
+        lock(&self.content_limit)
     }
 
     pub(crate) fn requests(&self) -> MutexGuard<'_, Vec<Recorded>> {
@@ -264,6 +271,7 @@ pub(crate) struct Pull {
     /// Both sides merged; none where they conflict.
     pub(crate) merge_sha: Option<String>,
     pub(crate) merged_by: Option<String>,
+    pub(crate) draft: bool,
 }
 
 pub(crate) struct CommentRecord {

@@ -225,23 +225,174 @@ fn a_stranger_learns_nothing() {
     assert!(!format!("{:?}", forge.requests()).contains(&forge.token()));
 }
 
+impl Client {
+    fn graphql(&self, query: &str, variables: Value) -> Value {
+        let url = self.api.replace("/api/v3", "/api/graphql");
+        let request = self
+            .agent
+            .post(url)
+            .header("authorization", format!("bearer {}", self.token));
+        let body = json!({"query": query, "variables": variables});
+        let mut response = request.send(body.to_string()).unwrap();
+        serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap()
+    }
+}
+
 #[test]
 fn graphql_says_who_the_token_is() {
     let (forge, _, client) = with_pull_request();
-    let ask = |query: &str| {
-        let request = client
-            .agent
-            .post(forge.graphql_url())
-            .header("authorization", format!("token {}", forge.token()));
-        let mut response = request.send(json!({"query": query}).to_string()).unwrap();
-        serde_json::from_str::<Value>(&response.body_mut().read_to_string().unwrap()).unwrap()
-    };
+    let viewer = client.graphql("query {\n  viewer { login }\n}", Value::Null);
     assert_eq!(
-        ask("query {\n  viewer { login }\n}")["data"]["viewer"]["login"],
-        "github-actions[bot]"
+        viewer,
+        json!({"data": {"viewer": {"login": "github-actions[bot]"}}})
     );
-    assert!(ask("{ repository { id } }")["errors"][0]["message"].is_string());
     assert_eq!(forge.requests()[0].kind, Kind::GraphQl);
+}
+
+#[test]
+fn graphql_says_how_many_pull_requests_are() {
+    let (forge, repository, client) = with_pull_request();
+    let fork = forge.fork("bob");
+    let theirs = fork.commit("theirs", &[("b", Some("b"))], "theirs");
+    forge.open_pull_request(&fork, "theirs", "bob");
+    for branch in ["closed", "merged"] {
+        repository.commit(branch, &[(branch, Some(""))], branch);
+        forge.open_pull_request(&repository, branch, "alice");
+    }
+    forge.close_pull_request(3);
+    forge.merge_pull_request(4);
+    forge.open_issue("alice", "no pull request");
+
+    let fields = "{ number state headRefName headRefOid headRepository { id } }";
+    let aliased: Vec<_> = (1..=5)
+        .map(|number| format!("p{number}: pullRequest(number: {number}) {fields}"))
+        .collect();
+    let query = format!(
+        "query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{ {} }} }}",
+        aliased.join(" ")
+    );
+    let demo = json!({"owner": "octo-org", "name": "demo"});
+    let pull = |number: u64, state: &str, branch: &str, sha: &str, head: Value| json!({"number": number, "state": state, "headRefName": branch, "headRefOid": sha, "headRepository": head});
+    let of = |repository: &Repository| json!({"id": format!("R_{}", repository.id())});
+    let tip = |branch: &str| repository.tip(branch).unwrap();
+    let expected = |theirs_head: Value| {
+        let message = "Could not resolve to a PullRequest with the number of 5.";
+        json!({
+            "data": {"repository": {
+                "p1": pull(1, "OPEN", "feature", &tip("feature"), of(&repository)),
+                "p2": pull(2, "OPEN", "theirs", &theirs, theirs_head),
+                "p3": pull(3, "CLOSED", "closed", &tip("closed"), of(&repository)),
+                "p4": pull(4, "MERGED", "merged", &tip("merged"), of(&repository)),
+                "p5": null,
+            }},
+            "errors": [{"type": "NOT_FOUND", "path": ["repository", "p5"], "message": message}],
+        })
+    };
+    let ask = || client.graphql(&query, demo.clone());
+    // A private fork is none of the workflow's, so that it looks as if it were deleted.
+    assert_eq!(ask(), expected(Value::Null));
+    fork.make_public();
+    assert_eq!(ask(), expected(of(&fork)));
+    fork.delete();
+    assert_eq!(ask(), expected(Value::Null));
+
+    let other = client.graphql(&query, json!({"owner": "octo-org", "name": "other"}));
+    let message = "Could not resolve to a Repository with the name 'octo-org/other'.";
+    assert_eq!(
+        other,
+        json!({
+            "data": {"repository": null},
+            "errors": [{"type": "NOT_FOUND", "path": ["repository"], "message": message}],
+        })
+    );
+    forge.set_permission("mallory", "none");
+    forge.add_personal_token("mallorys", "mallory");
+    let unseen = Client::new(&forge, "mallorys").graphql(&query, demo.clone());
+    assert_eq!(unseen["data"], json!({"repository": null}));
+    assert_eq!(unseen["errors"][0]["type"], "NOT_FOUND");
+
+    forge.restrict_token(&["contents:write"]);
+    let refused = ask();
+    assert_eq!(refused["data"]["repository"]["p1"], Value::Null);
+    assert_eq!(
+        refused["errors"][0],
+        json!({
+            "type": "FORBIDDEN",
+            "path": ["repository", "p1"],
+            "message": "Resource not accessible by integration",
+        })
+    );
+}
+
+#[test]
+fn a_query_that_graphql_does_not_know_is_an_error_and_no_answer() {
+    let (_forge, _, client) = with_pull_request();
+    let of_pull = |selection: &str| {
+        format!(
+            "{{ repository(owner: \"octo-org\", name: \"demo\") {{ pullRequest(number: 1) {selection} }} }}"
+        )
+    };
+    let cases = [
+        (
+            "{ repository { id } }",
+            "Field 'repository' is missing required arguments: owner, name",
+        ),
+        (
+            "{ viewer { name } }",
+            "Field 'name' doesn't exist on type 'User'",
+        ),
+        (
+            "{ viewer(id: 1) { login } }",
+            "Field 'viewer' doesn't accept argument 'id'",
+        ),
+        (
+            &of_pull("{ state title }"),
+            "Field 'title' doesn't exist on type 'PullRequest'",
+        ),
+        (
+            &of_pull("{ headRepository { state } }"),
+            "Field 'state' doesn't exist on type 'Repository'",
+        ),
+        (
+            &of_pull("{ headRepository }"),
+            "Field must have selections (field 'headRepository' returns Repository but has no selections. Did you mean \
+             'headRepository { ... }'?)",
+        ),
+        (
+            &of_pull("{ state { name } }"),
+            "Selections can't be made on scalars (field 'state' returns PullRequestState but has selections)",
+        ),
+        (
+            &of_pull("{ state }").replace('1', "\"1\""),
+            "Argument 'number' on Field 'pullRequest' has an invalid value (\"1\"). Expected type 'Int!'.",
+        ),
+        (
+            &of_pull("{ state } pullRequest(number: 2) { state }"),
+            "Field 'pullRequest' has a field conflict",
+        ),
+        (&of_pull("{ }"), "Parse error on \"}\""),
+        (&of_pull("{ state"), "Unexpected end of document"),
+        (&of_pull("{ ...fields }"), "Parse error on \".\""),
+        (
+            "{ repository(owner: $owner, name: \"demo\") { id } }",
+            "Variable $owner is used by anonymous query but not declared",
+        ),
+        (
+            "query($owner: String!) { viewer { login } }",
+            "Variable $owner is declared by anonymous query but not used",
+        ),
+        (
+            "query($owner: String!) { repository(owner: $owner, name: \"demo\") { id } }",
+            "Argument 'owner' on Field 'repository' has an invalid value (null). Expected type 'String!'.",
+        ),
+    ];
+    for (query, message) in cases {
+        assert_eq!(
+            client.graphql(query, json!({})),
+            json!({"errors": [{"message": message}]}),
+            "{query}"
+        );
+    }
 }
 
 #[test]
@@ -647,14 +798,148 @@ fn events_have_what_the_webhooks_have() {
             .is_none()
     );
 
-    let labeled = forge.labeled_event(1, "labeled", "preview", "alice");
+    let labeled = forge.label_event(1, "labeled", "preview", "dependabot[bot]");
     assert_eq!(
         (&labeled["label"]["name"], &labeled["number"]),
         (&json!("preview"), &json!(1))
     );
     assert_eq!(labeled["pull_request"]["labels"][0]["name"], "preview");
-    let unlabeled = forge.labeled_event(1, "unlabeled", "preview", "alice");
+    assert_eq!(labeled["sender"]["type"], "Bot");
+    let unlabeled = forge.label_event(1, "unlabeled", "preview", "alice");
     assert_eq!(unlabeled["pull_request"]["labels"], json!([]));
+
+    assert_eq!(forge.schedule_event(), json!({"schedule": "17 * * * *"}));
+    let dispatched = forge.dispatch_event("alice");
+    let fields: Vec<_> = dispatched.as_object().unwrap().keys().collect();
+    assert_eq!(
+        fields,
+        [
+            "inputs",
+            "organization",
+            "ref",
+            "repository",
+            "sender",
+            "workflow"
+        ]
+    );
+    assert_eq!(dispatched["ref"], "refs/heads/main");
+    assert_eq!(dispatched["sender"]["login"], "alice");
+}
+
+#[test]
+fn a_pull_request_is_a_draft_and_is_opened_again() {
+    let (forge, repository, client) = with_pull_request();
+    let get = || client.get("/repos/octo-org/demo/pulls/1").json;
+    forge.set_draft(1, true);
+    forge.close_pull_request(1);
+    let sha = repository.commit("feature", &[("more", Some(""))], "more");
+    let closed = get();
+    assert_eq!(
+        (&closed["state"], &closed["draft"]),
+        (&json!("closed"), &json!(true))
+    );
+    assert_ne!(closed["head"]["sha"], sha);
+
+    forge.set_draft(1, false);
+    forge.reopen_pull_request(1);
+    let open = get();
+    assert_eq!(
+        (&open["state"], &open["draft"], &open["closed_at"]),
+        (&json!("open"), &json!(false), &Value::Null)
+    );
+    assert_eq!(open["head"]["sha"], sha);
+}
+
+#[test]
+fn many_pull_requests_are_as_one_and_another() {
+    let (forge, repository, client) = with_pull_request();
+    let branches: Vec<_> = (0..300).map(|number| format!("many-{number}")).collect();
+    repository.create_branches(&branches, "feature");
+    let numbers = forge.open_pull_requests(&repository, &branches, "alice");
+    assert_eq!(numbers, (2..302).collect::<Vec<_>>());
+    let fork = forge.fork("bob");
+    fork.create_branches(&["same"], "feature");
+    let theirs = fork.commit("theirs", &[("b", Some("b"))], "theirs");
+    // Not mergeable: both sides add this file.
+    fork.commit("conflict", &[("both", Some("theirs"))], "theirs");
+    repository.commit("main", &[("both", Some("ours"))], "ours");
+    forge.open_pull_requests(&fork, &["same", "theirs", "conflict"], "bob");
+
+    let pull = |number: u64| {
+        client
+            .get(&format!("/repos/octo-org/demo/pulls/{number}"))
+            .json
+    };
+    let feature = repository.tip("feature").unwrap();
+    for (number, branch, sha) in [
+        (2, "many-0", &feature),
+        (301, "many-299", &feature),
+        (302, "same", &feature),
+        (303, "theirs", &theirs),
+    ] {
+        let pull = pull(number);
+        assert_eq!(pull["head"]["ref"], branch);
+        assert_eq!(pull["head"]["sha"], *sha);
+        assert_eq!(pull["mergeable"], true);
+        let parsed =
+            |name: &str| repository.git(&["rev-parse", &format!("refs/pull/{number}/{name}")]);
+        assert_eq!(parsed("head"), *sha);
+        assert_eq!(parsed("merge^2"), *sha);
+        assert_eq!(pull["merge_commit_sha"], parsed("merge"));
+    }
+    assert_eq!(pull(304)["mergeable"], false);
+
+    // They follow their branches all at once, too.
+    repository.delete_branch("many-7");
+    let sha = repository.commit("many-8", &[("eight", Some(""))], "eight");
+    assert_eq!(pull(9)["state"], "closed");
+    assert_eq!(pull(10)["head"]["sha"], sha);
+}
+
+#[test]
+fn a_branch_takes_thousands_of_files_in_one_commit() {
+    let forge = Forge::start();
+    let repository = forge.repository();
+    let files: Vec<_> = (0..2_000)
+        .map(|number| (format!("many/{number}.yaml"), format!("number: {number}\n")))
+        .collect();
+    let changes: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), Some(text.as_str())))
+        .collect();
+    let commit = repository.commit("main", &changes, "many");
+    assert_eq!(repository.tip("main"), Some(commit));
+    assert_eq!(repository.files("main", "many").len(), 2_000);
+    assert_eq!(
+        repository.read("main", "many/1999.yaml").as_deref(),
+        Some("number: 1999\n")
+    );
+}
+
+#[test]
+fn whoever_writes_too_much_is_limited() {
+    let (forge, _, client) = with_pull_request();
+    forge.limit_content(2, Duration::from_secs(3));
+    let post = |client: &Client| client.post(COMMENTS, json!({"body": "hello"}));
+    let begun = Instant::now();
+    assert_eq!([post(&client).status, post(&client).status], [201, 201]);
+    let refused = post(&client);
+    if begun.elapsed() < Duration::from_secs(3) {
+        assert_eq!(refused.status, 403);
+        let message = refused.json["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("You have exceeded a secondary rate limit."),
+            "{message}"
+        );
+        let wait: u64 = refused.headers["retry-after"].parse().unwrap();
+        assert!((1..=3).contains(&wait), "{wait}");
+        // Reads and others' writes are free.
+        assert_eq!(client.get(COMMENTS).json.as_array().unwrap().len(), 2);
+        forge.add_personal_token("alices", "alice");
+        assert_eq!(post(&Client::new(&forge, "alices")).status, 201);
+        std::thread::sleep(Duration::from_secs(wait));
+        assert_eq!(post(&client).status, 201);
+    }
 }
 
 #[test]
