@@ -82,6 +82,7 @@ fn among_many() {
     repository.create_branches(&branches, "dev");
     forge.open_pull_requests(&repository, &branches, "paul");
     row("a deploy, all the pull requests there", &destroy, &deploy);
+    // A sweep's row belongs here: every instance has its pull request.
 }
 
 /// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action
