@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod plan;
 pub mod publish;
 pub mod report;
+pub mod skim;
 pub mod sweep;
 pub mod sweeper;
 pub mod tell;

@@ -6,15 +6,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lifetime::{Expiry, rfc3339};
+use crate::skim::{NotSure, skim};
 
 /// The label that says a file is ours, and its value.
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flux-ephemeral-env");
-const PULL_REQUEST: &str = "flux-ephemeral-env/pull-request";
-const REPOSITORY: &str = "flux-ephemeral-env/repository";
-const BRANCH: &str = "flux-ephemeral-env/branch";
-const COMMIT: &str = "flux-ephemeral-env/commit";
-const REQUESTED_BY: &str = "flux-ephemeral-env/requested-by";
-const EXPIRES: &str = "flux-ephemeral-env/expires";
+pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flux-ephemeral-env");
+pub(crate) const PULL_REQUEST: &str = "flux-ephemeral-env/pull-request";
+pub(crate) const REPOSITORY: &str = "flux-ephemeral-env/repository";
+pub(crate) const BRANCH: &str = "flux-ephemeral-env/branch";
+pub(crate) const COMMIT: &str = "flux-ephemeral-env/commit";
+pub(crate) const REQUESTED_BY: &str = "flux-ephemeral-env/requested-by";
+pub(crate) const EXPIRES: &str = "flux-ephemeral-env/expires";
 /// Flux's notifications about the objects are attached to this pull request
 /// ([docs](https://fluxcd.io/flux/components/notification/providers/#github-pull-request-comment)).
 const CHANGE_REQUEST: &str = "event.toolkit.fluxcd.io/change_request";
@@ -22,7 +23,7 @@ const CHANGE_REQUEST: &str = "event.toolkit.fluxcd.io/change_request";
 /// ([docs](https://fluxcd.io/flux/components/kustomize/kustomizations/#post-build-variable-substitution)).
 const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 /// The variable that holds the namespace.
-const NAMESPACE_VARIABLE: &str = "BRANCH_NAME";
+pub(crate) const NAMESPACE_VARIABLE: &str = "BRANCH_NAME";
 /// The variables that every overlay is given; the input `substitute` cannot name them.
 pub const RESERVED_VARIABLES: [&str; 4] = [
     NAMESPACE_VARIABLE,
@@ -332,6 +333,10 @@ where
 ///
 /// `None` for anything that does not carry our marker and an owner: somebody else's file.
 pub fn read(file: &[u8]) -> Option<Instance> {
+    skim(file).unwrap_or_else(|NotSure| parse(file))
+}
+
+fn parse(file: &[u8]) -> Option<Instance> {
     let text = std::str::from_utf8(file).ok()?;
     let documents: Vec<Read> =
         serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()?;
@@ -756,6 +761,154 @@ spec:
             )
     }
 
+    /// What somebody may do to a line of a file.
+    #[derive(Debug, Clone)]
+    enum Edit {
+        Drop(usize),
+        Repeat(usize, usize),
+        Indent(usize, isize),
+        Value(usize, String),
+        Insert(usize, String),
+    }
+
+    impl Edit {
+        fn apply(&self, text: &str) -> String {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let count = lines.len();
+            match self {
+                Edit::Drop(at) => drop(lines.remove(at % count)),
+                Edit::Repeat(from, to) => {
+                    let line = lines[from % count].clone();
+                    lines.insert(to % count, line);
+                }
+                Edit::Indent(at, by) => {
+                    let line = &mut lines[at % count];
+                    *line = match usize::try_from(*by) {
+                        Ok(more) => " ".repeat(more) + line,
+                        Err(_) => line.strip_prefix("  ").unwrap_or(line).to_owned(),
+                    };
+                }
+                Edit::Value(at, value) => {
+                    let line = &mut lines[at % count];
+                    if let Some((key, _)) = line.clone().split_once(':') {
+                        *line = format!("{key}: {value}");
+                    }
+                }
+                Edit::Insert(at, line) => lines.insert(at % count, line.clone()),
+            }
+            lines.join("\n") + "\n"
+        }
+    }
+
+    fn edits() -> impl Strategy<Value = Edit> {
+        let at = || any::<usize>();
+        let values = select(vec![
+            "",
+            "~",
+            "null",
+            "NULL",
+            "7",
+            "007",
+            "+7",
+            "0x7",
+            "1e3",
+            "on",
+            "a b",
+            "a:",
+            "a: b",
+            "a#b",
+            "a #b",
+            "\"a\"",
+            "'a'",
+            "'it''s'",
+            "\"a\\tb\"",
+            "\"\"",
+            "''",
+            "&a b",
+            "*a",
+            "!x y",
+            "|",
+            ">",
+            "[]",
+            "{}",
+            "- a",
+            "-",
+            "--",
+            "@a",
+            ".5",
+            "a\u{85}b",
+            "ä",
+            "\"open",
+            "2026-02-27T12:00:00Z",
+            "a/b@c+d",
+            "flux-ephemeral-env",
+        ]);
+        let lines = select(vec![
+            "",
+            "---",
+            "...",
+            "# note",
+            "  # note",
+            "metadata:",
+            "spec:",
+            "  labels:",
+            "  annotations:",
+            "    labels:",
+            "metadata: {}",
+            "    app.kubernetes.io/managed-by: flux-ephemeral-env",
+            "    flux-ephemeral-env/pull-request: 9",
+            "      BRANCH_NAME: x",
+            "    flux-ephemeral-env/repository: o/r",
+            "    <<: *a",
+            "    null: x",
+            "    ~: x",
+            "? a",
+            "- a",
+            "%YAML 1.1",
+            "\t",
+            "kind: List",
+            "  a:",
+            "    b: c",
+            "    substitute:",
+            "  postBuild:",
+            "a:b",
+            "a :b",
+            "\"kind\": x",
+        ]);
+        prop_oneof![
+            at().prop_map(Edit::Drop),
+            (at(), at()).prop_map(|(from, to)| Edit::Repeat(from, to)),
+            (at(), -2_isize..4).prop_map(|(line, by)| Edit::Indent(line, by)),
+            (at(), values).prop_map(|(line, value)| Edit::Value(line, value.to_owned())),
+            (at(), lines).prop_map(|(place, line)| Edit::Insert(place, line.to_owned())),
+        ]
+    }
+
+    #[test]
+    fn a_file_as_we_write_it_is_skimmed() {
+        for file in [
+            RENDERED.to_owned(),
+            rendered(&Manifest {
+                expires: Some(at("2026-02-27T12:00:00Z")),
+                ..manifest()
+            }),
+        ] {
+            assert_eq!(skim(file.as_bytes()), Ok(parse(file.as_bytes())));
+        }
+        for other in [
+            "",
+            "---\n",
+            "kind: x\n",
+            "---\nkind: x",
+            "---\nkind:\n",
+            "---\na: b\n  c: d\n",
+            "---\na:\nb: c\n",
+        ] {
+            assert_eq!(skim(other.as_bytes()), Err(NotSure), "{other:?}");
+        }
+        assert_eq!(skim(b"---\nkind: x\n"), Ok(None));
+    }
+
     /// Every key and plain scalar that some reader of YAML 1.1 or 1.2 might take for something else than a string.
     fn mistakable(text: &str) -> Vec<String> {
         let not_a_string = not_a_string();
@@ -854,6 +1007,17 @@ spec:
                     expires: manifest.expires.map_or(Expiry::Never, Expiry::At),
                 })
             );
+        }
+
+        #[test]
+        fn what_is_skimmed_is_what_the_parser_reads(manifest in prop_oneof![3 => Just(manifest()), 1 => manifests()], edits in vec(edits(), 0..4)) {
+            let mut text = rendered(&manifest);
+            for edit in &edits {
+                text = edit.apply(&text);
+            }
+            if let Ok(skimmed) = skim(text.as_bytes()) {
+                prop_assert_eq!(skimmed, parse(text.as_bytes()), "{}", text);
+            }
         }
 
         #[test]
