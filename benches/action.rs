@@ -82,7 +82,19 @@ fn among_many() {
     repository.create_branches(&branches, "dev");
     forge.open_pull_requests(&repository, &branches, "paul");
     row("a deploy, all the pull requests there", &destroy, &deploy);
-    // A sweep's row belongs here: every instance has its pull request.
+
+    drop(run(&close));
+    let sweep = job(&forge).event("schedule", &forge.schedule_event());
+    let what = format!("{MANY} instances: a sweep, nothing to remove");
+    measure(&what, || {}, &sweep);
+    forge.close_pull_request(number);
+    let event_was_lost = || {
+        forge.reopen_pull_request(number);
+        drop(run(&deploy));
+        forge.close_pull_request(number);
+    };
+    let what = format!("{MANY} instances: a sweep, one to remove");
+    measure(&what, event_was_lost, &sweep);
 }
 
 /// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action

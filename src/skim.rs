@@ -96,7 +96,7 @@ impl<'a> Object<'a> {
         } else {
             0..=self.path.len().saturating_sub(1)
         };
-        if indent % 2 != 0 || !expected.contains(&depth) {
+        if !indent.is_multiple_of(2) || !expected.contains(&depth) {
             return Err(NotSure);
         }
         let (key, value) = unindented.split_once(':').ok_or(NotSure)?;
