@@ -122,7 +122,7 @@ fn is_code_block(line: &str) -> bool {
     line.starts_with("    ")
         || line
             .split_once('\t')
-            .is_some_and(|(before, _)| before.len() < 4 && before.chars().all(|c| c == ' '))
+            .is_some_and(|(before, _)| before.chars().all(|c| c == ' '))
 }
 
 fn deploy<'a>(
@@ -243,6 +243,15 @@ mod tests {
         {
             assert_eq!(short(commit), abbreviated);
         }
+    }
+
+    #[test]
+    fn a_tab_may_follow_a_short_command() {
+        let words = Words {
+            deploy: "!up".to_owned(),
+            ..words()
+        };
+        assert_eq!(parse(&format!("!up\t{SHA}"), &words), deployed(Some(SHA)));
     }
 
     #[test]

@@ -1275,6 +1275,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_stays_where_there_is_room_for_it() {
+        let notice = refused(&context(), &Refusal::Closed);
+        let room = LONGEST_COMMENT - notice.body(Some(&section("0", ""))).chars().count();
+        for (length, is_kept) in [(room, true), (room + 1, false)] {
+            let body = notice.body(Some(&section("0", &"x".repeat(length))));
+            assert_eq!(spoken_of(&body).is_some(), is_kept);
+            assert!(body.chars().count() <= LONGEST_COMMENT);
+        }
+    }
+
+    #[test]
+    fn only_what_became_of_the_environment_is_a_state() {
+        for message in notices(&context(), "text") {
+            assert!(!message.is_state());
+        }
+        for message in [
+            deployed(&context(), &environment()),
+            destroyed(&context(), &gone()),
+            nothing_to_destroy(&context()),
+            overtaken(&context(), None),
+        ] {
+            assert!(message.is_state());
+        }
+    }
+
+    #[test]
     fn a_refusal_is_dropped_where_there_was_no_state_or_a_new_one_comes() {
         let first = refused(&context(), &Refusal::Closed);
         let second = refused(&context(), &Refusal::Fork);

@@ -926,6 +926,8 @@ pub(crate) mod tests {
             ("GITHUB_API_URL", "api.github.com"),
             ("GITHUB_SERVER_URL", "ftp://github.com"),
             ("GITHUB_SERVER_URL", "https://user:password@github.com"),
+            ("GITHUB_SERVER_URL", "https://user@github.com"),
+            ("GITHUB_SERVER_URL", "https://:password@github.com"),
             ("GITHUB_GRAPHQL_URL", "/graphql"),
             ("GITHUB_RUN_ID", ""),
             ("GITHUB_RUN_ID", "-1"),
@@ -1260,6 +1262,7 @@ pub(crate) mod tests {
     fn the_token_is_not_shown() {
         let config = configured(&[]).unwrap();
         assert!(!format!("{config:?} {config:#?}").contains(TOKEN));
+        assert_eq!(format!("{:?}", config.inputs.token), "Token(***)");
         for token in ["", "ghs_secret\n", "ghs_secret ", "ghs_secret\u{e9}"] {
             let error = with_input("token", token).unwrap_err();
             let text = format!("{error:#} {error:?}");
@@ -1270,6 +1273,7 @@ pub(crate) mod tests {
     #[test]
     fn the_token_is_blotted_out_in_every_form_that_is_sent() {
         let token = Token::new(TOKEN);
+        assert_eq!(token.basic(), "eC1hY2Nlc3MtdG9rZW46Z2hzX3NlY3JldA==");
         let said = format!("{TOKEN}, {} and {TOKEN}.", token.basic());
         assert_eq!(token.redact(&said), "***, *** and ***.");
 
