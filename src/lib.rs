@@ -213,7 +213,9 @@ impl Run<'_> {
                 Err(refusal) => return report::refused(&context, &refusal),
             };
             let planned = decision.clone();
-            let plan = read(self.target(&context), move |tip| plan_of(&planned, tip));
+            let plan = read(self.target(&context), None, move |tip| {
+                plan_of(&planned, tip)
+            });
             match plan.await.map(|(plan, _)| plan) {
                 Ok(Ok(plan)) => {
                     self.teller

@@ -71,17 +71,21 @@ pub async fn publish(
     }
 }
 
-/// Reads the tip, and goes on with the repository that was made for it.
+/// Reads the tip, in the repository that something was done in before if there is one, and gives the repository back.
 ///
 /// # Errors
 /// Why it could not be read.
 pub async fn read<T: Send + 'static>(
     target: Target,
+    work: Option<Work>,
     read: impl Fn(&Tip) -> Result<T> + Send + 'static,
 ) -> Result<(T, Work), Failure> {
     let patience = target.timeout;
     let reading = spawn_blocking(move || {
-        let mut work = Work::new(target, Stop::default())?;
+        let mut work = match work {
+            Some(work) => work.until(Stop::default()),
+            None => Work::new(target, Stop::default())?,
+        };
         let read = work.read(patience, read)?;
         Ok((read, work))
     });

@@ -49,8 +49,8 @@ struct Found {
 /// What is to be judged at each tip anew.
 struct Case {
     repository: String,
-    /// What was there when GitHub was asked: what has changed since may be wanted again.
-    seen: Vec<Held>,
+    /// What may go. A file that has changed since GitHub was asked may be wanted again.
+    candidates: Vec<Held>,
     answers: BTreeMap<u64, Answer>,
     now: DateTime<Utc>,
 }
@@ -58,7 +58,7 @@ struct Case {
 impl Case {
     fn judge(&self, tip: &Tip) -> sweep::Verdict {
         let mut instances = plan::held_in(&self.repository, tip);
-        instances.retain(|held| self.seen.contains(held));
+        instances.retain(|held| self.candidates.contains(held));
         judge(&instances, &self.answers, self.now)
     }
 }
@@ -82,18 +82,23 @@ impl Sweeper<'_> {
         let answers = standings
             .iter()
             .map(|(number, standing)| (*number, standing.answer.clone()));
+        let answers: BTreeMap<u64, Answer> = answers.collect();
+        let verdict = judge(&instances, &answers, self.now);
+        let doubts: Vec<String> = verdict.doubts.iter().map(comment::doubted).collect();
+        let removals = verdict.removals.into_iter();
         let case = Case {
             repository: self.teller.config.repository.to_string(),
-            answers: answers.collect(),
+            candidates: removals.map(|removal| removal.held).collect(),
+            answers,
             now: self.now,
-            seen: instances,
         };
-        let verdict = judge(&case.seen, &case.answers, self.now);
-        let doubts: Vec<String> = verdict.doubts.iter().map(comment::doubted).collect();
-        let mut report = if verdict.removals.is_empty() {
+        let mut report = if case.candidates.is_empty() {
             report::swept(self.event.code, &branch, &[], None, true)
         } else if self.teller.config.inputs.dry_run {
-            self.preview(&branch, case).await
+            tokio::select! {
+                report = self.preview(&branch, case, work) => report,
+                () = cancellation.requested() => report::sweep_failed(&Failure::Interrupted),
+            }
         } else {
             self.remove(&branch, case, &standings, work, cancellation)
                 .await
@@ -111,7 +116,7 @@ impl Sweeper<'_> {
             None => self.teller.github.default_branch().await.map_err(no_fact)?,
         };
         let repository = config.repository.to_string();
-        let (instances, work) = read(target(config, &branch), move |tip| {
+        let (instances, work) = read(target(config, &branch), None, move |tip| {
             Ok(plan::held_in(&repository, tip))
         })
         .await?;
@@ -134,8 +139,9 @@ impl Sweeper<'_> {
         })
     }
 
-    async fn preview(&self, branch: &str, case: Case) -> Report {
-        let planned = read(target(self.teller.config, branch), move |tip| {
+    async fn preview(&self, branch: &str, case: Case, work: Work) -> Report {
+        let target = target(self.teller.config, branch);
+        let planned = read(target, Some(work), move |tip| {
             let removals = case.judge(tip).removals;
             Ok((plan::sweep(&removals, tip), removals))
         });
@@ -228,8 +234,7 @@ impl Sweeper<'_> {
     async fn look_again(&self, branch: &str, told: Vec<(Context, Told)>, work: Option<Work>) {
         let target = target(self.teller.config, branch);
         let repository = self.teller.config.repository.to_string();
-        drop(work);
-        let there = read(target, move |tip| Ok(plan::held_in(&repository, tip))).await;
+        let there = read(target, work, move |tip| Ok(plan::held_in(&repository, tip))).await;
         let there = match there {
             Ok((there, _)) => there,
             Err(failure) => {
