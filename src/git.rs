@@ -145,7 +145,7 @@ impl Work {
     ///
     /// # Errors
     /// There is no place for it.
-    pub fn new(target: Target, stop: Stop) -> Result<Work> {
+    fn new(target: Target, stop: Stop) -> Result<Work> {
         set_up_libgit2()?;
         let workspace = target
             .workspace
@@ -171,9 +171,15 @@ impl Work {
         })
     }
 
-    /// The same with another way to end it.
-    pub fn until(self, stop: Stop) -> Work {
-        Work { stop, ..self }
+    /// Goes on with earlier work on the same target, or begins.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    pub fn resume(earlier: Option<Work>, target: Target, stop: Stop) -> Result<Work> {
+        match earlier {
+            Some(work) => Ok(Work { stop, ..work }),
+            None => Work::new(target, stop),
+        }
     }
 
     /// Reads the remote tip as it is now. `patience` is for this alone.

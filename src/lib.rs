@@ -457,27 +457,20 @@ impl Run<'_> {
     }
 
     fn context(&self, pull_request: Option<&PullRequest>) -> Context {
+        let inputs = &self.teller.config.inputs;
+        let branch = inputs.branch.as_ref();
+        let branch = branch.unwrap_or(&self.request.default_branch);
         Context {
-            pull_request: self.request.pull_request,
             head: pull_request
                 .map(|pull_request| (pull_request.branch.clone(), pull_request.commit.clone())),
             is_open: pull_request.is_none_or(|pull_request| pull_request.open),
-            target_branch: self
-                .teller
-                .config
-                .inputs
-                .branch
-                .clone()
-                .unwrap_or_else(|| self.request.default_branch.clone()),
-            run_url: self.teller.config.run_url(),
-            help_url: self.teller.config.help_url(),
-            deploy_command: self.teller.config.inputs.commands.deploy.clone(),
-            destroy_command: self.teller.config.inputs.commands.destroy.clone(),
             label: match self.request.trigger {
-                Trigger::Label { .. } => self.teller.config.inputs.label.clone(),
+                Trigger::Label { .. } => inputs.label.clone(),
                 Trigger::Comment { .. } | Trigger::Close(_) => None,
             },
-            now: self.now,
+            ..self
+                .teller
+                .context(self.request.pull_request, branch, self.now)
         }
     }
 

@@ -46,10 +46,7 @@ pub async fn publish(
     let stop = Stop::default();
     let (given, stopped) = (target.timeout, stop.clone());
     let mut publishing = spawn_blocking(move || {
-        let mut work = match work {
-            Some(work) => work.until(stopped),
-            None => Work::new(target, stopped)?,
-        };
+        let mut work = Work::resume(work, target, stopped)?;
         let published = work.publish(plan);
         Ok((published, work))
     });
@@ -82,10 +79,7 @@ pub async fn read<T: Send + 'static>(
 ) -> Result<(T, Work), Failure> {
     let patience = target.timeout;
     let reading = spawn_blocking(move || {
-        let mut work = match work {
-            Some(work) => work.until(Stop::default()),
-            None => Work::new(target, Stop::default())?,
-        };
+        let mut work = Work::resume(work, target, Stop::default())?;
         let read = work.read(patience, read)?;
         Ok((read, work))
     });

@@ -253,18 +253,14 @@ impl Sweeper<'_> {
     }
 
     fn context(&self, branch: &str, number: u64, standing: Option<&Standing>) -> Context {
-        let config = self.teller.config;
-        Context {
-            pull_request: number,
-            head: standing.and_then(|standing| standing.head.clone()),
-            is_open: standing.is_none_or(|standing| standing.answer != Answer::Closed),
-            target_branch: branch.to_owned(),
-            run_url: config.run_url(),
-            help_url: config.help_url(),
-            deploy_command: config.inputs.commands.deploy.clone(),
-            destroy_command: config.inputs.commands.destroy.clone(),
-            label: None,
-            now: self.now,
+        let context = self.teller.context(number, branch, self.now);
+        match standing {
+            Some(standing) => Context {
+                head: standing.head.clone(),
+                is_open: standing.answer != Answer::Closed,
+                ..context
+            },
+            None => context,
         }
     }
 }

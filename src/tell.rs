@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -44,6 +45,23 @@ pub struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// What may be told of a pull request of which nothing is known yet.
+    pub fn context(&self, pull_request: u64, target_branch: &str, now: DateTime<Utc>) -> Context {
+        let config = self.config;
+        Context {
+            pull_request,
+            head: None,
+            is_open: true,
+            target_branch: target_branch.to_owned(),
+            run_url: config.run_url(),
+            help_url: config.help_url(),
+            deploy_command: config.inputs.commands.deploy.clone(),
+            destroy_command: config.inputs.commands.destroy.clone(),
+            label: None,
+            now,
+        }
+    }
+
     /// Comment, commit status and reaction, side by side.
     pub async fn tell(
         &self,
@@ -126,11 +144,11 @@ impl Teller<'_> {
             message,
             mut body,
         } = told;
-        let mut work = match work {
-            Some(work) => work,
-            None if comment::spoken_of(&body).is_none() => return Ok(()),
-            None => Work::new(target(self.config, &context.target_branch), Stop::default())?,
-        };
+        if work.is_none() && comment::spoken_of(&body).is_none() {
+            return Ok(());
+        }
+        let target = target(self.config, &context.target_branch);
+        let mut work = Work::resume(work, target, Stop::default())?;
         for _ in 0..CORRECTIONS {
             let Some(spoken_of) = comment::spoken_of(&body) else {
                 return Ok(());
