@@ -1,4 +1,4 @@
-//! What a run costs: `cargo bench`. The real executable on the local GitHub, as many times as it takes for a steady figure.
+//! What a run costs: `cargo bench`, or `cargo bench --bench action -- sweep` for the rows with this in their name. The real executable on the local GitHub, as many times as it takes for a steady figure.
 #![allow(
     clippy::print_stdout,
     clippy::panic,
@@ -163,6 +163,12 @@ fn run(job: &Job) -> Outcome {
 
 /// Prints the medians of wall and processor time, and the worst of processor time and memory.
 fn measure(what: &str, prepare: impl Fn(), job: &Job) {
+    let mut wanted = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"));
+    if !wanted.all(|part| what.contains(&part)) {
+        return;
+    }
     let outcomes: Vec<Outcome> = (0..RUNS)
         .map(|_| {
             prepare();
