@@ -1,4 +1,5 @@
-//! What a run costs: `cargo bench`, or `cargo bench --bench action -- sweep` for the rows with this in their name. The real executable on the local GitHub, as many times as it takes for a steady figure.
+//! What a run costs: `cargo bench`, or `cargo bench --bench action -- sweep` for the rows with this in their name. The real
+//! executable on the local GitHub, as many times as it takes for a steady figure.
 #![allow(
     clippy::print_stdout,
     clippy::panic,

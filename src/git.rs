@@ -6,7 +6,7 @@
 //! checked out, after the push.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -129,6 +129,8 @@ pub struct Work {
     tries: u32,
     /// The server's answer to the last try.
     words: String,
+    /// What the instances were at the tip before, by their blobs: most of them are the same at the next one.
+    contents: RefCell<HashMap<Oid, Vec<u8>>>,
     _directory: TempDir,
 }
 
@@ -167,6 +169,7 @@ impl Work {
             started: Instant::now(),
             tries: 0,
             words: String::new(),
+            contents: RefCell::default(),
             _directory: directory,
         })
     }
@@ -458,6 +461,8 @@ impl Work {
 
     fn instances(&self, directory: &Tree<'_>) -> Result<BTreeMap<String, Entry>, git2::Error> {
         let mut instances = BTreeMap::new();
+        let mut contents = HashMap::new();
+        let before = self.contents.take();
         for entry in directory {
             let Ok(name) = entry.name() else { continue };
             if !is_instance_file(name) {
@@ -467,13 +472,19 @@ impl Work {
                 u32::try_from(entry.filemode()),
                 Ok(0o100_644 | 0o100_755 | 0o100_664)
             );
-            let content = if is_file {
-                Entry::File(self.repository.find_blob(entry.id())?.content().to_vec())
-            } else {
-                Entry::Other
+            let path = format!("{}/{name}", self.target.instances_path);
+            if !is_file {
+                instances.insert(path, Entry::Other);
+                continue;
+            }
+            let content = match before.get(&entry.id()) {
+                Some(content) => content.clone(),
+                None => self.repository.find_blob(entry.id())?.content().to_vec(),
             };
-            instances.insert(format!("{}/{name}", self.target.instances_path), content);
+            contents.insert(entry.id(), content.clone());
+            instances.insert(path, Entry::File(content));
         }
+        self.contents.replace(contents);
         Ok(instances)
     }
 

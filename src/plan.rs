@@ -133,8 +133,9 @@ pub fn fingerprint(instances: &[Held]) -> String {
 }
 
 fn hexadecimal(content: &[u8]) -> String {
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
     let digest = Sha256::digest(content);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().flat_map(digits).flatten().collect()
 }
 
 /// Plans the file of one environment.
