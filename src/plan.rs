@@ -112,10 +112,14 @@ pub struct Held {
 
 impl Held {
     pub(crate) fn new(path: &str, content: &[u8]) -> Option<Held> {
+        Held::of(path, content, manifest::read(content)?)
+    }
+
+    fn of(path: &str, content: &[u8], instance: Instance) -> Option<Held> {
         Some(Held {
             name: instance_name(path)?.to_owned(),
             path: path.to_owned(),
-            instance: manifest::read(content)?,
+            instance,
             digest: hexadecimal(content),
         })
     }
@@ -281,10 +285,8 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
             path: path.clone(),
         });
     }
-    let taken = tip
-        .instances
-        .values()
-        .filter_map(instance_in)
+    let taken = instances(tip)
+        .map(|(.., instance)| instance)
         .find(|instance| instance.namespace == *namespace && !instance.owner.is(&manifest.owner));
     if let Some(instance) = taken {
         return Some(Refusal::NamespaceTaken {
@@ -297,16 +299,19 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
 
 /// A refusal where a new instance would be one too many; one in place of another of the same pull request is no new one.
 fn refuse_one_more(most: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
-    let mut instances: Vec<(String, u64)> = Vec::new();
-    for held in every(tip) {
-        if held.instance.owner.is(owner) {
+    let mut others: Vec<(String, u64)> = Vec::new();
+    for (path, _, instance) in instances(tip) {
+        if instance.owner.is(owner) {
             return None;
         }
-        instances.push((held.name, held.instance.owner.pull_request));
+        let name = instance_name(path).unwrap_or_default();
+        others.push((name.to_owned(), instance.owner.pull_request));
     }
-    instances
-        .sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
-    (instances.len() >= most).then_some(Refusal::LimitReached { most, instances })
+    others.sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
+    (others.len() >= most).then_some(Refusal::LimitReached {
+        most,
+        instances: others,
+    })
 }
 
 fn instance_in(entry: &Entry) -> Option<Instance> {
@@ -318,23 +323,38 @@ fn instance_in(entry: &Entry) -> Option<Instance> {
 
 /// Every instance of a pull request, whatever it is called.
 pub fn held(owner: &Owner, tip: &Tip) -> Vec<Held> {
-    every(tip)
-        .filter(|held| held.instance.owner.is(owner))
-        .collect()
+    held_by(|other| other.is(owner), tip)
 }
 
 /// Every instance of a repository.
 pub fn held_in(repository: &str, tip: &Tip) -> Vec<Held> {
-    let is_in = |held: &Held| held.instance.owner.is_in(repository);
-    every(tip).filter(is_in).collect()
+    held_by(|owner| owner.is_in(repository), tip)
 }
 
-/// Every instance there is.
-fn every(tip: &Tip) -> impl Iterator<Item = Held> {
+/// Those of these instances that are still there, as they were.
+pub fn still_there(instances: &[Held], tip: &Tip) -> Vec<Held> {
+    let is_there = |held: &&Held| match tip.instances.get(&held.path) {
+        Some(Entry::File(content)) => hexadecimal(content) == held.digest,
+        Some(Entry::Other) | None => false,
+    };
+    instances.iter().filter(is_there).cloned().collect()
+}
+
+fn held_by(is_owner: impl Fn(&Owner) -> bool, tip: &Tip) -> Vec<Held> {
+    instances(tip)
+        .filter(|(.., instance)| is_owner(&instance.owner))
+        .filter_map(|(path, content, instance)| Held::of(path, content, instance))
+        .collect()
+}
+
+/// Every instance there is: path, content and what it says.
+fn instances(tip: &Tip) -> impl Iterator<Item = (&str, &[u8], Instance)> {
     tip.instances
         .iter()
         .filter_map(|(path, entry)| match entry {
-            Entry::File(content) => Held::new(path, content),
+            Entry::File(content) => {
+                Some((path.as_str(), content.as_slice(), manifest::read(content)?))
+            }
             Entry::Other => None,
         })
 }
@@ -504,6 +524,21 @@ mod tests {
             .zip(reasons)
             .map(|(held, reason)| Removal { held, reason })
             .collect();
+        let was_there: Vec<Held> = removals
+            .iter()
+            .map(|removal| removal.held.clone())
+            .collect();
+        assert_eq!(still_there(&was_there, &there), was_there);
+        let mut since = there.clone();
+        since.instances.remove("k8s/instances/sync-a.yaml");
+        let path = "k8s/instances/sync-b.yaml".to_owned();
+        since
+            .instances
+            .insert(path.clone(), file_of(&up("other", 5)));
+        assert_eq!(still_there(&was_there, &since), []);
+        since.instances.insert(path, Entry::Other);
+        assert_eq!(still_there(&was_there, &since), []);
+
         let plan = sweep(&removals, &there);
         assert_eq!(
             plan.change.message,

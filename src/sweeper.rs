@@ -48,7 +48,6 @@ struct Found {
 
 /// What is to be judged at each tip anew.
 struct Case {
-    repository: String,
     /// What may go. A file that has changed since GitHub was asked may be wanted again.
     candidates: Vec<Held>,
     answers: BTreeMap<u64, Answer>,
@@ -57,9 +56,8 @@ struct Case {
 
 impl Case {
     fn judge(&self, tip: &Tip) -> sweep::Verdict {
-        let mut instances = plan::held_in(&self.repository, tip);
-        instances.retain(|held| self.candidates.contains(held));
-        judge(&instances, &self.answers, self.now)
+        let candidates = plan::still_there(&self.candidates, tip);
+        judge(&candidates, &self.answers, self.now)
     }
 }
 
@@ -87,7 +85,6 @@ impl Sweeper<'_> {
         let doubts: Vec<String> = verdict.doubts.iter().map(comment::doubted).collect();
         let removals = verdict.removals.into_iter();
         let case = Case {
-            repository: self.teller.config.repository.to_string(),
             candidates: removals.map(|removal| removal.held).collect(),
             answers,
             now: self.now,
