@@ -13,7 +13,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flux_ephemeral_env::config::INPUTS;
 use forge::{Forge, Job, Outcome, Repository};
@@ -81,10 +81,17 @@ fn main() {
     story.comment("rita", "/deploy-ephemeral ttl=1s");
 
     story.chapter("a second later, a schedule starts a sweep");
-    sleep(Duration::from_secs(1));
+    sleep(rest_of_this_second());
     story.run("schedule", &forge.schedule_event());
     assert_none_left(&repository);
     story.say("Nobody had to ask: the file is gone, and the pull request is still open.");
+}
+
+/// An environment's time ends with a whole second.
+fn rest_of_this_second() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let begun = now.map_or(0, |now| now.subsec_nanos());
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(begun.into()))
 }
 
 fn assert_none_left(repository: &Repository) {
