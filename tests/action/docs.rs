@@ -444,6 +444,10 @@ fn the_troubleshooting_page_quotes_the_warnings() {
         ),
         ("comment", "which is no time as RFC 3339 writes it"),
         (
+            "comment",
+            "the run was cancelled before these pull requests were told: ",
+        ),
+        (
             "lib",
             "the run was cancelled before the pull request was told",
         ),
