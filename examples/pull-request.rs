@@ -12,6 +12,8 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flux_ephemeral_env::config::INPUTS;
 use forge::{Forge, Job, Outcome, Repository};
@@ -70,13 +72,32 @@ fn main() {
     let event = forge.pull_request_event(story.number, "closed", "paul");
     story.run("pull_request_target", &event);
     story.show("main", &log(&repository));
-    let left: Vec<String> = repository
-        .files("main", INSTANCES)
-        .into_iter()
-        .filter(|file| file.contains("/sync-"))
-        .collect();
-    assert!(left.is_empty(), "still there: {left:?}");
+    assert_none_left(&repository);
     story.say("The file is gone, and Flux removes what it had applied.");
+
+    story.chapter("paul tries something out, and rita gives it a second: /deploy-ephemeral ttl=1s");
+    repository.commit("idea", &[("app.txt", Some("an idea\n"))], "Try an idea");
+    story.turn_to(forge.open_pull_request(&repository, "idea", "paul"));
+    story.comment("rita", "/deploy-ephemeral ttl=1s");
+
+    story.chapter("a second later, a schedule starts a sweep");
+    sleep(rest_of_this_second());
+    story.run("schedule", &forge.schedule_event());
+    assert_none_left(&repository);
+    story.say("Nobody had to ask: the file is gone, and the pull request is still open.");
+}
+
+/// An environment's time ends with a whole second.
+fn rest_of_this_second() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let begun = now.map_or(0, |now| now.subsec_nanos());
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(begun.into()))
+}
+
+fn assert_none_left(repository: &Repository) {
+    let mut left = repository.files("main", INSTANCES);
+    left.retain(|file| file.contains("/sync-"));
+    assert!(left.is_empty(), "still there: {left:?}");
 }
 
 const INSTANCES: &str = "k8s/app/overlays/ephemeral-instances";
@@ -108,6 +129,12 @@ impl Story<'_> {
         }
     }
 
+    /// Goes on with another pull request.
+    fn turn_to(&mut self, number: u64) {
+        self.number = number;
+        self.told.clear();
+    }
+
     fn comment(&mut self, login: &str, body: &str) {
         let comment = self.forge.comment(self.number, login, body);
         let event = self.forge.issue_comment_event(comment, "created");
@@ -129,12 +156,10 @@ impl Story<'_> {
             .event(name, event)
             .run(self.executable);
         assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
-        let action = event
-            .get("action")
-            .and_then(|action| action.as_str())
-            .unwrap_or_default();
+        let action = event.get("action").and_then(|action| action.as_str());
+        let action = action.map_or_else(String::new, |action| format!(", {action}"));
         self.show(
-            &format!("event {name}, {action}: the job's log"),
+            &format!("event {name}{action}: the job's log"),
             &outcome.stdout,
         );
         self.show("outputs", &outputs(&outcome));

@@ -439,6 +439,15 @@ fn the_troubleshooting_page_quotes_the_warnings() {
             "the change is pushed, but the checkout could not follow it: ",
         ),
         (
+            "comment",
+            "the environments of these pull requests stay, for GitHub did not say what became of them: ",
+        ),
+        ("comment", "which is no time as RFC 3339 writes it"),
+        (
+            "comment",
+            "the run was cancelled before these pull requests were told: ",
+        ),
+        (
             "lib",
             "the run was cancelled before the pull request was told",
         ),

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use flux_ephemeral_env::config::INPUTS;
 use forge::{Forge, Job, Outcome, Repository};
@@ -31,6 +32,8 @@ pub(crate) struct Cluster {
     pub(crate) forge: Forge,
     pub(crate) repository: Repository,
     pub(crate) plane: Plane,
+    /// Held by each close until the action has run, for a sweep in between would have its part done.
+    closing: RwLock<()>,
 }
 
 impl Cluster {
@@ -90,6 +93,7 @@ impl Cluster {
             forge,
             repository,
             plane,
+            closing: RwLock::default(),
         }
     }
 
@@ -187,6 +191,26 @@ impl Cluster {
         });
     }
 
+    /// A schedule starts the action.
+    pub(crate) fn sweep(&self) -> Outcome {
+        let _no_close = self.closing.write().unwrap_or_else(PoisonError::into_inner);
+        self.run("schedule", &self.forge.schedule_event(), &[])
+    }
+
+    /// The action runs on an event, with these inputs beside those that the cluster needs.
+    fn run(&self, name: &str, event: &Value, inputs: &[(&str, &str)]) -> Outcome {
+        let mut job = Job::new(&self.forge)
+            .declared_inputs(&INPUTS)
+            .event(name, event)
+            .input("repository-url", &self.repository.clone_url());
+        for (name, value) in inputs {
+            job = job.input(name, value);
+        }
+        let outcome = job.run(Path::new(env!("CARGO_BIN_EXE_flux-ephemeral-env")));
+        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+        outcome
+    }
+
     /// Opens a pull request from a branch of this repository whose overlay has something that no other has: the ConfigMap
     /// `only-here`, which says `text`.
     pub(crate) fn pull_request(&self, branch: &str, text: &str) -> PullRequest<'_> {
@@ -235,7 +259,7 @@ impl Cluster {
 /// A pull request on the local GitHub.
 pub(crate) struct PullRequest<'a> {
     cluster: &'a Cluster,
-    number: u64,
+    pub(crate) number: u64,
     branch: String,
     head: Repository,
     inputs: Vec<(&'a str, &'a str)>,
@@ -250,7 +274,12 @@ impl<'a> PullRequest<'a> {
 
     /// A reviewer comments `/deploy-ephemeral`, and the action runs.
     pub(crate) fn deploy(&self) -> Environment<'a> {
-        let outcome = self.command("/deploy-ephemeral");
+        self.deploy_with("")
+    }
+
+    /// The same with arguments behind the command.
+    pub(crate) fn deploy_with(&self, arguments: &str) -> Environment<'a> {
+        let outcome = self.command(&format!("/deploy-ephemeral {arguments}"));
         assert_eq!(outcome.outputs["decision"], "create", "{}", outcome.stdout);
         Environment {
             cluster: self.cluster,
@@ -278,6 +307,8 @@ impl<'a> PullRequest<'a> {
 
     /// The author closes it, and the action runs.
     pub(crate) fn close(&self) -> Outcome {
+        let closing = self.cluster.closing.read();
+        let _no_sweep = closing.unwrap_or_else(PoisonError::into_inner);
         self.cluster.forge.close_pull_request(self.number);
         let event = self
             .cluster
@@ -289,17 +320,7 @@ impl<'a> PullRequest<'a> {
     }
 
     fn run(&self, name: &str, event: &Value) -> Outcome {
-        let url = self.cluster.repository.clone_url();
-        let mut job = Job::new(&self.cluster.forge)
-            .declared_inputs(&INPUTS)
-            .event(name, event)
-            .input("repository-url", &url);
-        for (name, value) in &self.inputs {
-            job = job.input(name, value);
-        }
-        let outcome = job.run(Path::new(env!("CARGO_BIN_EXE_flux-ephemeral-env")));
-        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
-        outcome
+        self.cluster.run(name, event, &self.inputs)
     }
 }
 

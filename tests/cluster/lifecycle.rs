@@ -1,5 +1,10 @@
 //! One pull request's life in the cluster.
 
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use crate::cluster::{Cluster, Environment};
 use crate::kube::{is_at, is_ready};
 
@@ -67,13 +72,10 @@ pub(crate) fn a_pull_request_gets_its_own_overlay_and_production_does_not_notice
     assert_eq!(closed.outputs["namespace"], environment.namespace);
     environment.until_gone();
     assert_eq!(production(cluster), before);
-    assert!(
-        cluster
-            .watch
-            .now()
-            .kustomization("app")
-            .is_some_and(is_ready)
-    );
+    // Not at once: Flux looks it over again at every commit to main, which others make as well.
+    cluster.watch.until("production is ready", |world| {
+        world.kustomization("app").is_some_and(is_ready)
+    });
 }
 
 pub(crate) fn destroy_and_deploy_again_bring_it_back(cluster: &Cluster) {
@@ -126,6 +128,40 @@ pub(crate) fn an_allowed_fork_runs_from_its_own_url_pinned_and_without_credentia
     assert_stays_on(cluster, &environment, &head);
     pull_request.close();
     environment.until_gone();
+}
+
+pub(crate) fn an_environment_whose_time_is_over_is_swept_and_its_namespace_is_gone(
+    cluster: &Cluster,
+) {
+    let for_a_while = cluster.pull_request("for-a-while", "first");
+    let environment = for_a_while.deploy_with("ttl=1s");
+    let kept = cluster.pull_request("kept", "first");
+    let other = kept.deploy_with("ttl=1h");
+    environment.until_ready();
+    sleep(Duration::from_secs(1));
+
+    let outcome = cluster.sweep();
+    let swept: Value = serde_json::from_str(&outcome.outputs["swept"]).unwrap();
+    let number = for_a_while.number;
+    assert_eq!(
+        swept,
+        json!([{ "name": "for-a-while", "pull-request": number, "reason": "expired" }])
+    );
+    assert_eq!(outcome.outputs["changed"], "true");
+    environment.until_gone();
+    let comments = cluster.forge.comments(number);
+    let told: Vec<&str> = comments
+        .iter()
+        .map(|comment| comment.body.as_str())
+        .filter(|body| body.contains("### 🧹 Destroyed by a sweep\n\nIts time was over at "))
+        .collect();
+    assert_eq!(told.len(), 1, "{comments:?}");
+
+    other.until_ready();
+    kept.close();
+    other.until_gone();
+    let closed = for_a_while.close();
+    assert_eq!(closed.outputs["changed"], "false");
 }
 
 /// Flux looks at the branch again, and stays on the commit.

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         lifecycle::destroy_and_deploy_again_bring_it_back,
         lifecycle::a_pinned_commit_stays_whatever_is_pushed,
         lifecycle::an_allowed_fork_runs_from_its_own_url_pinned_and_without_credentials,
+        lifecycle::an_environment_whose_time_is_over_is_swept_and_its_namespace_is_gone,
         branches::twelve_odd_branches_become_ready,
         branches::an_overlay_that_does_not_build_harms_no_other_and_goes_with_its_pull_request,
         branches::an_overlay_that_never_applied_leaves_a_namespace_that_says_whose_it_was,
