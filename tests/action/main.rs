@@ -24,5 +24,7 @@ mod image;
 mod inputs;
 mod person;
 mod story;
+mod sweep;
+mod sweep_trouble;
 mod trouble;
 mod workspace;
