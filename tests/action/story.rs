@@ -107,6 +107,14 @@ impl Story {
         self.job().event("pull_request_target", &event)
     }
 
+    /// The step of the workflow that a label starts which was put on the pull request (`labeled`) or taken off it
+    /// (`unlabeled`), where the label `preview` deploys.
+    pub(crate) fn label(&self, action: &str, label: &str, sender: &str) -> Job {
+        let event = self.forge.label_event(self.number, action, label, sender);
+        let job = self.job().input("label", "preview");
+        job.event("pull_request_target", &event)
+    }
+
     /// The step of the workflow that a schedule starts.
     pub(crate) fn sweep(&self) -> Job {
         self.job().event("schedule", &self.forge.schedule_event())
