@@ -314,19 +314,25 @@ fn a_token_that_may_not_see_pull_requests_removes_nothing_and_is_told_the_permis
 
 #[test]
 fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
-    // Before the answer about its pull request is asked for, and when its removal is about to be pushed.
-    for (place, fault) in [
-        ("question", Fault::on("POST", QUESTION)),
-        ("push", Fault::on("POST", PUSH)),
-    ] {
+    // Before the answer about its pull request is asked for, and when its removal is about to be pushed, for its time was
+    // over or its pull request closed.
+    for (place, pushes, is_closed) in [(QUESTION, 2, false), (PUSH, 3, false), (PUSH, 3, true)] {
         let story = Story::new();
         let number = story.number;
-        story.put("dev", &expiring(&story, "dev", number, PAST));
+        if is_closed {
+            story.put("dev", &story.earlier("dev", number));
+            story.forge.close_pull_request(number);
+        } else {
+            story.put("dev", &expiring(&story, "dev", number, PAST));
+        }
         let other = story.another_deployed("other");
         story.forge.close_pull_request(other);
-        let gate = story.gate(fault.clone());
+        let gate = story.gate(Fault::on("POST", place));
         let sweep = start(&story.sweep());
         gate.wait();
+        if is_closed {
+            story.forge.reopen_pull_request(number);
+        }
         let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral ttl=72h");
         assert_eq!(ending(&succeed(&job.run_id(2))).2, "true");
         story.repository.commit(
@@ -343,8 +349,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
         assert_eq!(story.instances(), [Story::path("dev")], "{place}");
         let told = story.status_comment();
         assert!(told.contains("### 🚀 Deployed"), "{place}: {told}");
-        let pushes = story.requests()["POST /git-receive-pack"];
-        assert_eq!(pushes, if place == "push" { 3 } else { 2 }, "{place}");
+        assert_eq!(story.requests()["POST /git-receive-pack"], pushes);
     }
 }
 
@@ -419,7 +424,8 @@ fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_tru
     let sweep = start(&story.sweep());
     gate.wait();
     assert_eq!(story.instances(), [] as [String; 0]);
-    succeed(&story.deploy().run_id(2));
+    let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral ttl=72h");
+    succeed(&job.run_id(2));
     gate.open();
 
     let outcome = finish(sweep);
@@ -427,8 +433,15 @@ fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_tru
     assert_eq!(ending(&outcome), ("sweep", "schedule", "true"));
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 Deployed\n"), "{told}");
-    assert!(!told.contains("sweep"), "{told}");
+    for words in [
+        "### 🚀 Deployed\n",
+        "- Namespace: `dev`\n",
+        "\nIt may live until ",
+        ", in 3 days, ",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+    assert!(!told.contains("Destroyed"), "{told}");
     let expected = ("success".to_owned(), "Deployed to namespace dev".to_owned());
     assert_eq!(last_status(&story, number), expected);
 }
