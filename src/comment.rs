@@ -415,18 +415,9 @@ pub fn doubted(doubt: &Doubt) -> String {
             words,
             pull_requests,
         } => {
-            let numbers: Vec<String> = pull_requests
-                .iter()
-                .take(MOST_NAMES)
-                .map(u64::to_string)
-                .collect();
-            let more = match pull_requests.len().saturating_sub(MOST_NAMES) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
             format!(
-                "the environments of these pull requests stay, for GitHub did not say what became of them: {}{more}: {words}",
-                numbers.join(", ")
+                "the environments of these pull requests stay, for GitHub did not say what became of them: {}: {words}",
+                listed(pull_requests)
             )
         }
         Doubt::Unreadable { path, text } => format!(
@@ -434,6 +425,23 @@ pub fn doubted(doubt: &Doubt) -> String {
              deploy it again or destroy it",
             shortened(&visible(text), LONGEST_NAME)
         ),
+    }
+}
+
+/// Which pull requests a sweep that was cancelled did not get to, as a warning of the job.
+pub fn cancelled_before(pull_requests: &[u64]) -> String {
+    format!(
+        "the run was cancelled before these pull requests were told: {}",
+        listed(pull_requests)
+    )
+}
+
+fn listed(pull_requests: &[u64]) -> String {
+    let numbers = pull_requests.iter().take(MOST_NAMES).map(u64::to_string);
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    match pull_requests.len().saturating_sub(MOST_NAMES) {
+        0 => numbers,
+        more => format!("{numbers} and {more} more"),
     }
 }
 
@@ -445,8 +453,29 @@ pub fn refused(context: &Context, refusal: &Refusal) -> Message {
 
 /// Something broke.
 pub fn failed(context: &Context, failure: &Failure) -> Message {
-    let (why, remedy) = failure_words(context, failure);
+    let again = format!(
+        "give the command again; the run's log is at {}.",
+        context.run_url
+    );
+    let (why, remedy) = failure_words(&context.target_branch, again, failure);
     notice(FAILED, context, &why, &remedy, failure.code())
+}
+
+/// A sweep broke, for its job's summary: there is no pull request to tell the remedy.
+pub fn sweep_failed(target_branch: &str, help_url: &str, failure: &Failure) -> Message {
+    let again = "run this job again, or leave it to the next sweep.".to_owned();
+    let (why, remedy) = failure_words(target_branch, again, failure);
+    let text = [
+        "### 👎 The sweep failed".to_owned(),
+        String::new(),
+        why,
+        String::new(),
+        format!("**What to do:** {remedy}"),
+        String::new(),
+        format!("- More about this: {help_url}#{}", failure.code()),
+    ]
+    .join("\n");
+    Message { text, state: None }
 }
 
 fn notice(title: &str, context: &Context, why: &str, remedy: &str, reason: &str) -> Message {
@@ -681,12 +710,8 @@ fn ask_somebody(needs: Permission) -> String {
 }
 
 /// Why something failed, and the remedy.
-fn failure_words(context: &Context, failure: &Failure) -> (String, String) {
-    let branch = code(&context.target_branch);
-    let again = format!(
-        "give the command again; the run's log is at {}.",
-        context.run_url
-    );
+fn failure_words(target_branch: &str, again: String, failure: &Failure) -> (String, String) {
+    let branch = code(target_branch);
     match failure {
         Failure::Rejected(words) => (
             format!("The server rejected the push to {branch}:\n\n{}", block(words)),
@@ -1172,7 +1197,7 @@ mod tests {
         let failed = failures("text");
         let failed = failed
             .iter()
-            .map(|failure| failure_words(&context(), failure));
+            .map(|failure| failure_words("main", "again.".to_owned(), failure));
         let mut reasons = Vec::new();
         for (why, remedy) in refused.chain(failed) {
             assert!(
@@ -1212,10 +1237,13 @@ mod tests {
                 "`push-timeout`",
             ),
         ] {
-            assert!(
-                failure_words(&context, &failure).1.contains(remedy),
-                "{failure:?}"
-            );
+            for message in [
+                failed(&context, &failure),
+                sweep_failed("main", &context.help_url, &failure),
+            ] {
+                let (_, told) = message.text.split_once("**What to do:** ").unwrap();
+                assert!(told.contains(remedy), "{failure:?}");
+            }
         }
         for (refusal, remedy) in [
             (Refusal::Fork, "`allow-forks: true`"),

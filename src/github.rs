@@ -373,8 +373,15 @@ impl GitHub {
     /// They are named one by one instead of listing the open ones: a page of a list shifts where a pull request is closed
     /// meanwhile, and one that is open could be missed.
     pub async fn standings(&self, numbers: &BTreeSet<u64>) -> BTreeMap<u64, Standing> {
-        let numbers: Vec<u64> = numbers.iter().copied().collect();
-        let mut standings = BTreeMap::new();
+        // GraphQL's whole numbers have 32 bits, and one that is larger would be an error about the whole question.
+        let (numbers, too_large): (Vec<u64>, Vec<u64>) = numbers
+            .iter()
+            .partition(|number| i32::try_from(**number).is_ok());
+        let no_number = |number| {
+            let words = "no pull request has such a number".to_owned();
+            (number, Standing::unclear(words))
+        };
+        let mut standings: BTreeMap<_, _> = too_large.into_iter().map(no_number).collect();
         for numbers in numbers.chunks(PAGE) {
             let asked = self.ask_for_standings(numbers).await;
             standings.extend(asked.unwrap_or_else(|error| {

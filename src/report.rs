@@ -278,13 +278,18 @@ pub fn swept_one(
 }
 
 /// A sweep broke.
-pub fn sweep_failed(failure: &Failure) -> Report {
+pub fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> Report {
     Report {
         outputs: Outputs {
             decision: SWEEP,
             reason: failure.code(),
             ..Outputs::default()
         },
+        message: Some(comment::sweep_failed(
+            target_branch,
+            &config.help_url(),
+            failure,
+        )),
         error: Some(failure.to_string()),
         ..Report::default()
     }
@@ -541,7 +546,7 @@ mod tests {
         assert!(!would.outputs.changed && text(&would).contains("Would be swept"));
         let nothing = swept("schedule", "main", &[], None, true);
         assert_eq!(nothing.outputs.swept, "[]");
-        let failed = sweep_failed(&Failure::Interrupted);
+        let failed = sweep_failed(&config(), "main", &Failure::Interrupted);
         assert_eq!(
             outputs(&failed),
             pairs([

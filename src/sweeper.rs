@@ -75,7 +75,8 @@ impl Sweeper<'_> {
             work,
         } = match found {
             Ok(found) => found,
-            Err(failure) => return report::sweep_failed(&failure),
+            // What can go wrong by now does not speak of the branch, which may not be known.
+            Err(failure) => return self.failed("", &failure),
         };
         let answers = standings
             .iter()
@@ -150,7 +151,7 @@ impl Sweeper<'_> {
                 self.teller.log.text(&plan.change.to_string());
                 report::swept(self.event.code, branch, &removals, None, false)
             }
-            Err(failure) => report::sweep_failed(&failure),
+            Err(failure) => self.failed(branch, &failure),
         }
     }
 
@@ -177,52 +178,53 @@ impl Sweeper<'_> {
             Ok(Published::Unchanged(_) | Published::Refused(_)) => {
                 return report::swept(self.event.code, branch, &[], None, true);
             }
-            Err(failure) => return report::sweep_failed(&failure),
+            Err(failure) => return self.failed(branch, &failure),
         };
         let removals = judge(&removed, &answers, self.now).removals;
         let mut untold = Untold::default();
-        let telling = self.tell(branch, &removals, standings, &commit, work, &mut untold);
-        let is_told = tokio::select! {
-            () = telling => true,
-            () = too_late(cancellation) => false,
-        };
+        let mut left: BTreeMap<u64, Vec<&Removal>> = BTreeMap::new();
+        for removal in &removals {
+            let number = removal.held.instance.owner.pull_request;
+            left.entry(number).or_default().push(removal);
+        }
+        tokio::select! {
+            () = self.tell(branch, &mut left, standings, &commit, work, &mut untold) => {}
+            () = too_late(cancellation) => {}
+        }
         let mut report = report::swept(self.event.code, branch, &removals, Some(commit), true);
         report.warnings.extend(warning);
         report.warnings.extend(untold.warnings());
-        if !is_told {
-            report
-                .warnings
-                .push("the run was cancelled before every pull request was told".to_owned());
+        if !left.is_empty() {
+            let numbers: Vec<u64> = left.into_keys().collect();
+            report.warnings.push(comment::cancelled_before(&numbers));
         }
         report
     }
 
-    /// Tells each pull request, and corrects what another run has changed meanwhile.
+    /// Tells each pull request that is left, and corrects what another run has changed meanwhile.
     async fn tell(
         &self,
         branch: &str,
-        removals: &[Removal],
+        left: &mut BTreeMap<u64, Vec<&Removal>>,
         standings: &BTreeMap<u64, Standing>,
         commit: &str,
         work: Option<Work>,
         untold: &mut Untold,
     ) {
-        let mut by_pull_request: BTreeMap<u64, Vec<&Removal>> = BTreeMap::new();
-        for removal in removals {
-            let number = removal.held.instance.owner.pull_request;
-            by_pull_request.entry(number).or_default().push(removal);
-        }
         let mut told: Vec<(Context, Told)> = Vec::new();
         let mut next = Instant::now();
-        for (index, (number, removals)) in by_pull_request.into_iter().enumerate() {
-            if index >= AT_ONCE {
+        let mut already = 0;
+        while let Some((&number, removals)) = left.first_key_value() {
+            if already >= AT_ONCE {
                 sleep_until(next).await;
             }
+            already += 1;
             next = Instant::now() + PACE;
             let context = self.context(branch, number, standings.get(&number));
-            let mut report = report::swept_one(self.teller.config, &context, &removals, commit);
+            let mut report = report::swept_one(self.teller.config, &context, removals, commit);
             let written = self.teller.tell(&context, &mut report, None, None, untold);
             told.extend(written.await.map(|written| (context, written)));
+            left.remove(&number);
         }
         self.look_again(branch, told, work).await;
     }
@@ -247,6 +249,10 @@ impl Sweeper<'_> {
                 self.teller.look_again(&context, told, None).await;
             }
         }
+    }
+
+    fn failed(&self, branch: &str, failure: &Failure) -> Report {
+        report::sweep_failed(self.teller.config, branch, failure)
     }
 
     fn context(&self, branch: &str, number: u64, standing: Option<&Standing>) -> Context {

@@ -50,6 +50,9 @@ fn every_input_with_bad_values_is_rejected_by_name() {
             ["example.com", "ftp://h/", "https://{host}/"],
         ),
         ("push-timeout", ["", "60", "-1s"]),
+        ("ttl", ["soon", "0s", "-1h"]),
+        ("max-environments", ["", "many", "-1"]),
+        ("label", [" preview", "a\tb", "a\nb"]),
         ("dry-run", ["", "no", "TRUE "]),
     ];
     // The token is not shown, and has a story of its own.
@@ -215,7 +218,8 @@ fn an_event_that_breaks_off_anywhere_is_an_error() {
 fn spoil(story: &Story, event: &str, payload: &Value, pointer: &str) {
     for spoiled in spoiled(payload, pointer) {
         let requests = story.forge.requests().len();
-        let outcome = run(&story.job().event(event, &spoiled).input("dry-run", "true"));
+        let job = story.job().event(event, &spoiled).input("label", "preview");
+        let outcome = run(&job.input("dry-run", "true"));
         let shown = format!(
             "{pointer} {:?}: {}",
             spoiled.pointer(pointer),
@@ -269,35 +273,54 @@ fn an_event_with_any_field_that_is_not_as_documented_is_an_error() {
     }
     story.assert_untouched();
 
+    let dispatch = story.forge.dispatch_event(REVIEWER);
+    for pointer in ["/repository", "/repository/default_branch"] {
+        spoil(&story, "workflow_dispatch", &dispatch, pointer);
+    }
+    story.assert_unsaid();
+
+    let labeled = story
+        .forge
+        .label_event(story.number, "labeled", "preview", REVIEWER);
+    for pointer in ["/label", "/label/name"] {
+        spoil(&story, "pull_request_target", &labeled, pointer);
+    }
     story.forge.close_pull_request(story.number);
     let closed = story
         .forge
         .pull_request_event(story.number, "closed", REVIEWER);
-    for pointer in [
-        "/action",
-        "/pull_request",
-        "/pull_request/number",
-        "/pull_request/state",
-        "/pull_request/head",
-        "/pull_request/head/ref",
-        "/pull_request/head/sha",
-        "/pull_request/head/repo",
-        "/pull_request/head/repo/id",
-        "/pull_request/head/repo/clone_url",
-        "/pull_request/head/repo/owner",
-        "/pull_request/head/repo/owner/login",
-        "/pull_request/base",
-        "/pull_request/base/repo",
-        "/pull_request/base/repo/id",
-        "/repository",
-        "/repository/default_branch",
-        "/sender",
-        "/sender/login",
-    ] {
-        spoil(&story, "pull_request_target", &closed, pointer);
+    let both = [labeled, closed];
+    for (payload, pointer) in both
+        .iter()
+        .flat_map(|payload| PULL_REQUEST_FIELDS.map(|pointer| (payload, pointer)))
+    {
+        spoil(&story, "pull_request_target", payload, pointer);
     }
     story.assert_unsaid();
 }
+
+/// What is read of a pull request's event.
+const PULL_REQUEST_FIELDS: [&str; 19] = [
+    "/action",
+    "/pull_request",
+    "/pull_request/number",
+    "/pull_request/state",
+    "/pull_request/head",
+    "/pull_request/head/ref",
+    "/pull_request/head/sha",
+    "/pull_request/head/repo",
+    "/pull_request/head/repo/id",
+    "/pull_request/head/repo/clone_url",
+    "/pull_request/head/repo/owner",
+    "/pull_request/head/repo/owner/login",
+    "/pull_request/base",
+    "/pull_request/base/repo",
+    "/pull_request/base/repo/id",
+    "/repository",
+    "/repository/default_branch",
+    "/sender",
+    "/sender/login",
+];
 
 #[test]
 fn a_payload_of_thirty_megabytes_is_read_like_any_other() {

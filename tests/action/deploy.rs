@@ -111,6 +111,7 @@ spec:
             ("commit", &commit),
             ("environment-url", ""),
             ("comment-url", &story.forge.comments(1)[1].url),
+            ("swept", ""),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );

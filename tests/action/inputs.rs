@@ -1,5 +1,6 @@
 //! Every input does what `action.yml` says. `token` and `push-timeout` are in [`crate::git`], `allowed-permission` in
-//! [`crate::person`], `allow-forks` in [`crate::deploy`], `dry-run` in [`crate::dry_run`].
+//! [`crate::person`], `allow-forks` in [`crate::deploy`], `dry-run` in [`crate::dry_run`], `ttl` in [`crate::lifetime`],
+//! `max-environments` in [`crate::limit`], `label` in [`crate::label`].
 
 use crate::story::{REVIEWER, Story, ending, succeed};
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::story::{AUTHOR, INSTANCES, REVIEWER, Story, ending, succeed};
 
 /// Runs a step that must be refused for `reason`, and gives back what the pull request was told.
-fn refused(story: &Story, job: &Job, reason: &str) -> String {
+pub(crate) fn refused(story: &Story, job: &Job, reason: &str) -> String {
     let (tip, instances) = (story.repository.tip("main"), story.instances());
     let outcome = succeed(job);
     assert_eq!(

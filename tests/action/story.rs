@@ -18,6 +18,9 @@ pub(crate) const REVIEWER: &str = "rita";
 /// Who opened the pull request.
 pub(crate) const AUTHOR: &str = "paul";
 
+/// The file of an instance as the first version of the action wrote it, which knew of no lifetime.
+const EARLIER: &str = include_str!("earlier.yaml");
+
 /// A local GitHub with one pull request, `dev` onto `main`.
 pub(crate) struct Story {
     pub(crate) forge: Forge,
@@ -104,6 +107,58 @@ impl Story {
         self.job().event("pull_request_target", &event)
     }
 
+    /// The step of the workflow that a label starts which was put on the pull request (`labeled`) or taken off it
+    /// (`unlabeled`), where the label `preview` deploys.
+    pub(crate) fn label(&self, action: &str, label: &str, sender: &str) -> Job {
+        let event = self.forge.label_event(self.number, action, label, sender);
+        let job = self.job().input("label", "preview");
+        job.event("pull_request_target", &event)
+    }
+
+    /// The step of the workflow that a schedule starts.
+    pub(crate) fn sweep(&self) -> Job {
+        self.job().event("schedule", &self.forge.schedule_event())
+    }
+
+    /// The file of an instance as an earlier version of the action wrote it.
+    pub(crate) fn earlier(&self, name: &str, number: u64) -> String {
+        earlier(name, number, &self.head_of(number))
+    }
+
+    /// Puts a file in the place of an instance on the target branch.
+    pub(crate) fn put(&self, name: &str, file: &str) {
+        let path = Story::path(name);
+        self.repository
+            .commit("main", &[(&path, Some(file))], "Put an instance");
+    }
+
+    /// A second pull request that has an instance, of which nobody was told.
+    pub(crate) fn another_deployed(&self, branch: &str) -> u64 {
+        let number = self.another(branch);
+        self.put(branch, &self.earlier(branch, number));
+        number
+    }
+
+    /// Many of them, all at the commit of one branch.
+    pub(crate) fn many_deployed(&self, names: &[String], from: &str) -> Vec<u64> {
+        self.repository.create_branches(names, from);
+        let numbers = self
+            .forge
+            .open_pull_requests(&self.repository, names, AUTHOR);
+        let commit = self.head_of(numbers[0]);
+        let files: Vec<(String, String)> = names
+            .iter()
+            .zip(&numbers)
+            .map(|(name, number)| (Story::path(name), earlier(name, *number, &commit)))
+            .collect();
+        let changes: Vec<(&str, Option<&str>)> = files
+            .iter()
+            .map(|(path, file)| (path.as_str(), Some(file.as_str())))
+            .collect();
+        self.repository.commit("main", &changes, "Put instances");
+        numbers
+    }
+
     /// A step with every input at its default, as the runner sets them.
     pub(crate) fn job(&self) -> Job {
         Job::new(&self.forge).declared_inputs(&INPUTS)
@@ -128,8 +183,13 @@ impl Story {
 
     /// Head commit of the pull request.
     pub(crate) fn head(&self) -> String {
+        self.head_of(self.number)
+    }
+
+    /// The same of another pull request.
+    pub(crate) fn head_of(&self, number: u64) -> String {
         self.repository
-            .git(&["rev-parse", &format!("refs/pull/{}/head", self.number)])
+            .git(&["rev-parse", &format!("refs/pull/{number}/head")])
     }
 
     /// The commits on the target branch since the story began, newest first: the first line of the message and the changes.
@@ -246,6 +306,13 @@ impl Story {
         assert_eq!(self.our_comments(), [] as [String; 0]);
         assert_eq!(self.statuses(), [] as [String; 0]);
     }
+}
+
+fn earlier(name: &str, number: u64, commit: &str) -> String {
+    EARLIER
+        .replace("<name>", name)
+        .replace("<number>", &number.to_string())
+        .replace("<commit>", commit)
 }
 
 /// A request that is held up; it goes on where this is dropped.

@@ -124,7 +124,13 @@ fn check(selections: &[Selection], kind: &str) -> Result<(), String> {
         }
         for (argument, value) in &selection.arguments {
             let (expected, fits) = match argument.as_str() {
-                "number" => ("Int!", value.is_u64()),
+                // GraphQL's whole numbers have 32 bits.
+                "number" => (
+                    "Int!",
+                    value
+                        .as_i64()
+                        .is_some_and(|value| i32::try_from(value).is_ok()),
+                ),
                 _ => ("String!", value.is_string()),
             };
             if !fits {

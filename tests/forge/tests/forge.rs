@@ -367,6 +367,10 @@ fn a_query_that_graphql_does_not_know_is_an_error_and_no_answer() {
             "Argument 'number' on Field 'pullRequest' has an invalid value (\"1\"). Expected type 'Int!'.",
         ),
         (
+            &of_pull("{ state }").replace('1', "2147483648"),
+            "Argument 'number' on Field 'pullRequest' has an invalid value (2147483648). Expected type 'Int!'.",
+        ),
+        (
             &of_pull("{ state } pullRequest(number: 2) { state }"),
             "Field 'pullRequest' has a field conflict",
         ),

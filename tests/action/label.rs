@@ -1,0 +1,312 @@
+//! A label deploys while it is there: adding it is the deploy command, removing it the destroy command.
+
+use forge::Job;
+
+use crate::person::refused;
+use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
+
+/// Runs a step that must be nothing to do, without any request.
+fn nothing_to_do(story: &Story, job: &Job, reason: &str) {
+    story.forge.clear_requests();
+    let outcome = succeed(job);
+    assert_eq!(ending(&outcome), ("none", reason, "false"));
+    story.assert_untouched();
+}
+
+#[test]
+fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
+    for event in ["pull_request", "pull_request_target"] {
+        let story = Story::new();
+        let step = |action: &str| {
+            let payload = story
+                .forge
+                .label_event(story.number, action, "preview", REVIEWER);
+            story.job().input("label", "preview").event(event, &payload)
+        };
+
+        let outcome = succeed(&step("labeled"));
+
+        assert_eq!(
+            ending(&outcome),
+            ("create", "label-added", "true"),
+            "{event}"
+        );
+        let file = story.instance("dev").unwrap();
+        assert_eq!(file, story.earlier("dev", story.number));
+        let told = story.status_comment();
+        let way_down = "Comment `/destroy-ephemeral` or remove the label `preview` to take it down; \
+                        closing the pull request does the same.";
+        for words in ["### 🚀 Deployed\n", way_down] {
+            assert!(told.contains(words), "no {words} in {told}");
+        }
+        assert_eq!(story.statuses(), ["pending", "success"]);
+
+        let outcome = succeed(&step("unlabeled"));
+
+        assert_eq!(
+            ending(&outcome),
+            ("destroy", "label-removed", "true"),
+            "{event}"
+        );
+        assert_eq!(story.instances(), [] as [String; 0]);
+        assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+        let messages = story.repository.log("main").into_iter().take(2);
+        let messages: Vec<String> = messages.map(|commit| commit.message).collect();
+        let trailers = "\n\nPull-request: #1\nRequested-by: @rita";
+        assert_eq!(
+            messages,
+            ["destroy", "create"]
+                .map(|verb| format!("[ci skip] {verb} ephemeral env from dev{trailers}"))
+        );
+        let requests = story.requests();
+        assert!(
+            !requests
+                .keys()
+                .any(|request| request.contains("/reactions"))
+        );
+        assert_eq!(requests["GET /collaborators/rita/permission"], 2);
+    }
+}
+
+#[test]
+fn the_senders_permission_counts() {
+    for (permission, may) in [
+        ("admin", true),
+        ("maintain", true),
+        ("triage", false),
+        ("read", false),
+        ("none", false),
+    ] {
+        let story = Story::new();
+        // Whose pull request it is does not matter.
+        story.forge.set_permission(AUTHOR, "admin");
+        story.forge.set_permission("somebody", permission);
+        let job = story.label("labeled", "preview", "somebody");
+        if may {
+            assert_eq!(ending(&succeed(&job)).2, "true", "{permission}");
+            continue;
+        }
+        let told = refused(&story, &job, "not-permitted");
+        let words = format!("`somebody` has the permission `{permission}`");
+        assert!(told.contains(&words), "{told}");
+        assert_eq!(
+            story.statuses(),
+            [] as [String; 0],
+            "a stranger marks nobody's commit"
+        );
+
+        // Nor may they take one down.
+        succeed(&story.deploy());
+        let job = story.label("unlabeled", "preview", "somebody");
+        refused(&story, &job, "not-permitted");
+        assert_eq!(story.instances(), [Story::path("dev")]);
+        assert_eq!(story.statuses(), ["pending", "success"]);
+    }
+    let story = Story::new();
+    let job = story.label("labeled", "preview", "somebody");
+    story.forge.remove_user("somebody");
+    refused(&story, &job, "permission-unknown");
+    assert_eq!(story.landed(), []);
+}
+
+#[test]
+fn a_fork_is_deployed_by_a_label_only_where_that_is_allowed_and_nothing_was_pushed_since() {
+    let (story, fork) = Story::with_fork("dev");
+    let labeled = || story.label("labeled", "preview", REVIEWER);
+    let told = refused(&story, &labeled(), "fork-not-allowed");
+    assert!(told.contains("`allow-forks: true`"), "{told}");
+
+    let late = labeled().input("allow-forks", "true");
+    fork.commit("dev", &[("app.txt", Some("swapped\n"))], "Swap");
+    let told = refused(&story, &late, "fork-pushed-since");
+    let head = story.head();
+    let remedy = format!("comment `/deploy-ephemeral {head}`");
+    assert!(told.contains(&remedy), "{told}");
+
+    // Whoever puts it on now sees what is there now.
+    let outcome = succeed(&labeled().input("allow-forks", "true"));
+    assert_eq!(ending(&outcome), ("create", "label-added", "true"));
+    let manifest = story.instance("octo-fork-dev").unwrap();
+    assert!(
+        manifest.contains(&format!("    commit: {head}\n")),
+        "{manifest}"
+    );
+    assert!(!manifest.contains("secretRef"), "{manifest}");
+
+    // Down it goes whatever is allowed and whatever was pushed.
+    let off = story.label("unlabeled", "preview", REVIEWER);
+    fork.commit("dev", &[("app.txt", Some("again\n"))], "Again");
+    assert_eq!(ending(&succeed(&off)), ("destroy", "label-removed", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn a_branch_of_ours_that_was_pushed_to_since_is_deployed_at_its_head() {
+    let story = Story::new();
+    let late = story.label("labeled", "preview", REVIEWER);
+    let head = story
+        .repository
+        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    assert_eq!(ending(&succeed(&late)).2, "true");
+    let commit = format!("      COMMIT: {head}\n");
+    assert!(story.instance("dev").unwrap().contains(&commit));
+}
+
+#[test]
+fn a_draft_is_deployed() {
+    let story = Story::new();
+    story.forge.set_draft(story.number, true);
+    let job = story.label("labeled", "preview", REVIEWER);
+    assert_eq!(ending(&succeed(&job)), ("create", "label-added", "true"));
+    assert_eq!(story.instances(), [Story::path("dev")]);
+}
+
+#[test]
+fn another_label_or_none_to_look_for_is_nothing_to_do() {
+    let story = Story::new();
+    for action in ["labeled", "unlabeled"] {
+        for label in ["bug", "preview2", "previe", "pre view", " preview", "@all"] {
+            let job = story.label(action, label, REVIEWER);
+            nothing_to_do(&story, &job, "another-label");
+        }
+        let payload = story
+            .forge
+            .label_event(story.number, action, "preview", REVIEWER);
+        let job = story.job().event("pull_request", &payload);
+        nothing_to_do(&story, &job, "action-not-handled");
+        nothing_to_do(&story, &job.input("label", ""), "action-not-handled");
+    }
+}
+
+#[test]
+fn the_label_is_the_same_in_any_case() {
+    let story = Story::new();
+    for (input, label) in [
+        ("preview", "Preview"),
+        ("PREVIEW", "pReview"),
+        ("Größe: ÄÖ", "größe: äö"),
+    ] {
+        for (action, decision) in [("labeled", "create"), ("unlabeled", "destroy")] {
+            let job = story.label(action, label, REVIEWER).input("label", input);
+            let outcome = succeed(&job);
+            assert_eq!(
+                (ending(&outcome).0, ending(&outcome).2),
+                (decision, "true"),
+                "{label}"
+            );
+        }
+    }
+    assert_eq!(story.landed().len(), 6);
+}
+
+#[test]
+fn the_labels_name_is_text_and_no_markdown() {
+    let story = Story::new();
+    let label = "@octo-org/all `x` <!-- /state -->";
+    let job = story
+        .label("labeled", label, REVIEWER)
+        .input("label", label);
+    assert_eq!(ending(&succeed(&job)).2, "true");
+    let told = story.status_comment();
+    let shown = told.split_once("or remove the label ").unwrap().1;
+    let span = shown.split_once(" to take it down;").unwrap().0;
+    assert!(span.starts_with("``@") && span.ends_with(">``"), "{span}");
+    // And the comment is still understood.
+    let outcome = succeed(
+        &story
+            .label("unlabeled", label, REVIEWER)
+            .input("label", label),
+    );
+    assert_eq!(ending(&outcome).2, "true");
+    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+}
+
+#[test]
+fn a_closed_pull_request_is_not_deployed_by_a_label_and_cleaned_up_by_its_removal() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story.forge.close_pull_request(story.number);
+    let told = refused(
+        &story,
+        &story.label("labeled", "preview", REVIEWER),
+        "pull-request-is-closed",
+    );
+    assert!(told.contains("reopen it"), "{told}");
+
+    let outcome = succeed(&story.label("unlabeled", "preview", REVIEWER));
+
+    assert_eq!(ending(&outcome), ("destroy", "label-removed", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+    let told = story.status_comment();
+    assert!(
+        told.contains("reopen the pull request and comment `/deploy-ephemeral`"),
+        "{told}"
+    );
+}
+
+#[test]
+fn comment_and_label_drive_one_pull_request_to_one_state() {
+    let story = Story::new();
+    let on = || story.label("labeled", "preview", REVIEWER);
+    let off = || story.label("unlabeled", "preview", REVIEWER);
+    let (deploy, deployed) = story.commented(REVIEWER, "/deploy-ephemeral");
+    let (destroy, destroyed) = story.commented(REVIEWER, "/destroy-ephemeral");
+    let is_up = ("create", "### 🚀 Deployed");
+    let is_down = ("destroy", "### 🚀 Destroyed");
+    for (job, (decision, words), changed) in [
+        (on(), is_up, "true"),
+        (deploy.clone(), is_up, "false"),
+        (off(), is_down, "true"),
+        (destroy.clone(), is_down, "false"),
+        (deploy, is_up, "true"),
+        (on(), is_up, "false"),
+        (destroy, is_down, "true"),
+        (off(), is_down, "false"),
+        (on(), is_up, "true"),
+    ] {
+        let outcome = succeed(&job);
+        assert_eq!(
+            (ending(&outcome).0, ending(&outcome).2),
+            (decision, changed)
+        );
+        let told = story.status_comment();
+        assert!(told.contains(words), "{told}");
+        let there = usize::from(decision == "create");
+        assert_eq!(story.instances().len(), there);
+    }
+    assert_eq!(ending(&succeed(&story.close())).2, "true");
+    assert!(story.status_comment().contains(is_down.1));
+    assert_eq!(story.landed().len(), 6);
+    for comment in [deployed, destroyed] {
+        assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
+    }
+}
+
+#[test]
+fn a_dry_run_of_a_label_changes_nothing() {
+    let story = Story::new();
+    let job = story.label("labeled", "preview", REVIEWER);
+    let outcome = succeed(&job.input("dry-run", "true"));
+    assert_eq!(ending(&outcome), ("create", "label-added", "false"));
+    assert!(
+        outcome
+            .stdout
+            .contains(&format!("| write {}\n", Story::path("dev")))
+    );
+    story.assert_unsaid();
+}
+
+#[test]
+fn a_label_takes_the_lifetime_of_the_input() {
+    let story = Story::new();
+    let job = story.label("labeled", "preview", REVIEWER);
+    succeed(&job.input("ttl", "72h"));
+    let told = story.status_comment();
+    assert!(told.contains(", in 3 days, "), "{told}");
+    assert!(
+        story
+            .instance("dev")
+            .unwrap()
+            .contains("flux-ephemeral-env/expires")
+    );
+}

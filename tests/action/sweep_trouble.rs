@@ -1,0 +1,709 @@
+//! A sweep in trouble: no clear answer removes anything, nobody's change is lost, and what is told is true in the end.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use forge::Fault;
+use serde_json::{Value, json};
+
+use crate::story::{
+    REVIEWER, Story, annotation, annotations, await_that, ending, finish, run, start, succeed,
+};
+use crate::sweep::{PAST, assert_swept, expiring, last_status, sweep_away, sweep_in_vain, told};
+
+const QUESTION: &str = "/graphql";
+const PUSH: &str = "/octo-org/demo/git-receive-pack";
+const COMMENT: &str = "/repos/*/issues/*/comments";
+/// The longest that an end may take on a slow machine; the code's own bound is 3 s.
+const SECONDS: Duration = Duration::from_secs(9);
+
+/// What the warning about pull requests says whose instances stay.
+fn stays(numbers: &str) -> String {
+    format!(
+        "the environments of these pull requests stay, for GitHub did not say what became of them: {numbers}: "
+    )
+}
+
+#[test]
+fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
+    let story = Story::new();
+    let doubtful = story.another_deployed("doubtful");
+    let certain = story.another("certain");
+    // Both are closed, and GitHub says so of one.
+    story.forge.close_pull_request(doubtful);
+    story.forge.close_pull_request(certain);
+    let oid = story.head();
+    let whole = json!({
+        "state": "CLOSED", "headRefName": "doubtful", "headRefOid": oid, "headRepository": {"id": "R_1"},
+    });
+    let without = |field: &str| {
+        let mut node = whole.clone();
+        node.as_object_mut().unwrap().remove(field).unwrap();
+        node
+    };
+    let with = |field: &str, value: Value| {
+        let mut node = whole.clone();
+        node[field] = value;
+        node
+    };
+    let error = |kind: &str, message: &str| {
+        let path = ["repository".to_owned(), format!("p{doubtful}")];
+        json!([{"type": kind, "path": path, "message": message}])
+    };
+    let no_error = json!([]);
+    for (node, errors, words) in [
+        (
+            json!(null),
+            error("NOT_FOUND", "Could not resolve"),
+            "Could not resolve",
+        ),
+        (
+            json!(null),
+            error("FORBIDDEN", "Not accessible"),
+            "Not accessible (add `pull-requests: write`",
+        ),
+        // An error beside an answer is no clear answer.
+        (
+            whole.clone(),
+            error("INTERNAL", "Something went wrong"),
+            "Something went wrong",
+        ),
+        (json!(null), no_error.clone(), "not as GitHub documents it"),
+        (
+            json!("gone"),
+            no_error.clone(),
+            "not as GitHub documents it",
+        ),
+        (
+            with("state", json!("ARCHIVED")),
+            no_error.clone(),
+            "\"ARCHIVED\"",
+        ),
+        (
+            with("state", json!("closed")),
+            no_error.clone(),
+            "\"closed\"",
+        ),
+        (
+            with("state", json!("")),
+            no_error.clone(),
+            "its state is called \"\"",
+        ),
+        (
+            with("state", json!(null)),
+            no_error.clone(),
+            "not as GitHub documents it",
+        ),
+        (
+            with("headRefOid", json!(7)),
+            no_error.clone(),
+            "not as GitHub documents it",
+        ),
+        (without("state"), no_error.clone(), "`state`"),
+        (without("headRefName"), no_error.clone(), "`headRefName`"),
+        (without("headRefOid"), no_error.clone(), "`headRefOid`"),
+    ] {
+        story.put("certain", &story.earlier("certain", certain));
+        let answer = json!({
+            "data": {"repository": {
+                format!("p{doubtful}"): node,
+                format!("p{certain}"): whole,
+            }},
+            "errors": errors,
+        });
+        let fault = Fault::on("POST", QUESTION).answer(200, answer.clone());
+        story.forge.fault(fault);
+
+        let outcome = sweep_away(&story, &story.sweep(), &[("certain", certain, "closed")]);
+
+        let warning = annotation(&outcome, "warning");
+        let is_named = warning.starts_with(&stays(&doubtful.to_string()));
+        assert!(is_named && warning.contains(words), "{answer}: {warning}");
+        assert_eq!(story.instances(), [Story::path("doubtful")], "{answer}");
+        assert_eq!(story.our_comments_on(doubtful), [] as [String; 0]);
+    }
+    sweep_away(&story, &story.sweep(), &[("doubtful", doubtful, "closed")]);
+}
+
+#[test]
+fn a_pull_request_that_github_does_not_know_keeps_its_instance() {
+    let story = Story::new();
+    let issue = story.forge.open_issue(REVIEWER, "No pull request");
+    let closed = story.another_deployed("closed");
+    story.forge.close_pull_request(closed);
+    // One that never was, an issue, and numbers that none can have.
+    let numbers = [
+        "999",
+        &issue.to_string(),
+        "0",
+        "4294967296",
+        "18446744073709551615",
+    ];
+    for number in numbers {
+        let file = story
+            .earlier("odd", closed)
+            .replace(&format!("\"{closed}\""), &format!("\"{number}\""));
+        story.put(&format!("odd-{number}"), &file);
+    }
+
+    let outcome = sweep_away(&story, &story.sweep(), &[("closed", closed, "closed")]);
+
+    assert_eq!(story.instances().len(), numbers.len());
+    let warnings = annotations(&outcome, "warning");
+    assert!(warnings.len() <= numbers.len(), "{warnings:#?}");
+    for number in numbers {
+        let named = warnings.iter().filter(|warning| {
+            let (before, _) = warning.split_once(": ").unwrap();
+            assert!(before.starts_with("the environments of these pull requests stay"));
+            let numbers = warning.split(": ").nth(1).unwrap();
+            numbers.split(", ").any(|named| named == number)
+        });
+        assert_eq!(named.count(), 1, "{number}: {warnings:#?}");
+    }
+}
+
+#[test]
+fn a_head_repository_is_gone_only_where_both_of_githubs_answers_say_so() {
+    let (story, fork) = Story::with_fork("dev");
+    let number = story.number;
+    let file = story.earlier("theirs", number);
+    story.put("theirs", &file);
+    let null = json!({"data": {"repository": {format!("p{number}"): {
+        "state": "OPEN", "headRefName": "dev", "headRefOid": story.head(), "headRepository": null,
+    }}}});
+    let say_null = || {
+        story
+            .forge
+            .fault(Fault::on("POST", QUESTION).answer(200, null.clone()))
+    };
+    // It is there, and hidden from this token.
+    say_null();
+    let outcome = sweep_in_vain(&story, &story.sweep());
+    assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
+    // No answer is none.
+    for (status, message) in [(403, "Forbidden"), (404, "Not Found")] {
+        say_null();
+        let fault =
+            Fault::on("GET", "/repos/*/pulls/*").answer(status, json!({"message": message}));
+        story.forge.fault(fault);
+        let outcome = sweep_in_vain(&story, &story.sweep());
+        let warning = annotation(&outcome, "warning");
+        let is_named = warning.starts_with(&stays(&number.to_string()));
+        assert!(is_named && warning.contains(message), "{warning}");
+    }
+    // Nor is one that is closed by the second answer gone for its repository.
+    story.forge.close_pull_request(number);
+    say_null();
+    sweep_away(&story, &story.sweep(), &[("theirs", number, "closed")]);
+    story.forge.reopen_pull_request(number);
+    story.put("theirs", &file);
+    fork.delete();
+    sweep_away(
+        &story,
+        &story.sweep(),
+        &[("theirs", number, "head-deleted")],
+    );
+}
+
+#[test]
+fn no_answer_at_all_keeps_everything_and_is_one_warning() {
+    let nobody = json!({"data": {"repository": null}, "errors": [
+        {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository"},
+    ]});
+    let limited =
+        json!({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]});
+    let message = |text: &str| json!({"message": text});
+    let on = || Fault::on("POST", QUESTION).always();
+    let answers = [
+        (
+            on().answer(401, message("Bad credentials")),
+            "Bad credentials",
+        ),
+        (
+            on().answer(403, message("Resource not accessible")),
+            "add `pull-requests: write`",
+        ),
+        (on().answer(404, message("Not Found")), "404: Not Found"),
+        (
+            on().answer(200, nobody),
+            "Could not resolve to a Repository",
+        ),
+        (
+            on().answer(200, json!({"data": {"repository": {}}})),
+            "does not speak of it",
+        ),
+        (
+            on().answer(200, json!({"data": {"repository": null}})),
+            "does not speak of it",
+        ),
+        // These may pass, so they are waited for.
+        (on().answer(200, limited), "API rate limit exceeded"),
+        (
+            on().answer(200, json!({"data": null, "errors": null})),
+            "not as GitHub documents it",
+        ),
+        (
+            on().answer(200, json!({"data": {"repository": []}})),
+            "not as GitHub documents it",
+        ),
+        (
+            on().answer_text(200, "<html>"),
+            "not as GitHub documents it",
+        ),
+        (on().answer_text(200, ""), "not as GitHub documents it"),
+        (on().answer_text(502, "Bad Gateway"), "502: Bad Gateway"),
+        (
+            on().answer(500, message("Server Error")),
+            "500: Server Error",
+        ),
+        (on().drop_connection(), "POST http"),
+        (on().cut_body_after(20), "POST http"),
+    ];
+    thread::scope(|scope| {
+        for (fault, words) in answers {
+            scope.spawn(move || {
+                let story = Story::new();
+                let numbers = ["first", "second"].map(|name| {
+                    let number = story.another_deployed(name);
+                    story.forge.close_pull_request(number);
+                    number
+                });
+                story.forge.fault(fault);
+
+                let outcome = sweep_in_vain(&story, &story.sweep());
+
+                let warning = annotation(&outcome, "warning");
+                let both = stays(&format!("{}, {}", numbers[0], numbers[1]));
+                let is_named = warning.starts_with(&both);
+                assert!(is_named && warning.contains(words), "{words}: {warning}");
+                assert_eq!(story.instances().len(), 2);
+                let questions = story.requests()["POST /graphql"];
+                assert!(questions <= 4, "{words}: {questions}");
+            });
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_comes_late_is_waited_for() {
+    let story = Story::new();
+    let number = story.another_deployed("old");
+    story.forge.close_pull_request(number);
+    let trouble = Fault::on("POST", QUESTION).answer_text(502, "Bad Gateway");
+    story.forge.fault(trouble);
+    let outcome = sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
+    assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
+}
+
+#[test]
+fn a_token_that_may_not_see_pull_requests_removes_nothing_and_is_told_the_permission() {
+    let story = Story::new();
+    let number = story.another_deployed("old");
+    story.forge.close_pull_request(number);
+    story
+        .forge
+        .restrict_token(&["contents:write", "statuses:write"]);
+
+    let outcome = sweep_in_vain(&story, &story.sweep());
+
+    let warning = annotation(&outcome, "warning");
+    let remedy = "add `pull-requests: write` to the job's `permissions`";
+    let is_named = warning.starts_with(&stays(&number.to_string()));
+    assert!(is_named && warning.contains(remedy), "{warning}");
+}
+
+#[test]
+fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
+    // Before the answer about its pull request is asked for, and when its removal is about to be pushed, for its time was
+    // over or its pull request closed.
+    for (place, pushes, is_closed) in [(QUESTION, 2, false), (PUSH, 3, false), (PUSH, 3, true)] {
+        let story = Story::new();
+        let number = story.number;
+        if is_closed {
+            story.put("dev", &story.earlier("dev", number));
+            story.forge.close_pull_request(number);
+        } else {
+            story.put("dev", &expiring(&story, "dev", number, PAST));
+        }
+        let other = story.another_deployed("other");
+        story.forge.close_pull_request(other);
+        let gate = story.gate(Fault::on("POST", place));
+        let sweep = start(&story.sweep());
+        gate.wait();
+        if is_closed {
+            story.forge.reopen_pull_request(number);
+        }
+        let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral ttl=72h");
+        assert_eq!(ending(&succeed(&job.run_id(2))).2, "true");
+        story.repository.commit(
+            "main",
+            &[("busy.txt", Some("busy\n"))],
+            "Somebody was faster",
+        );
+        let tip = story.repository.tip("main").unwrap();
+        gate.open();
+
+        let outcome = finish(sweep);
+
+        assert_swept(&story, &outcome, &tip, &[("other", other, "closed")]);
+        assert_eq!(story.instances(), [Story::path("dev")], "{place}");
+        let told = story.status_comment();
+        assert!(told.contains("### 🚀 Deployed"), "{place}: {told}");
+        assert_eq!(story.requests()["POST /git-receive-pack"], pushes);
+    }
+}
+
+#[test]
+fn a_race_that_leaves_nothing_to_remove_is_nothing_to_sweep() {
+    let story = Story::new();
+    let number = story.another_deployed("old");
+    story.forge.close_pull_request(number);
+    let gate = story.gate(Fault::on("POST", PUSH));
+    let sweep = start(&story.sweep());
+    gate.wait();
+    let path = Story::path("old");
+    story
+        .repository
+        .commit("main", &[(&path, None)], "The close was late");
+    let tip = story.repository.tip("main");
+    gate.open();
+
+    let outcome = finish(sweep);
+
+    assert_eq!(ending(&outcome), ("sweep", "schedule", "false"));
+    assert_eq!(outcome.outputs["swept"], "[]");
+    assert_eq!(story.repository.tip("main"), tip);
+    assert_eq!(story.our_comments_on(number), [] as [String; 0]);
+}
+
+#[test]
+fn two_sweeps_at_once_remove_and_tell_once() {
+    let story = Story::new();
+    let number = story.another_deployed("old");
+    story.forge.close_pull_request(number);
+    let gates = [(); 2].map(|()| story.gate(Fault::on("POST", PUSH)));
+    let before = story.landed().len();
+    let sweeps = [1, 2].map(|id| start(&story.sweep().run_id(id)));
+    for gate in &gates {
+        gate.wait();
+    }
+    for gate in gates {
+        gate.open();
+    }
+
+    let outcomes = sweeps.map(finish);
+
+    // In the same second both may make the same commit, and then both have landed it.
+    let one = format!(r#"[{{"name":"old","pull-request":{number},"reason":"closed"}}]"#);
+    let swept = outcomes.map(|outcome| outcome.outputs["swept"].clone());
+    assert!(swept.contains(&one), "{swept:?}");
+    assert!(swept.iter().all(|swept| *swept == one || swept == "[]"));
+    assert_eq!(story.landed().len(), before + 1);
+    assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+}
+
+#[test]
+fn a_push_whose_answer_is_lost_is_one_commit() {
+    let story = Story::new();
+    let number = story.another_deployed("old");
+    story.forge.close_pull_request(number);
+    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
+    assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+}
+
+#[test]
+fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_true() {
+    let story = Story::new();
+    let number = story.number;
+    let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral ttl=1h");
+    succeed(&job);
+    story.put("dev", &expiring(&story, "dev", number, PAST));
+    // The sweep has landed and is about to say so.
+    let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
+    let sweep = start(&story.sweep());
+    gate.wait();
+    assert_eq!(story.instances(), [] as [String; 0]);
+    let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral ttl=72h");
+    succeed(&job.run_id(2));
+    gate.open();
+
+    let outcome = finish(sweep);
+
+    assert_eq!(ending(&outcome), ("sweep", "schedule", "true"));
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    let told = story.status_comment();
+    for words in [
+        "### 🚀 Deployed\n",
+        "- Namespace: `dev`\n",
+        "\nIt may live until ",
+        ", in 3 days, ",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+    assert!(!told.contains("Destroyed"), "{told}");
+    let expected = ("success".to_owned(), "Deployed to namespace dev".to_owned());
+    assert_eq!(last_status(&story, number), expected);
+}
+
+#[test]
+fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
+    let story = Story::new();
+    let names: Vec<String> = (0..14).map(|index| format!("many-{index:02}")).collect();
+    let numbers = story.many_deployed(&names, "dev");
+    for number in &numbers {
+        story.forge.close_pull_request(*number);
+    }
+    // Eighty in a minute are allowed: the first ten at once leave room for one in each second.
+    story.forge.limit_content(19, Duration::from_secs(7));
+    story.forge.clear_requests();
+
+    let outcome = succeed(&story.sweep());
+
+    assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
+    let requests = story.forge.requests();
+    let refused = requests
+        .iter()
+        .filter(|request| request.status == Some(403));
+    assert_eq!(refused.count(), 0);
+    for number in numbers {
+        assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+    }
+}
+
+#[test]
+fn a_limit_that_is_reached_is_waited_for() {
+    let story = Story::new();
+    let numbers = ["a", "b", "c"].map(|name| {
+        let number = story.another_deployed(name);
+        story.forge.close_pull_request(number);
+        number
+    });
+    story.forge.limit_content(3, Duration::from_secs(2));
+    story.forge.clear_requests();
+
+    let outcome = succeed(&story.sweep());
+
+    assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
+    let requests = story.forge.requests();
+    let refused = requests
+        .iter()
+        .filter(|request| request.status == Some(403));
+    assert!(refused.count() > 0);
+    for number in numbers {
+        assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+        assert_eq!(last_status(&story, number).1, "Swept: closed");
+    }
+}
+
+#[test]
+fn a_missing_permission_is_one_warning_and_not_one_for_each_pull_request() {
+    let only = |denied: &str| {
+        let all = ["contents:write", "pull-requests:read", "statuses:write"];
+        let all = all.into_iter().filter(|one| *one != denied);
+        all.collect::<Vec<_>>()
+    };
+    for (denied, allowed, warnings) in [
+        (
+            "nothing",
+            only(""),
+            vec!["the comment could not be written; add `pull-requests: write`"],
+        ),
+        (
+            "statuses",
+            only("statuses:write"),
+            vec![
+                "the comment could not be written; add `pull-requests: write`",
+                "the commit status could not be written; add `statuses: write`",
+            ],
+        ),
+    ] {
+        let story = Story::new();
+        let numbers = ["a", "b", "c", "d"].map(|name| {
+            let number = story.another_deployed(name);
+            story.forge.close_pull_request(number);
+            number
+        });
+        story.forge.restrict_token(&allowed);
+        let gone = ["a", "b", "c", "d"].into_iter().zip(numbers);
+        let gone: Vec<_> = gone
+            .map(|(name, number)| (name, number, "closed"))
+            .collect();
+
+        let outcome = sweep_away(&story, &story.sweep(), &gone);
+
+        let said = annotations(&outcome, "warning");
+        assert_eq!(said.len(), warnings.len(), "{denied}: {said:#?}");
+        for (said, start) in said.iter().zip(warnings) {
+            assert!(said.starts_with(start), "{denied}: {said}");
+        }
+        for number in numbers {
+            let statuses = story.forge.statuses(&story.head_of(number));
+            assert_eq!(statuses.len(), usize::from(denied == "nothing"));
+        }
+    }
+}
+
+#[test]
+fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told() {
+    let story = Story::new();
+    let numbers = ["a", "b", "c"].map(|name| {
+        let number = story.another_deployed(name);
+        story.forge.close_pull_request(number);
+        number
+    });
+    let locked = format!("/repos/*/issues/{}/comments", numbers[1]);
+    let words = json!({"message": "Unable to create comment because issue is locked."});
+    story
+        .forge
+        .fault(Fault::on("POST", &locked).answer(403, words));
+
+    let outcome = succeed(&story.sweep());
+
+    assert!(annotation(&outcome, "warning").contains("issue is locked"));
+    assert_eq!(story.our_comments_on(numbers[1]), [] as [String; 0]);
+    for number in [numbers[0], numbers[2]] {
+        assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+    }
+    for number in numbers {
+        assert_eq!(last_status(&story, number).1, "Swept: closed");
+    }
+}
+
+#[test]
+fn a_sweep_that_is_cancelled_ends_within_seconds_and_the_next_one_puts_everything_right() {
+    let statuses = "/repos/*/statuses/*";
+    let table = [
+        (
+            "the branch",
+            "GET /info/refs",
+            Fault::on("GET", "/octo-org/demo/info/refs").hang(),
+        ),
+        (
+            "the tip",
+            "POST /git-upload-pack",
+            Fault::on("POST", "/octo-org/demo/git-upload-pack").hang(),
+        ),
+        (
+            "the question",
+            "POST /graphql",
+            Fault::on("POST", QUESTION).hang(),
+        ),
+        (
+            "the push",
+            "POST /git-receive-pack",
+            Fault::on("POST", PUSH).hang(),
+        ),
+        (
+            "the push's answer",
+            "POST /git-receive-pack",
+            Fault::on("POST", PUSH).withhold_answer(),
+        ),
+        (
+            "the comment",
+            "POST /issues/*/comments",
+            Fault::on("POST", COMMENT).hang(),
+        ),
+        (
+            "the status",
+            "POST /statuses/*",
+            Fault::on("POST", statuses).hang(),
+        ),
+    ];
+    let signals = ["TERM", "INT"].into_iter().cycle();
+    thread::scope(|scope| {
+        for ((what, request, fault), signal) in table.into_iter().zip(signals) {
+            scope.spawn(move || {
+                let story = Story::new();
+                let number = story.another_deployed("old");
+                let before = story.landed().len();
+                story.forge.close_pull_request(number);
+                story.forge.fault(fault);
+                let running = start(&story.sweep());
+                story.await_request(request, &running);
+                if what == "the push's answer" {
+                    let has_landed = || story.landed().len() > before;
+                    await_that(has_landed, what, &running);
+                }
+
+                let signalled = Instant::now();
+                running.signal(signal);
+                let outcome = running.wait();
+
+                assert!(signalled.elapsed() < SECONDS, "{what}");
+                let said = &outcome.stdout;
+                let is_telling = ["the comment", "the status"].contains(&what);
+                if is_telling {
+                    // It has landed, and nothing takes that back.
+                    assert_eq!(
+                        ending(&outcome),
+                        ("sweep", "schedule", "true"),
+                        "{what}: {said}"
+                    );
+                    let warning = annotations(&outcome, "warning").concat();
+                    let untold =
+                        format!("was cancelled before these pull requests were told: {number}");
+                    assert!(warning.contains(&untold), "{what}: {warning}");
+                } else {
+                    assert_eq!(
+                        ending(&outcome),
+                        ("sweep", "interrupted", "false"),
+                        "{what}: {said}"
+                    );
+                    assert_eq!(outcome.status, 1, "{what}");
+                }
+                story.forge.clear_faults();
+                succeed(&story.sweep());
+                assert_eq!(story.instances(), [] as [String; 0], "{what}");
+                assert_eq!(story.landed().len(), before + 1, "{what}");
+                let comments = story.our_comments_on(number);
+                assert!(comments.len() <= 1, "{what}: {comments:#?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn the_token_is_in_no_log_of_a_sweep() {
+    let story = Story::new();
+    let token = story.forge.token();
+    let basic = flux_ephemeral_env::config::Token::new(&token).basic();
+    let said = format!("{token} {basic}");
+    let numbers = ["a", "b"].map(|name| story.another_deployed(name));
+    let node = json!({
+        "state": "CLOSED", "headRefName": said, "headRefOid": story.head(), "headRepository": null,
+    });
+    let path = ["repository".to_owned(), format!("p{}", numbers[1])];
+    let answer = json!({
+        "data": {"repository": {format!("p{}", numbers[0]): node}},
+        "errors": [{"path": path, "message": said}],
+    });
+    story
+        .forge
+        .fault(Fault::on("POST", QUESTION).answer(200, answer));
+    let refusal = json!({"message": said});
+    story.forge.fault(
+        Fault::on("POST", "/repos/*/statuses/*")
+            .always()
+            .answer(422, refusal),
+    );
+    let job = story
+        .sweep()
+        .env("RUNNER_DEBUG", "1")
+        .env("RUST_LOG", "trace");
+
+    let outcome = run(&job);
+
+    assert_eq!(outcome.status, 0, "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("::debug::"));
+    assert!(annotations(&outcome, "warning").concat().contains("***"));
+    let seen = format!(
+        "{}{}{:?}{}{}",
+        outcome.stdout,
+        outcome.summary,
+        outcome.outputs,
+        told(&story, numbers[0]),
+        story.repository.log("main")[0].message
+    );
+    assert!(!seen.contains(&token) && !seen.contains(&basic), "{seen}");
+}
