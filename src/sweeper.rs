@@ -95,7 +95,7 @@ impl Sweeper<'_> {
         } else if self.teller.config.inputs.dry_run {
             tokio::select! {
                 report = self.preview(&branch, case, work) => report,
-                () = cancellation.requested() => report::sweep_failed(&Failure::Interrupted),
+                () = cancellation.requested() => self.failed(&branch, &Failure::Interrupted),
             }
         } else {
             self.remove(&branch, case, &standings, work, cancellation)
