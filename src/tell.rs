@@ -72,7 +72,6 @@ impl Teller<'_> {
         untold: &mut Untold,
     ) -> Option<Told> {
         let message = report.message.clone();
-        let message = message.filter(|_| !untold.is_forbidden(COMMENT));
         let comment = async {
             let Some(message) = message else {
                 return Ok(None);

@@ -383,7 +383,8 @@ fn the_api_may_be_on_a_host_of_its_own_as_on_github_com() {
 
 /// A port that takes connections and says what is no HTTP, or one where nobody listens.
 fn no_server(rubbish: Option<&'static [u8]>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // On an address of its own: a port that is free again goes to the next server of another story.
+    let listener = TcpListener::bind("127.0.0.3:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     if let Some(rubbish) = rubbish {
         std::thread::spawn(move || {
