@@ -242,11 +242,11 @@ fn an_unknown_argument_is_told_the_usage() {
     for (body, usage) in [
         (
             "/deploy-ephemeral now",
-            "write `/deploy-ephemeral [40-digit commit SHA]`.",
+            "write `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.",
         ),
         (
             "/deploy-ephemeral 0123456",
-            "write `/deploy-ephemeral [40-digit commit SHA]`.",
+            "write `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.",
         ),
         ("/destroy-ephemeral all", "write `/destroy-ephemeral`."),
     ] {
