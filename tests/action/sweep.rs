@@ -414,9 +414,8 @@ fn a_closed_pull_request_is_swept_as_closed_whatever_its_file_says_of_time() {
 #[test]
 fn a_time_that_somebody_edited_into_nonsense_keeps_its_instance_with_a_warning() {
     let story = Story::new();
-    let over = story.another("z-over");
     let number = story.another("odd");
-    for (end, shown) in [
+    let table = [
         ("soon", r#""soon""#),
         ("\"\"", r#""""#),
         ("2020-01-02", r#""2020-01-02""#),
@@ -425,37 +424,51 @@ fn a_time_that_somebody_edited_into_nonsense_keeps_its_instance_with_a_warning()
         ("\"%0A::b\\u202e\"", "%250A::b\u{fffd}"),
         ("2020", r#""2020""#),
         ("true", r#""true""#),
-    ] {
-        let file = expiring(&story, "odd", number, end);
-        story.put("odd", &file);
-        story.put("z-over", &expiring(&story, "z-over", over, PAST));
-
-        let outcome = sweep_away(&story, &story.sweep(), &[("z-over", over, "expired")]);
-
-        let warnings = annotations(&outcome, "warning");
-        assert_eq!(warnings.len(), 1, "{end}: {}", outcome.stdout);
-        let is_named = warnings[0].starts_with(&format!("{} stays: ", Story::path("odd")));
-        let is_shown = warnings[0].contains(shown);
-        assert!(is_named && is_shown, "{end}: {}", warnings[0]);
-        assert_eq!(story.instance("odd"), Some(file));
-    }
+    ];
     // One that is left empty is none.
-    for end in ["", "~", "null"] {
-        story.put("odd", &expiring(&story, "odd", number, end));
-        let outcome = sweep_in_vain(&story, &story.sweep());
-        assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0], "{end:?}");
+    let none = ["", "~", "null"].map(|end| (end, ""));
+    for (index, (end, _)) in table.iter().chain(&none).enumerate() {
+        let file = expiring(&story, "odd", number, end);
+        story.put(&format!("odd-{index:02}"), &file);
     }
-    // Any way to write a time is one.
-    for end in [
+    let over = story.another("over");
+    story.put("over", &expiring(&story, "over", over, PAST));
+
+    let outcome = sweep_away(&story, &story.sweep(), &[("over", over, "expired")]);
+
+    assert_eq!(story.instances().len(), table.len() + none.len());
+    let warnings = annotations(&outcome, "warning");
+    assert_eq!(warnings.len(), table.len(), "{warnings:#?}");
+    for (index, (warning, (end, shown))) in warnings.iter().zip(table).enumerate() {
+        let stays = format!("{} stays: ", Story::path(&format!("odd-{index:02}")));
+        let is_named = warning.starts_with(&stays);
+        assert!(is_named && warning.contains(shown), "{end}: {warning}");
+    }
+}
+
+#[test]
+fn a_time_is_understood_however_it_is_written() {
+    let story = Story::new();
+    let number = story.number;
+    let ends = [
         PAST,
         "2020-01-02 03:04:05Z",
         "\"2020-01-02t03:04:05.678+01:00\"",
-    ] {
-        let file = expiring(&story, "odd", number, end);
-        story.put("odd", &file);
-        sweep_away(&story, &story.sweep(), &[("odd", number, "expired")]);
+    ];
+    let names = ["a", "b", "c"];
+    for (name, end) in names.into_iter().zip(ends) {
+        story.put(name, &expiring(&story, name, number, end));
     }
-    assert!(told(&story, number).contains("Its time was over at 2020-01-02 02:04 UTC."));
+    sweep_away(
+        &story,
+        &story.sweep(),
+        &names.map(|name| (name, number, "expired")),
+    );
+    let told = told(&story, number);
+    assert!(
+        told.contains("Its time was over at 2020-01-02 03:04 UTC."),
+        "{told}"
+    );
 }
 
 #[test]

@@ -17,24 +17,20 @@ const COMMENT: &str = "/repos/*/issues/*/comments";
 /// The longest that an end may take on a slow machine; the code's own bound is 3 s.
 const SECONDS: Duration = Duration::from_secs(9);
 
-/// What the warning about pull requests says whose instances stay.
+/// How the warning about pull requests starts whose instances stay.
+const STAYS: &str =
+    "the environments of these pull requests stay, for GitHub did not say what became of them: ";
+
 fn stays(numbers: &str) -> String {
-    format!(
-        "the environments of these pull requests stay, for GitHub did not say what became of them: {numbers}: "
-    )
+    format!("{STAYS}{numbers}: ")
 }
 
 #[test]
 fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
     let story = Story::new();
-    let doubtful = story.another_deployed("doubtful");
-    let certain = story.another("certain");
-    // Both are closed, and GitHub says so of one.
-    story.forge.close_pull_request(doubtful);
-    story.forge.close_pull_request(certain);
     let oid = story.head();
     let whole = json!({
-        "state": "CLOSED", "headRefName": "doubtful", "headRefOid": oid, "headRepository": {"id": "R_1"},
+        "state": "CLOSED", "headRefName": "dev", "headRefOid": oid, "headRepository": {"id": "R_1"},
     });
     let without = |field: &str| {
         let mut node = whole.clone();
@@ -46,83 +42,93 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
         node[field] = value;
         node
     };
-    let error = |kind: &str, message: &str| {
-        let path = ["repository".to_owned(), format!("p{doubtful}")];
-        json!([{"type": kind, "path": path, "message": message}])
-    };
-    let no_error = json!([]);
-    for (node, errors, words) in [
+    let odd = "not as GitHub documents it";
+    // What is answered about each, the kind and words of the error about it, and what is shown.
+    let table = [
         (
             json!(null),
-            error("NOT_FOUND", "Could not resolve"),
+            Some(("NOT_FOUND", "Could not resolve")),
             "Could not resolve",
         ),
         (
             json!(null),
-            error("FORBIDDEN", "Not accessible"),
-            "Not accessible (add `pull-requests: write`",
+            Some(("FORBIDDEN", "No access")),
+            "No access (add `pull-requests: write`",
         ),
         // An error beside an answer is no clear answer.
         (
             whole.clone(),
-            error("INTERNAL", "Something went wrong"),
-            "Something went wrong",
+            Some(("INTERNAL", "Something broke")),
+            "Something broke",
         ),
-        (json!(null), no_error.clone(), "not as GitHub documents it"),
-        (
-            json!("gone"),
-            no_error.clone(),
-            "not as GitHub documents it",
-        ),
+        (json!(null), None, odd),
+        (json!("gone"), None, odd),
         (
             with("state", json!("ARCHIVED")),
-            no_error.clone(),
-            "\"ARCHIVED\"",
+            None,
+            "its state is called \"ARCHIVED\"",
         ),
         (
             with("state", json!("closed")),
-            no_error.clone(),
-            "\"closed\"",
+            None,
+            "its state is called \"closed\"",
         ),
-        (
-            with("state", json!("")),
-            no_error.clone(),
-            "its state is called \"\"",
-        ),
-        (
-            with("state", json!(null)),
-            no_error.clone(),
-            "not as GitHub documents it",
-        ),
-        (
-            with("headRefOid", json!(7)),
-            no_error.clone(),
-            "not as GitHub documents it",
-        ),
-        (without("state"), no_error.clone(), "`state`"),
-        (without("headRefName"), no_error.clone(), "`headRefName`"),
-        (without("headRefOid"), no_error.clone(), "`headRefOid`"),
-    ] {
-        story.put("certain", &story.earlier("certain", certain));
-        let answer = json!({
-            "data": {"repository": {
-                format!("p{doubtful}"): node,
-                format!("p{certain}"): whole,
-            }},
-            "errors": errors,
-        });
-        let fault = Fault::on("POST", QUESTION).answer(200, answer.clone());
-        story.forge.fault(fault);
-
-        let outcome = sweep_away(&story, &story.sweep(), &[("certain", certain, "closed")]);
-
-        let warning = annotation(&outcome, "warning");
-        let is_named = warning.starts_with(&stays(&doubtful.to_string()));
-        assert!(is_named && warning.contains(words), "{answer}: {warning}");
-        assert_eq!(story.instances(), [Story::path("doubtful")], "{answer}");
-        assert_eq!(story.our_comments_on(doubtful), [] as [String; 0]);
+        (with("state", json!("")), None, "its state is called \"\""),
+        (with("state", json!(null)), None, odd),
+        (with("headRefOid", json!(7)), None, odd),
+        (without("state"), None, "`state`"),
+        (without("headRefName"), None, "`headRefName`"),
+        (without("headRefOid"), None, "`headRefOid`"),
+    ];
+    let mut names: Vec<String> = (10..10 + table.len())
+        .map(|index| format!("doubtful-{index}"))
+        .collect();
+    names.push("certain".to_owned());
+    let mut numbers = story.many_deployed(&names, "dev");
+    // All of them are closed, and GitHub says so of one.
+    for number in &numbers {
+        story.forge.close_pull_request(*number);
     }
-    sweep_away(&story, &story.sweep(), &[("doubtful", doubtful, "closed")]);
+    let certain = numbers.pop().unwrap();
+    names.pop();
+    let mut nodes = json!({format!("p{certain}"): whole});
+    let mut errors = Vec::new();
+    for (number, (node, error, _)) in numbers.iter().zip(&table) {
+        let key = format!("p{number}");
+        if let Some((kind, message)) = error {
+            errors.push(json!({"type": kind, "path": ["repository", key], "message": message}));
+        }
+        nodes[key] = node.clone();
+    }
+    // One is not spoken of at all.
+    let unspoken = story.another_deployed("unspoken");
+    let answer = json!({"data": {"repository": nodes}, "errors": errors});
+    story
+        .forge
+        .fault(Fault::on("POST", QUESTION).answer(200, answer));
+
+    let outcome = sweep_away(&story, &story.sweep(), &[("certain", certain, "closed")]);
+
+    let warnings = annotations(&outcome, "warning");
+    let expected = numbers
+        .iter()
+        .copied()
+        .zip(table.iter().map(|(.., words)| *words));
+    for (number, words) in expected.chain([(unspoken, "does not speak of it")]) {
+        let named = warnings.iter().filter(|warning| {
+            let rest = warning.strip_prefix(STAYS).expect(STAYS);
+            let (listed, rest) = rest.split_once(": ").unwrap();
+            listed
+                .split(", ")
+                .any(|listed| listed == number.to_string())
+                && rest.contains(words)
+        });
+        assert_eq!(named.count(), 1, "{number} {words}: {warnings:#?}");
+        assert_eq!(story.our_comments_on(number), [] as [String; 0]);
+    }
+    names.push("unspoken".to_owned());
+    let left: Vec<String> = names.iter().map(|name| Story::path(name)).collect();
+    assert_eq!(story.instances(), left);
 }
 
 #[test]
@@ -153,10 +159,9 @@ fn a_pull_request_that_github_does_not_know_keeps_its_instance() {
     assert!(warnings.len() <= numbers.len(), "{warnings:#?}");
     for number in numbers {
         let named = warnings.iter().filter(|warning| {
-            let (before, _) = warning.split_once(": ").unwrap();
-            assert!(before.starts_with("the environments of these pull requests stay"));
-            let numbers = warning.split(": ").nth(1).unwrap();
-            numbers.split(", ").any(|named| named == number)
+            let rest = warning.strip_prefix(STAYS).expect(STAYS);
+            let (listed, _) = rest.split_once(": ").unwrap();
+            listed.split(", ").any(|named| named == number)
         });
         assert_eq!(named.count(), 1, "{number}: {warnings:#?}");
     }
@@ -263,11 +268,11 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
         for (fault, words) in answers {
             scope.spawn(move || {
                 let story = Story::new();
-                let numbers = ["first", "second"].map(|name| {
-                    let number = story.another_deployed(name);
-                    story.forge.close_pull_request(number);
-                    number
-                });
+                let numbers =
+                    story.many_deployed(&["first".to_owned(), "second".to_owned()], "dev");
+                for number in &numbers {
+                    story.forge.close_pull_request(*number);
+                }
                 story.forge.fault(fault);
 
                 let outcome = sweep_in_vain(&story, &story.sweep());
@@ -455,7 +460,7 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
         story.forge.close_pull_request(*number);
     }
     // Eighty in a minute are allowed: the first ten at once leave room for one in each second.
-    story.forge.limit_content(19, Duration::from_secs(7));
+    story.forge.limit_content(20, Duration::from_secs(7));
     story.forge.clear_requests();
 
     let outcome = succeed(&story.sweep());
