@@ -233,18 +233,18 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
 
 /// How long an environment may live.
 fn lifetime(context: &Context, end: DateTime<Utc>) -> String {
-    let deploy = code(&context.deploy_command);
     let date = date(end);
-    if end <= context.now {
-        format!(
-            "Its time was over at {date}: the next sweep takes it down. Comment {deploy} to extend it."
-        )
+    let until = if end <= context.now {
+        format!("Its time was over at {date}: the next sweep takes it down.")
     } else {
-        format!(
-            "It may live until {date}, in {}, and then the next sweep takes it down. Comment {deploy} to extend it.",
-            distance(end, context.now)
-        )
-    }
+        let distance = distance(end, context.now);
+        format!("It may live until {date}, in {distance}, and then the next sweep takes it down.")
+    };
+    format!(
+        "{until} Comment {} to give it 72 hours from then, or {} for no end.",
+        deploy_with(context, "ttl=72h"),
+        deploy_with(context, "ttl=never")
+    )
 }
 
 /// The environment is on its way down.
@@ -338,7 +338,7 @@ pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Messag
     let deploy = code(&context.deploy_command);
     let why = match reason {
         Reason::Closed => {
-            "The pull request is closed, and its environment was still there: what should have removed it then did not."
+            "The pull request was closed, and its environment was still there: what should have removed it then did not."
                 .to_owned()
         }
         Reason::HeadDeleted => "The repository of the head branch has been deleted.".to_owned(),
@@ -350,8 +350,8 @@ pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Messag
             "To bring one up again, push the branch to this repository, open a pull request from there and comment {deploy}."
         ),
         Reason::Expired(_) => format!(
-            "Comment {deploy} to bring it up again; {} gives it more time.",
-            code(&format!("{} ttl=72h", context.deploy_command))
+            "Comment {deploy} to bring it up again, or {} to give it 72 hours from then.",
+            deploy_with(context, "ttl=72h")
         ),
     };
     let text = [
@@ -379,7 +379,14 @@ pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Messag
 }
 
 /// What a sweep removed, or would remove, for its job's summary.
-pub fn sweep_summary(target_branch: &str, removals: &[Removal], is_done: bool) -> Message {
+///
+/// `in_doubt` says how many warnings there are about what stays.
+pub fn sweep_summary(
+    target_branch: &str,
+    removals: &[Removal],
+    is_done: bool,
+    in_doubt: usize,
+) -> Message {
     let branch = code(target_branch);
     let lines = removals
         .iter()
@@ -394,6 +401,7 @@ pub fn sweep_summary(target_branch: &str, removals: &[Removal], is_done: bool) -
         });
     let more = removals.len().saturating_sub(MOST_LISTED);
     let title = match (removals.len(), is_done) {
+        (0, _) if in_doubt > 0 => format!("### 🧹 Nothing was swept from {branch}"),
         (0, _) => format!("### 🧹 Nothing to sweep on {branch}"),
         (count, true) => format!("### 🧹 Swept from {branch}: {count}"),
         (count, false) => format!("### 🧹 Would be swept from {branch}: {count}"),
@@ -401,7 +409,10 @@ pub fn sweep_summary(target_branch: &str, removals: &[Removal], is_done: bool) -
     let lines = [title, String::new()]
         .into_iter()
         .chain(lines)
-        .chain((more > 0).then(|| format!("- and {more} more")));
+        .chain((more > 0).then(|| format!("- and {more} more")))
+        .chain((in_doubt > 0).then(|| {
+            format!("\nWhat became of some could not be told, so they stay; warnings: {in_doubt}.")
+        }));
     Message {
         text: lines.collect::<Vec<_>>().join("\n").trim_end().to_owned(),
         state: None,
@@ -683,7 +694,7 @@ fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (
     };
     let oldest = instances.first().map_or_else(String::new, |(name, pull_request)| {
         format!(
-            "comment {} on one that nobody needs (the oldest, {}, is pull request {pull_request}'s), or ",
+            "comment {} where nobody needs it any more (the oldest pull request with one is {pull_request}, with {}), or ",
             code(&context.destroy_command),
             code(name)
         )
@@ -699,7 +710,11 @@ fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (
 
 /// The command that deploys this very commit.
 fn deploy_of(context: &Context, commit: &Sha) -> String {
-    code(&format!("{} {commit}", context.deploy_command))
+    deploy_with(context, commit.as_str())
+}
+
+fn deploy_with(context: &Context, argument: &str) -> String {
+    code(&format!("{} {argument}", context.deploy_command))
 }
 
 fn ask_somebody(needs: Permission) -> String {
@@ -1024,9 +1039,11 @@ mod tests {
             deployed(&context(), &environment).text
         };
         let until = "\nIt may live until 2026-03-02 12:00 UTC, in 3 days, and then the next sweep takes it down. \
-                     Comment `/deploy-ephemeral` to extend it.\n";
+                     Comment `/deploy-ephemeral ttl=72h` to give it 72 hours from then, \
+                     or `/deploy-ephemeral ttl=never` for no end.\n";
         let over = "\nIts time was over at 2026-02-27 12:00 UTC: the next sweep takes it down. \
-                    Comment `/deploy-ephemeral` to extend it.\n";
+                    Comment `/deploy-ephemeral ttl=72h` to give it 72 hours from then, \
+                    or `/deploy-ephemeral ttl=never` for no end.\n";
         assert_eq!(
             told(Some("2026-03-02T12:00:00Z")).replace(until, "\n"),
             told(None)
@@ -1070,7 +1087,7 @@ mod tests {
             (
                 &closed,
                 Reason::Closed,
-                "The pull request is closed, and its environment was still there",
+                "The pull request was closed, and its environment was still there",
                 "To bring one up again, reopen the pull request and comment `/deploy-ephemeral`.",
             ),
             (
@@ -1083,7 +1100,7 @@ mod tests {
                 &context(),
                 Reason::Expired(now()),
                 "Its time was over at 2026-02-27 12:00 UTC.",
-                "Comment `/deploy-ephemeral` to bring it up again; `/deploy-ephemeral ttl=72h` gives it more time.",
+                "Comment `/deploy-ephemeral` to bring it up again, or `/deploy-ephemeral ttl=72h` to give it 72 hours from then.",
             ),
         ] {
             let message = swept(context, reason, &gone());
@@ -1116,21 +1133,28 @@ mod tests {
             removal("pre`view", 9, Reason::HeadDeleted),
         ];
         assert_eq!(
-            sweep_summary("main", &removals, true).text,
+            sweep_summary("main", &removals, true, 0).text,
             "### 🧹 Swept from `main`: 2\n\n- `dev`, pull request 7: closed\n\
              - ``pre`view``, pull request 9: head-deleted"
         );
         let first = &removals[..1];
         assert_eq!(
-            sweep_summary("main", first, false).text,
+            sweep_summary("main", first, false, 0).text,
             "### 🧹 Would be swept from `main`: 1\n\n- `dev`, pull request 7: closed"
         );
         assert_eq!(
-            sweep_summary("main", &[], true).text,
+            sweep_summary("main", &[], true, 0).text,
             "### 🧹 Nothing to sweep on `main`"
         );
+        let doubt = "What became of some could not be told, so they stay; warnings: 2.";
+        assert_eq!(
+            sweep_summary("main", &[], true, 2).text,
+            format!("### 🧹 Nothing was swept from `main`\n\n\n{doubt}")
+        );
+        let text = sweep_summary("main", first, true, 2).text;
+        assert!(text.ends_with(&format!("closed\n\n{doubt}")), "{text}");
         let many: Vec<Removal> = (0..202).map(|_| removals[0].clone()).collect();
-        let text = sweep_summary("main", &many, true).text;
+        let text = sweep_summary("main", &many, true, 0).text;
         assert!(text.ends_with("closed\n- and 2 more"), "{text}");
         assert_eq!(text.lines().count(), 2 + 200 + 1);
     }
@@ -1176,8 +1200,8 @@ mod tests {
             (
                 "There may be 2 environments at a time, and there are 2: `b1` (pull request 1), `b2` (pull request 2)."
                     .to_owned(),
-                "comment `/destroy-ephemeral` on one that nobody needs (the oldest, `b1`, is pull request 1's), \
-                 or raise the action's input `max-environments`."
+                "comment `/destroy-ephemeral` where nobody needs it any more (the oldest pull request with one is 1, with \
+                 `b1`), or raise the action's input `max-environments`."
                     .to_owned()
             )
         );

@@ -172,7 +172,7 @@ fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Result<Event,
         code,
         default_branch: payload
             .repository
-            .map(|repository| repository.default_branch),
+            .and_then(|repository| repository.default_branch),
     })))
 }
 
@@ -230,7 +230,12 @@ struct Repository {
 
 #[derive(Deserialize)]
 struct SweepPayload {
-    repository: Option<Repository>,
+    repository: Option<SweepRepository>,
+}
+
+#[derive(Deserialize)]
+struct SweepRepository {
+    default_branch: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -200,23 +200,23 @@ struct StatusObject {
     target_url: Option<String>,
 }
 
-impl Standing {
-    fn unclear(words: String) -> Standing {
-        Standing {
+impl PullRequestStanding {
+    fn unclear(words: String) -> PullRequestStanding {
+        PullRequestStanding {
             answer: Answer::Unclear(words),
             head: None,
         }
     }
 
-    fn read(node: &Value) -> Standing {
+    fn read(node: &Value) -> PullRequestStanding {
         let node = match PullRequestNode::deserialize(node) {
             Ok(node) => node,
             Err(error) => {
                 let words = format!("the answer is not as GitHub documents it: {error}");
-                return Standing::unclear(words);
+                return PullRequestStanding::unclear(words);
             }
         };
-        Standing {
+        PullRequestStanding {
             answer: match (node.state.as_str(), node.head_repository) {
                 ("OPEN", Some(_)) => Answer::Open,
                 ("OPEN", None) => Answer::HeadDeleted,
@@ -298,7 +298,7 @@ struct Message {
 
 /// What GitHub says of a pull request that has an environment.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct PullRequestStanding {
     /// What became of it.
     pub answer: Answer,
     /// The head branch and its commit, where GitHub told.
@@ -372,14 +372,14 @@ impl GitHub {
     ///
     /// They are named one by one instead of listing the open ones: a page of a list shifts where a pull request is closed
     /// meanwhile, and one that is open could be missed.
-    pub async fn standings(&self, numbers: &BTreeSet<u64>) -> BTreeMap<u64, Standing> {
+    pub async fn standings(&self, numbers: &BTreeSet<u64>) -> BTreeMap<u64, PullRequestStanding> {
         // GraphQL's whole numbers have 32 bits, and one that is larger would be an error about the whole question.
         let (numbers, too_large): (Vec<u64>, Vec<u64>) = numbers
             .iter()
             .partition(|number| i32::try_from(**number).is_ok());
         let no_number = |number| {
             let words = "no pull request has such a number".to_owned();
-            (number, Standing::unclear(words))
+            (number, PullRequestStanding::unclear(words))
         };
         let mut standings: BTreeMap<_, _> = too_large.into_iter().map(no_number).collect();
         for numbers in numbers.chunks(PAGE) {
@@ -389,7 +389,7 @@ impl GitHub {
                     true => format!("{error} ({PULL_REQUESTS_REMEDY})"),
                     false => error.to_string(),
                 };
-                let unclear = |number: &u64| (*number, Standing::unclear(words.clone()));
+                let unclear = |number: &u64| (*number, PullRequestStanding::unclear(words.clone()));
                 numbers.iter().map(unclear).collect()
             }));
         }
@@ -410,7 +410,7 @@ impl GitHub {
     async fn ask_for_standings(
         &self,
         numbers: &[u64],
-    ) -> Result<BTreeMap<u64, Standing>, ApiError> {
+    ) -> Result<BTreeMap<u64, PullRequestStanding>, ApiError> {
         let fields = "{ state headRefName headRefOid headRepository { id } }";
         let asked = numbers
             .iter()
@@ -436,9 +436,9 @@ impl GitHub {
             let words = errors.iter().filter(about).map(GraphQlError::words);
             let words = words.collect::<Vec<_>>().join("; ");
             let standing = match nodes.get(&name) {
-                _ if !words.is_empty() => Standing::unclear(self.token.redact(&words)),
-                Some(node) => Standing::read(node),
-                None => Standing::unclear("the answer does not speak of it".to_owned()),
+                _ if !words.is_empty() => PullRequestStanding::unclear(self.token.redact(&words)),
+                Some(node) => PullRequestStanding::read(node),
+                None => PullRequestStanding::unclear("the answer does not speak of it".to_owned()),
             };
             (*number, standing)
         };

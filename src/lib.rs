@@ -8,9 +8,11 @@
 //!               pure               I/O            pure          I/O                     I/O
 //! ```
 //!
-//! [`run`] is that line. What is decided, named, planned, rendered and worded is pure and sits in [`mod@decide`],
-//! [`environment`], [`plan`], [`manifest`], [`comment`] and [`report`]; each outside system has one file: [`github`],
-//! [`git`], [`workflow`].
+//! [`run`] is that line for somebody's request; [`sweeper`] is the same for everything that is there, which nobody asked
+//! about. What is decided, judged, named, planned, rendered and worded is pure and sits in [`mod@decide`], [`sweep`],
+//! [`lifetime`], [`environment`], [`plan`], [`manifest`] (and [`skim`], its short cut), [`comment`] and [`report`]. Each
+//! outside system has one file: [`github`], [`git`], [`workflow`]; [`mod@publish`] and [`tell`] are the two things that are
+//! done with them.
 
 pub mod cancellation;
 pub mod command;
@@ -86,22 +88,16 @@ pub async fn run(
     let config = Config::from_env(variables.into_iter())?;
     let label = config.inputs.label.as_deref();
     let event = event::parse(&config.event_name, &payload(&config)?, label)?;
-    let triage = triage(event, &config.inputs);
-    if let Triage::None(no_op) = triage {
-        log.line(&format!("nothing to do: {}", no_op.code()));
-        return tell_job(&config, log, &report::none(no_op));
-    }
-    log.debug(&format!("{config:?}"));
-    let teller = Teller {
-        github: GitHub::new(&config)?,
-        config: &config,
-        log,
-    };
-    let cancellation = Cancellation::new()?;
-    let now = DateTime::from(SystemTime::now());
-    let report = match &triage {
-        Triage::None(no_op) => report::none(*no_op),
-        Triage::Sweep(event) => Sweeper { teller, event, now }.run(&cancellation).await,
+    let report = match triage(event, &config.inputs) {
+        Triage::None(no_op) => {
+            log.line(&format!("nothing to do: {}", no_op.code()));
+            report::none(no_op)
+        }
+        Triage::Sweep(event) => {
+            let (teller, now, cancellation) = set_up(&config, log)?;
+            let event = &event;
+            Sweeper { teller, event, now }.run(&cancellation).await
+        }
         Triage::Request(request) => {
             log.line(&format!(
                 "pull request #{}: {} by {}",
@@ -109,9 +105,10 @@ pub async fn run(
                 request.code(),
                 request.login
             ));
+            let (teller, now, cancellation) = set_up(&config, log)?;
             let run = Run {
                 teller,
-                request,
+                request: &request,
                 now,
             };
             if config.inputs.dry_run {
@@ -122,6 +119,25 @@ pub async fn run(
         }
     };
     tell_job(&config, log, &report)
+}
+
+/// What everything takes that is more than nothing; makes no request.
+fn set_up<'a>(
+    config: &'a Config,
+    log: &'a Log,
+) -> Result<(Teller<'a>, DateTime<Utc>, Cancellation)> {
+    log.debug(&format!("{config:?}"));
+    let github = GitHub::new(config)?;
+    let teller = Teller {
+        config,
+        log,
+        github,
+    };
+    Ok((
+        teller,
+        DateTime::from(SystemTime::now()),
+        Cancellation::new()?,
+    ))
 }
 
 /// The event's payload; nothing is read where the event's name says it all.
@@ -252,7 +268,7 @@ impl Run<'_> {
             context,
             mut report,
             found,
-            work,
+            mut work,
         } = done;
         let told = tokio::select! {
             told = self.teller.tell(&context, &mut report, found, comment_id, &mut untold) => Some(told),
@@ -260,7 +276,7 @@ impl Run<'_> {
         };
         match told {
             Some(Some(told)) => tokio::select! {
-                () = self.teller.look_again(&context, told, work) => {}
+                () = self.teller.look_again(&context, told, &mut work) => {}
                 () = too_late(cancellation) => {}
             },
             Some(None) => {}

@@ -875,7 +875,11 @@ spec:
             "a :b",
             "\"kind\": x",
         ]);
+        let long = |(place, length): (usize, usize)| {
+            Edit::Insert(place, format!("    {}: x", "k".repeat(length)))
+        };
         prop_oneof![
+            (at(), 100_usize..1_100).prop_map(long),
             at().prop_map(Edit::Drop),
             (at(), at()).prop_map(|(from, to)| Edit::Repeat(from, to)),
             (at(), -2_isize..4).prop_map(|(line, by)| Edit::Indent(line, by)),

@@ -304,6 +304,9 @@ fn refuse_one_more(most: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
         if instance.owner.is(owner) {
             return None;
         }
+        if !instance.owner.is_in(&owner.repository) {
+            continue;
+        }
         let name = instance_name(path).unwrap_or_default();
         others.push((name.to_owned(), instance.owner.pull_request));
     }
@@ -489,6 +492,16 @@ mod tests {
             ("k8s/instances/sync-b.yaml", file_of(&up("b", 3))),
             ("k8s/instances/sync-a.yaml", file_of(&up("a", 12))),
             ("k8s/instances/sync-mine.yaml", file("kind: ConfigMap\n")),
+            (
+                "k8s/instances/sync-c.yaml",
+                file(
+                    &up("c", 2)
+                        .manifest
+                        .render()
+                        .unwrap()
+                        .replace("octo/app", "octo/other"),
+                ),
+            ),
         ]);
         let refusal = Refusal::LimitReached {
             most: 2,

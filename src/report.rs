@@ -231,6 +231,7 @@ pub fn swept(
     removals: &[Removal],
     commit: Option<String>,
     is_done: bool,
+    doubts: Vec<String>,
 ) -> Report {
     let listed = removals.iter().map(|Removal { held, reason }| {
         json!({
@@ -248,7 +249,13 @@ pub fn swept(
             swept: Value::Array(listed.collect()).to_string(),
             ..Outputs::default()
         },
-        message: Some(comment::sweep_summary(target_branch, removals, is_done)),
+        message: Some(comment::sweep_summary(
+            target_branch,
+            removals,
+            is_done,
+            doubts.len(),
+        )),
+        warnings: doubts,
         ..Report::default()
     }
 }
@@ -283,6 +290,7 @@ pub fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> 
         outputs: Outputs {
             decision: SWEEP,
             reason: failure.code(),
+            swept: Value::Array(Vec::new()).to_string(),
             ..Outputs::default()
         },
         message: Some(comment::sweep_failed(
@@ -529,7 +537,15 @@ mod tests {
             swept_away("b", 9, Reason::Expired(now())),
         ];
         let listed = r#"[{"name":"dev","pull-request":7,"reason":"closed"},{"name":"b","pull-request":9,"reason":"expired"}]"#;
-        let report = swept("schedule", "main", &removals, Some(COMMIT.to_owned()), true);
+        let report = swept(
+            "schedule",
+            "main",
+            &removals,
+            Some(COMMIT.to_owned()),
+            true,
+            vec!["a doubt".to_owned()],
+        );
+        assert_eq!(report.warnings, ["a doubt"]);
         assert_eq!(
             outputs(&report),
             pairs([
@@ -541,10 +557,10 @@ mod tests {
             ])
         );
         assert!(text(&report).contains("Swept from `main`: 2"));
-        let would = swept("schedule", "main", &removals, None, false);
+        let would = swept("schedule", "main", &removals, None, false, Vec::new());
         assert_eq!(would.outputs.swept, listed);
         assert!(!would.outputs.changed && text(&would).contains("Would be swept"));
-        let nothing = swept("schedule", "main", &[], None, true);
+        let nothing = swept("schedule", "main", &[], None, true, Vec::new());
         assert_eq!(nothing.outputs.swept, "[]");
         let failed = sweep_failed(&config(), "main", &Failure::Interrupted);
         assert_eq!(

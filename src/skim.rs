@@ -181,7 +181,9 @@ impl<'a> Object<'a> {
 }
 
 fn is_key(key: &str) -> bool {
-    key.starts_with(|c: char| c.is_ascii_alphabetic())
+    // YAML itself has a bound, of 1,024 characters.
+    key.len() <= 128
+        && key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte))

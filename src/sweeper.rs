@@ -12,12 +12,12 @@ use crate::comment::{self, Context};
 use crate::event::SweepEvent;
 use crate::failure::Failure;
 use crate::git::{Published, Work};
-use crate::github::Standing;
+use crate::github::PullRequestStanding;
 use crate::plan::{self, Held, Tip};
 use crate::publish::{publish, read, target, too_late};
 use crate::report::{self, Report};
 use crate::sweep::{Answer, Removal, judge};
-use crate::tell::{Teller, Told};
+use crate::tell::Teller;
 use crate::untold::Untold;
 use crate::{no_fact, sweep};
 
@@ -42,7 +42,7 @@ pub struct Sweeper<'a> {
 struct Found {
     branch: String,
     instances: Vec<Held>,
-    standings: BTreeMap<u64, Standing>,
+    standings: BTreeMap<u64, PullRequestStanding>,
     work: Work,
 }
 
@@ -90,19 +90,16 @@ impl Sweeper<'_> {
             answers,
             now: self.now,
         };
-        let mut report = if case.candidates.is_empty() {
-            report::swept(self.event.code, &branch, &[], None, true)
+        if case.candidates.is_empty() {
+            report::swept(self.event.code, &branch, &[], None, true, doubts)
         } else if self.teller.config.inputs.dry_run {
             tokio::select! {
-                report = self.preview(&branch, case, work) => report,
+                report = self.preview(&branch, case, work, doubts) => report,
                 () = cancellation.requested() => self.failed(&branch, &Failure::Interrupted),
             }
         } else {
-            self.remove(&branch, case, &standings, work, cancellation)
-                .await
-        };
-        report.warnings.extend(doubts);
-        report
+            self.remove(&branch, case, work, doubts, cancellation).await
+        }
     }
 
     /// The instances there are, and what GitHub says of their pull requests.
@@ -137,7 +134,7 @@ impl Sweeper<'_> {
         })
     }
 
-    async fn preview(&self, branch: &str, case: Case, work: Work) -> Report {
+    async fn preview(&self, branch: &str, case: Case, work: Work, doubts: Vec<String>) -> Report {
         let target = target(self.teller.config, branch);
         let planned = read(target, Some(work), move |tip| {
             let removals = case.judge(tip).removals;
@@ -149,7 +146,7 @@ impl Sweeper<'_> {
                     .log
                     .line("dry run, nothing is changed; this is what would be:");
                 self.teller.log.text(&plan.change.to_string());
-                report::swept(self.event.code, branch, &removals, None, false)
+                report::swept(self.event.code, branch, &removals, None, false, doubts)
             }
             Err(failure) => self.failed(branch, &failure),
         }
@@ -159,14 +156,14 @@ impl Sweeper<'_> {
         &self,
         branch: &str,
         case: Case,
-        standings: &BTreeMap<u64, Standing>,
         work: Work,
+        doubts: Vec<String>,
         cancellation: &Cancellation,
     ) -> Report {
         let target = target(self.teller.config, branch);
-        let answers = case.answers.clone();
+        let (answers, candidates) = (case.answers.clone(), case.candidates.clone());
         let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&case.judge(tip).removals, tip)));
-        let (published, work) = publish(target, plan, Some(work), cancellation).await;
+        let (published, mut work) = publish(target, plan, Some(work), cancellation).await;
         self.teller.log.debug(&format!("{published:?}"));
         let (removed, commit, warning) = match published {
             Ok(Published::Pushed {
@@ -176,42 +173,61 @@ impl Sweeper<'_> {
             }) => (plan.removed, commit, warning),
             // Nothing of it is left: others were faster.
             Ok(Published::Unchanged(_) | Published::Refused(_)) => {
-                return report::swept(self.event.code, branch, &[], None, true);
+                return report::swept(self.event.code, branch, &[], None, true, doubts);
             }
-            Err(failure) => return self.failed(branch, &failure),
+            Err(failure) => {
+                let mut report = self.failed(branch, &failure);
+                report.warnings = doubts;
+                // It may have landed unseen.
+                if matches!(failure, Failure::Interrupted | Failure::TimedOut(..)) {
+                    let untold = by_pull_request(&candidates, |held| held);
+                    report
+                        .warnings
+                        .push(comment::cancelled_before(&numbers(untold)));
+                }
+                return report;
+            }
         };
         let removals = judge(&removed, &answers, self.now).removals;
+        let mut report = report::swept(
+            self.event.code,
+            branch,
+            &removals,
+            Some(commit.clone()),
+            true,
+            doubts,
+        );
         let mut untold = Untold::default();
-        let mut left: BTreeMap<u64, Vec<&Removal>> = BTreeMap::new();
-        for removal in &removals {
-            let number = removal.held.instance.owner.pull_request;
-            left.entry(number).or_default().push(removal);
-        }
+        let mut left = by_pull_request(&removals, |removal| &removal.held);
         tokio::select! {
-            () = self.tell(branch, &mut left, standings, &commit, work, &mut untold) => {}
+            () = self.tell(branch, &mut left, &commit, &mut work, &mut untold) => {}
             () = too_late(cancellation) => {}
         }
-        let mut report = report::swept(self.event.code, branch, &removals, Some(commit), true);
         report.warnings.extend(warning);
         report.warnings.extend(untold.warnings());
         if !left.is_empty() {
-            let numbers: Vec<u64> = left.into_keys().collect();
-            report.warnings.push(comment::cancelled_before(&numbers));
+            report
+                .warnings
+                .push(comment::cancelled_before(&numbers(left)));
         }
         report
     }
 
-    /// Tells each pull request that is left, and corrects what another run has changed meanwhile.
+    /// Tells each pull request that is left, and corrects that where another run has brought its environment up again.
     async fn tell(
         &self,
         branch: &str,
         left: &mut BTreeMap<u64, Vec<&Removal>>,
-        standings: &BTreeMap<u64, Standing>,
         commit: &str,
-        work: Option<Work>,
+        work: &mut Option<Work>,
         untold: &mut Untold,
     ) {
-        let mut told: Vec<(Context, Told)> = Vec::new();
+        // Some may have been opened again since they were asked about, and are told so.
+        let standings = self
+            .teller
+            .github
+            .standings(&left.keys().copied().collect())
+            .await;
         let mut next = Instant::now();
         let mut already = 0;
         while let Some((&number, removals)) = left.first_key_value() {
@@ -222,32 +238,14 @@ impl Sweeper<'_> {
             next = Instant::now() + PACE;
             let context = self.context(branch, number, standings.get(&number));
             let mut report = report::swept_one(self.teller.config, &context, removals, commit);
-            let written = self.teller.tell(&context, &mut report, None, None, untold);
-            told.extend(written.await.map(|written| (context, written)));
+            let told = self
+                .teller
+                .tell(&context, &mut report, None, None, untold)
+                .await;
+            if let Some(told) = told {
+                self.teller.look_again(&context, told, work).await;
+            }
             left.remove(&number);
-        }
-        self.look_again(branch, told, work).await;
-    }
-
-    /// Another run may have brought one of them up again before it was told that it is gone.
-    async fn look_again(&self, branch: &str, told: Vec<(Context, Told)>, work: Option<Work>) {
-        let target = target(self.teller.config, branch);
-        let repository = self.teller.config.repository.to_string();
-        let there = read(target, work, move |tip| Ok(plan::held_in(&repository, tip))).await;
-        let there = match there {
-            Ok((there, _)) => there,
-            Err(failure) => {
-                self.teller.log.line(&format!(
-                    "whether the comments are still right could not be seen: {failure}"
-                ));
-                return;
-            }
-        };
-        for (context, told) in told {
-            let is_up = |held: &Held| held.instance.owner.pull_request == context.pull_request;
-            if there.iter().any(is_up) {
-                self.teller.look_again(&context, told, None).await;
-            }
         }
     }
 
@@ -255,7 +253,12 @@ impl Sweeper<'_> {
         report::sweep_failed(self.teller.config, branch, failure)
     }
 
-    fn context(&self, branch: &str, number: u64, standing: Option<&Standing>) -> Context {
+    fn context(
+        &self,
+        branch: &str,
+        number: u64,
+        standing: Option<&PullRequestStanding>,
+    ) -> Context {
         let context = self.teller.context(number, branch, self.now);
         match standing {
             Some(standing) => Context {
@@ -266,4 +269,17 @@ impl Sweeper<'_> {
             None => context,
         }
     }
+}
+
+fn by_pull_request<T>(all: &[T], held: impl Fn(&T) -> &Held) -> BTreeMap<u64, Vec<&T>> {
+    let mut by_pull_request: BTreeMap<u64, Vec<&T>> = BTreeMap::new();
+    for one in all {
+        let number = held(one).instance.owner.pull_request;
+        by_pull_request.entry(number).or_default().push(one);
+    }
+    by_pull_request
+}
+
+fn numbers<T>(by_pull_request: BTreeMap<u64, T>) -> Vec<u64> {
+    by_pull_request.into_keys().collect()
 }

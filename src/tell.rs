@@ -125,7 +125,9 @@ impl Teller<'_> {
     ///
     /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
     /// has looked after the last change, or made it, and the comment says what is there.
-    pub async fn look_again(&self, context: &Context, told: Told, work: Option<Work>) {
+    ///
+    /// `work` is the repository to look in, if there is one by then, and is there afterwards.
+    pub async fn look_again(&self, context: &Context, told: Told, work: &mut Option<Work>) {
         let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work));
         let words = match corrected.await {
             Ok(Ok(())) => return,
@@ -137,7 +139,7 @@ impl Teller<'_> {
         ));
     }
 
-    async fn correct(&self, context: &Context, told: Told, work: Option<Work>) -> Result<()> {
+    async fn correct(&self, context: &Context, told: Told, work: &mut Option<Work>) -> Result<()> {
         let Told {
             mut comment,
             message,
@@ -146,19 +148,20 @@ impl Teller<'_> {
         if work.is_none() && comment::spoken_of(&body).is_none() {
             return Ok(());
         }
-        let target = target(self.config, &context.target_branch);
-        let mut work = Work::resume(work, target, Stop::default())?;
         for _ in 0..CORRECTIONS {
             let Some(spoken_of) = comment::spoken_of(&body) else {
                 return Ok(());
             };
             let owner = owner(context.pull_request, self.config);
-            let held;
-            (work, held) = spawn_blocking(move || {
+            let target = target(self.config, &context.target_branch);
+            let earlier = work.take();
+            let (used, held) = spawn_blocking(move || {
+                let mut work = Work::resume(earlier, target, Stop::default())?;
                 let held = work.read(SECOND_LOOK, |tip| Ok(plan::held(&owner, tip)));
-                (work, held)
+                anyhow::Ok((work, held))
             })
-            .await?;
+            .await??;
+            *work = Some(used);
             let held = held.map_err(|failure| anyhow::anyhow!("{failure}"))?;
             if plan::fingerprint(&held) == spoken_of {
                 return Ok(());
