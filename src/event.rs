@@ -172,7 +172,7 @@ fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Result<Event,
         code,
         default_branch: payload
             .repository
-            .and_then(|repository| repository.default_branch),
+            .map(|repository| repository.default_branch),
     })))
 }
 
@@ -230,12 +230,7 @@ struct Repository {
 
 #[derive(Deserialize)]
 struct SweepPayload {
-    repository: Option<SweepRepository>,
-}
-
-#[derive(Deserialize)]
-struct SweepRepository {
-    default_branch: Option<String>,
+    repository: Option<Repository>,
 }
 
 #[derive(Deserialize)]

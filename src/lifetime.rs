@@ -86,7 +86,10 @@ pub fn distance(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
         // From one and a half on, so that it is never one.
         .find(|(length, _)| seconds * 2 >= length * 3)
         .map_or_else(
-            || format!("{seconds} seconds"),
+            || match seconds {
+                1 => "1 second".to_owned(),
+                _ => format!("{seconds} seconds"),
+            },
             |(length, unit)| format!("{} {unit}", (seconds + length / 2) / length),
         )
 }
@@ -162,6 +165,7 @@ pub(crate) mod tests {
         assert_eq!(date(now), "2026-02-27 12:00 UTC");
         for (time, words) in [
             ("2026-02-27T12:00:00Z", "0 seconds"),
+            ("2026-02-27T12:00:01Z", "1 second"),
             ("2026-02-27T12:01:29Z", "89 seconds"),
             ("2026-02-27T12:01:30Z", "2 minutes"),
             ("2026-02-27T13:29:59Z", "90 minutes"),

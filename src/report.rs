@@ -568,7 +568,8 @@ mod tests {
             pairs([
                 ("decision", "sweep"),
                 ("reason", "interrupted"),
-                ("changed", "false")
+                ("changed", "false"),
+                ("swept", "[]"),
             ])
         );
         assert!(failed.error.is_some());

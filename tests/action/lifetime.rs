@@ -82,7 +82,8 @@ fn the_lifetime_is_the_commands_or_the_inputs() {
         let lifetime = hours.map(|hours| HOUR * hours);
         deploy_for(&story, &job.input("ttl", input), lifetime);
         let words = format!(
-            ", in {distance}, and then the next sweep takes it down. Comment `/deploy-ephemeral` to extend it.\n"
+            ", in {distance}, and then the next sweep takes it down. Comment `/deploy-ephemeral ttl=72h` to give it 72 \
+             hours from then, or `/deploy-ephemeral ttl=never` for no end.\n"
         );
         let told = story.status_comment();
         assert_eq!(

@@ -28,8 +28,8 @@ fn past_the_limit_a_new_one_is_refused_and_told_which_there_are() {
          `second` (pull request {second})."
     );
     let remedy = format!(
-        "comment `/destroy-ephemeral` on one that nobody needs (the oldest, `first`, is pull request {first}'s), \
-         or raise the action's input `max-environments`."
+        "comment `/destroy-ephemeral` where nobody needs it any more (the oldest pull request with one is {first}, \
+         with `first`), or raise the action's input `max-environments`."
     );
     assert!(told.contains(&there), "{told}");
     assert!(told.contains(&remedy), "{told}");
@@ -55,7 +55,10 @@ fn the_oldest_is_the_one_of_the_lowest_number_and_a_long_list_is_cut() {
 
     let told = refused(&story, &deploy(&story, story.number, "3"), "limit-reached");
 
-    let oldest = format!("(the oldest, `z-99`, is pull request {}'s)", numbers[0]);
+    let oldest = format!(
+        "(the oldest pull request with one is {}, with `z-99`)",
+        numbers[0]
+    );
     assert!(told.contains(&oldest), "{told}");
     assert!(
         told.contains("There may be 3 environments at a time, and there are 12: `z-99`"),

@@ -147,7 +147,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     let left = ["e-open", "f-young"].map(Story::path);
     assert_eq!(story.instances(), left);
     let closed_words = [
-        "The pull request is closed, and its environment was still there",
+        "The pull request was closed, and its environment was still there",
         "To bring one up again, reopen the pull request and comment `/deploy-ephemeral`.",
     ];
     let table = [
@@ -168,7 +168,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
             "Swept: expired",
             [
                 "Its time was over at 2020-01-02 03:04 UTC.",
-                "Comment `/deploy-ephemeral` to bring it up again; `/deploy-ephemeral ttl=72h` gives it more time.",
+                "Comment `/deploy-ephemeral` to bring it up again, or `/deploy-ephemeral ttl=72h` to give it 72 hours from then.",
             ],
         ),
     ];
@@ -539,8 +539,8 @@ fn two_hundred_instances_cost_a_handful_of_requests() {
     assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
     assert_eq!(story.instances().len(), 196);
     let requests = story.requests();
-    // Two questions, and one about who we are.
-    assert_eq!(requests["POST /graphql"], 3);
+    // Two questions, one more about those that went, and one about who we are.
+    assert_eq!(requests["POST /graphql"], 4);
     assert_eq!(requests["POST /git-receive-pack"], 1);
     assert_eq!(requests["POST /issues/*/comments"], 4);
     assert_eq!(requests["POST /statuses/*"], 4);
