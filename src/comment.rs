@@ -252,6 +252,19 @@ pub fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
     let text = [
         "### 🚀 Destroyed".to_owned(),
         String::new(),
+        on_its_way_down(context, destroyed),
+        String::new(),
+        way_back(context),
+    ]
+    .join("\n");
+    Message {
+        text,
+        state: Some(fingerprint(&[])),
+    }
+}
+
+fn on_its_way_down(context: &Context, destroyed: &Destroyed) -> String {
+    [
         format!("- Namespace: {}", codes(&destroyed.namespaces)),
         head(context),
         format!("- Commit: {}", destroyed.commit_url),
@@ -261,14 +274,8 @@ pub fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
             "{} Then it removes everything it had applied.",
             next_look(context)
         ),
-        String::new(),
-        way_back(context),
     ]
-    .join("\n");
-    Message {
-        text,
-        state: Some(fingerprint(&[])),
-    }
+    .join("\n")
 }
 
 /// A destroy command where there is nothing to destroy.
@@ -359,15 +366,7 @@ pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Messag
         String::new(),
         why,
         String::new(),
-        format!("- Namespace: {}", codes(&destroyed.namespaces)),
-        head(context),
-        format!("- Commit: {}", destroyed.commit_url),
-        format!("- Run: {}", context.run_url),
-        String::new(),
-        format!(
-            "{} Then it removes everything it had applied.",
-            next_look(context)
-        ),
+        on_its_way_down(context, destroyed),
         String::new(),
         way_back,
     ]
