@@ -1108,6 +1108,7 @@ pub(crate) mod tests {
             ("substitute", "KEY=a\u{1b}b"),
             ("environment-url", "{name}.example.com"),
             ("environment-url", "javascript:{name}"),
+            ("environment-url", "ftp://{name}.example.com"),
             ("environment-url", "https://example.com/{branch}"),
             ("environment-url", "https://example.com/a b"),
             ("environment-url", "https://example.com/`"),

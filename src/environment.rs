@@ -154,6 +154,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_instances_file_is_known_by_its_name() {
+        for (path, name) in [
+            ("sync-dev.yaml", Some("dev")),
+            ("k8s/instances/sync-dev.yaml", Some("dev")),
+            ("sync-.yaml", Some("")),
+            ("sync-dev.yml", None),
+            ("Sync-dev.yaml", None),
+            ("resync-dev.yaml", None),
+            ("sync-dev.yaml/x", None),
+            ("", None),
+        ] {
+            assert_eq!(instance_name(path), name, "{path}");
+            assert_eq!(is_instance_file(path), name.is_some(), "{path}");
+        }
+    }
+
+    #[test]
     fn a_branch_that_is_a_legal_name_is_its_own_name() {
         for branch in [
             "dev",
