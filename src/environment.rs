@@ -154,6 +154,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_only_looks_like_a_date_is_a_name() {
+        for branch in [
+            "abcd-ef-gh",
+            "12345-1-1",
+            "2026-001-1",
+            "2026-1",
+            "2026-1-1-1",
+        ] {
+            assert_eq!(named(branch), branch);
+        }
+        assert_ne!(named("2026-1-01"), "2026-1-01");
+    }
+
+    #[test]
     fn an_instances_file_is_known_by_its_name() {
         for (path, name) in [
             ("sync-dev.yaml", Some("dev")),

@@ -492,6 +492,29 @@ mod tests {
     }
 
     #[test]
+    fn only_an_open_pull_request_is_open() {
+        for (state, is_open) in [("open", true), ("closed", false), ("", false)] {
+            let mut payload = closed();
+            payload["pull_request"]["state"] = json!(state);
+            let event = parsed("pull_request", &payload).unwrap().unwrap();
+            let Event::PullRequest(event) = event else {
+                panic!("{event:?}");
+            };
+            assert_eq!(event.pull_request.open, is_open, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_is_there_for_what_is_read() {
+        for name in ["issue_comment", "pull_request", "pull_request_target"] {
+            assert!(has_payload(name), "{name}");
+        }
+        for name in ["push", "issues", ""] {
+            assert!(!has_payload(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_sweep_needs_no_repository_in_its_payload() {
         let on_main = json!({ "repository": { "default_branch": "main" } });
         for (name, payload, code, branch) in [
