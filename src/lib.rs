@@ -234,10 +234,7 @@ impl Run<'_> {
             });
             match plan.await.map(|(plan, _)| plan) {
                 Ok(Ok(plan)) => {
-                    self.teller
-                        .log
-                        .line("dry run, nothing is changed; this is what would be:");
-                    self.teller.log.text(&plan.change.to_string());
+                    self.teller.preview(&plan);
                     report::previewed(self.request, &decision, &plan)
                 }
                 Ok(Err(refusal)) => report::refused(&context, &refusal),

@@ -196,8 +196,13 @@ pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
     removal(held(&destroy.owner, tip), message, tip)
 }
 
-/// Plans the removal of what is to go, in one commit.
+/// Plans the removal of what is to go, in one commit: of what is still there as it was when that was judged, for a file that
+/// was written anew may be wanted again.
 pub fn sweep(removals: &[Removal], tip: &Tip) -> Plan {
+    let removals: Vec<&Removal> = removals
+        .iter()
+        .filter(|removal| is_there(&removal.held, tip))
+        .collect();
     let removed: Vec<Held> = removals
         .iter()
         .map(|removal| removal.held.clone())
@@ -334,13 +339,12 @@ pub fn held_in(repository: &str, tip: &Tip) -> Vec<Held> {
     held_by(|owner| owner.is_in(repository), tip)
 }
 
-/// Those of these instances that are still there, as they were.
-pub fn still_there(instances: &[Held], tip: &Tip) -> Vec<Held> {
-    let is_there = |held: &&Held| match tip.instances.get(&held.path) {
+/// Whether an instance is still there, as it was.
+fn is_there(held: &Held, tip: &Tip) -> bool {
+    match tip.instances.get(&held.path) {
         Some(Entry::File(content)) => hexadecimal(content) == held.digest,
         Some(Entry::Other) | None => false,
-    };
-    instances.iter().filter(is_there).cloned().collect()
+    }
 }
 
 fn held_by(is_owner: impl Fn(&Owner) -> bool, tip: &Tip) -> Vec<Held> {
@@ -537,20 +541,21 @@ mod tests {
             .zip(reasons)
             .map(|(held, reason)| Removal { held, reason })
             .collect();
-        let was_there: Vec<Held> = removals
+        let were_there: Vec<Held> = removals
             .iter()
             .map(|removal| removal.held.clone())
             .collect();
-        assert_eq!(still_there(&was_there, &there), was_there);
+        assert_eq!(sweep(&removals, &there).removed, were_there);
         let mut since = there.clone();
         since.instances.remove("k8s/instances/sync-a.yaml");
         let path = "k8s/instances/sync-b.yaml".to_owned();
         since
             .instances
             .insert(path.clone(), file_of(&up("other", 5)));
-        assert_eq!(still_there(&was_there, &since), []);
+        assert_eq!(sweep(&removals, &since).removed, []);
         since.instances.insert(path, Entry::Other);
-        assert_eq!(still_there(&was_there, &since), []);
+        assert_eq!(sweep(&removals, &since).removed, []);
+        assert!(sweep(&removals, &since).change.is_empty());
 
         let plan = sweep(&removals, &there);
         assert_eq!(

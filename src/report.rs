@@ -224,13 +224,12 @@ fn namespaces(instances: &[Held]) -> Vec<String> {
     namespaces.cloned().collect()
 }
 
-/// What a sweep did, or would do in a dry run, where `commit` is none and `is_done` is not so.
+/// What a sweep did, or would do where there are removals and no commit.
 pub fn swept(
     code: &'static str,
     target_branch: &str,
     removals: &[Removal],
     commit: Option<String>,
-    is_done: bool,
     doubts: Vec<String>,
 ) -> Report {
     let listed = removals.iter().map(|Removal { held, reason }| {
@@ -240,6 +239,7 @@ pub fn swept(
             "reason": reason.code(),
         })
     });
+    let message = comment::sweep_summary(target_branch, removals, commit.is_some(), doubts.len());
     Report {
         outputs: Outputs {
             decision: SWEEP,
@@ -249,12 +249,7 @@ pub fn swept(
             swept: Value::Array(listed.collect()).to_string(),
             ..Outputs::default()
         },
-        message: Some(comment::sweep_summary(
-            target_branch,
-            removals,
-            is_done,
-            doubts.len(),
-        )),
+        message: Some(message),
         warnings: doubts,
         ..Report::default()
     }
@@ -542,7 +537,6 @@ mod tests {
             "main",
             &removals,
             Some(COMMIT.to_owned()),
-            true,
             vec!["a doubt".to_owned()],
         );
         assert_eq!(report.warnings, ["a doubt"]);
@@ -557,10 +551,10 @@ mod tests {
             ])
         );
         assert!(text(&report).contains("Swept from `main`: 2"));
-        let would = swept("schedule", "main", &removals, None, false, Vec::new());
+        let would = swept("schedule", "main", &removals, None, Vec::new());
         assert_eq!(would.outputs.swept, listed);
         assert!(!would.outputs.changed && text(&would).contains("Would be swept"));
-        let nothing = swept("schedule", "main", &[], None, true, Vec::new());
+        let nothing = swept("schedule", "main", &[], None, Vec::new());
         assert_eq!(nothing.outputs.swept, "[]");
         let failed = sweep_failed(&config(), "main", &Failure::Interrupted);
         assert_eq!(

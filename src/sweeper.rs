@@ -13,13 +13,13 @@ use crate::event::SweepEvent;
 use crate::failure::Failure;
 use crate::git::{Published, Work};
 use crate::github::PullRequestStanding;
-use crate::plan::{self, Held, Tip};
+use crate::no_fact;
+use crate::plan::{self, Held, Plan, Tip};
 use crate::publish::{publish, read, target, too_late};
 use crate::report::{self, Report};
-use crate::sweep::{Answer, Removal, judge};
+use crate::sweep::{Answer, Removal, Verdict, judge};
 use crate::tell::Teller;
 use crate::untold::Untold;
-use crate::{no_fact, sweep};
 
 /// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
@@ -46,21 +46,6 @@ struct Found {
     work: Work,
 }
 
-/// What is to be judged at each tip anew.
-struct Case {
-    /// What may go. A file that has changed since GitHub was asked may be wanted again.
-    candidates: Vec<Held>,
-    answers: BTreeMap<u64, Answer>,
-    now: DateTime<Utc>,
-}
-
-impl Case {
-    fn judge(&self, tip: &Tip) -> sweep::Verdict {
-        let candidates = plan::still_there(&self.candidates, tip);
-        judge(&candidates, &self.answers, self.now)
-    }
-}
-
 impl Sweeper<'_> {
     /// Removes what nobody needs any more and tells about it; in a dry run it only tells the job.
     pub async fn run(&self, cancellation: &Cancellation) -> Report {
@@ -81,24 +66,18 @@ impl Sweeper<'_> {
         let answers = standings
             .iter()
             .map(|(number, standing)| (*number, standing.answer.clone()));
-        let answers: BTreeMap<u64, Answer> = answers.collect();
-        let verdict = judge(&instances, &answers, self.now);
-        let doubts: Vec<String> = verdict.doubts.iter().map(comment::doubted).collect();
-        let removals = verdict.removals.into_iter();
-        let case = Case {
-            candidates: removals.map(|removal| removal.held).collect(),
-            answers,
-            now: self.now,
-        };
-        if case.candidates.is_empty() {
-            report::swept(self.event.code, &branch, &[], None, true, doubts)
+        let Verdict { removals, doubts } = judge(&instances, &answers.collect(), self.now);
+        let doubts: Vec<String> = doubts.iter().map(comment::doubted).collect();
+        if removals.is_empty() {
+            report::swept(self.event.code, &branch, &[], None, doubts)
         } else if self.teller.config.inputs.dry_run {
             tokio::select! {
-                report = self.preview(&branch, case, work, doubts) => report,
+                report = self.preview(&branch, removals, work, doubts) => report,
                 () = cancellation.requested() => self.failed(&branch, &Failure::Interrupted),
             }
         } else {
-            self.remove(&branch, case, work, doubts, cancellation).await
+            self.remove(&branch, removals, work, doubts, cancellation)
+                .await
         }
     }
 
@@ -134,19 +113,23 @@ impl Sweeper<'_> {
         })
     }
 
-    async fn preview(&self, branch: &str, case: Case, work: Work, doubts: Vec<String>) -> Report {
+    async fn preview(
+        &self,
+        branch: &str,
+        removals: Vec<Removal>,
+        work: Work,
+        doubts: Vec<String>,
+    ) -> Report {
         let target = target(self.teller.config, branch);
-        let planned = read(target, Some(work), move |tip| {
-            let removals = case.judge(tip).removals;
-            Ok((plan::sweep(&removals, tip), removals))
+        let planned = removals.clone();
+        let plan = read(target, Some(work), move |tip| {
+            Ok(plan::sweep(&planned, tip))
         });
-        match planned.await {
-            Ok(((plan, removals), _)) => {
-                self.teller
-                    .log
-                    .line("dry run, nothing is changed; this is what would be:");
-                self.teller.log.text(&plan.change.to_string());
-                report::swept(self.event.code, branch, &removals, None, false, doubts)
+        match plan.await {
+            Ok((plan, _)) => {
+                self.teller.preview(&plan);
+                let would_go = those_of(removals, &plan);
+                report::swept(self.event.code, branch, &would_go, None, doubts)
             }
             Err(failure) => self.failed(branch, &failure),
         }
@@ -155,32 +138,32 @@ impl Sweeper<'_> {
     async fn remove(
         &self,
         branch: &str,
-        case: Case,
+        removals: Vec<Removal>,
         work: Work,
         doubts: Vec<String>,
         cancellation: &Cancellation,
     ) -> Report {
         let target = target(self.teller.config, branch);
-        let (answers, candidates) = (case.answers.clone(), case.candidates.clone());
-        let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&case.judge(tip).removals, tip)));
+        let planned = removals.clone();
+        let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&planned, tip)));
         let (published, mut work) = publish(target, plan, Some(work), cancellation).await;
         self.teller.log.debug(&format!("{published:?}"));
-        let (removed, commit, warning) = match published {
+        let (removals, commit, warning) = match published {
             Ok(Published::Pushed {
                 plan,
                 commit,
                 warning,
-            }) => (plan.removed, commit, warning),
+            }) => (those_of(removals, &plan), commit, warning),
             // Nothing of it is left: others were faster.
             Ok(Published::Unchanged(_) | Published::Refused(_)) => {
-                return report::swept(self.event.code, branch, &[], None, true, doubts);
+                return report::swept(self.event.code, branch, &[], None, doubts);
             }
             Err(failure) => {
                 let mut report = self.failed(branch, &failure);
                 report.warnings = doubts;
                 // It may have landed unseen.
                 if matches!(failure, Failure::Interrupted | Failure::TimedOut(..)) {
-                    let untold = by_pull_request(&candidates, |held| held);
+                    let untold = by_pull_request(&removals);
                     report
                         .warnings
                         .push(comment::cancelled_before(&numbers(untold)));
@@ -188,17 +171,15 @@ impl Sweeper<'_> {
                 return report;
             }
         };
-        let removals = judge(&removed, &answers, self.now).removals;
         let mut report = report::swept(
             self.event.code,
             branch,
             &removals,
             Some(commit.clone()),
-            true,
             doubts,
         );
         let mut untold = Untold::default();
-        let mut left = by_pull_request(&removals, |removal| &removal.held);
+        let mut left = by_pull_request(&removals);
         tokio::select! {
             () = self.tell(branch, &mut left, &commit, &mut work, &mut untold) => {}
             () = too_late(cancellation) => {}
@@ -271,11 +252,17 @@ impl Sweeper<'_> {
     }
 }
 
-fn by_pull_request<T>(all: &[T], held: impl Fn(&T) -> &Held) -> BTreeMap<u64, Vec<&T>> {
-    let mut by_pull_request: BTreeMap<u64, Vec<&T>> = BTreeMap::new();
-    for one in all {
-        let number = held(one).instance.owner.pull_request;
-        by_pull_request.entry(number).or_default().push(one);
+/// The removals that a plan came to: those that were still to be done at its tip.
+fn those_of(mut removals: Vec<Removal>, plan: &Plan) -> Vec<Removal> {
+    removals.retain(|removal| plan.removed.contains(&removal.held));
+    removals
+}
+
+fn by_pull_request(removals: &[Removal]) -> BTreeMap<u64, Vec<&Removal>> {
+    let mut by_pull_request: BTreeMap<u64, Vec<&Removal>> = BTreeMap::new();
+    for removal in removals {
+        let number = removal.held.instance.owner.pull_request;
+        by_pull_request.entry(number).or_default().push(removal);
     }
     by_pull_request
 }

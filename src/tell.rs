@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use chrono::{DateTime, Utc};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::comment::{self, Context, Message};
 use crate::config::Config;
 use crate::decide::owner;
-use crate::git::{Stop, Work};
+use crate::git::{Target, Work};
 use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
-use crate::plan;
-use crate::publish::target;
+use crate::plan::{self, Plan};
+use crate::publish::{read, target};
 use crate::report::{self, Report};
 use crate::untold::{COMMENT, REACTION, STATUS, Untold};
 use crate::workflow::Log;
@@ -60,6 +59,13 @@ impl Teller<'_> {
             label: None,
             now,
         }
+    }
+
+    /// Tells the job alone what would be changed.
+    pub fn preview(&self, plan: &Plan) {
+        self.log
+            .line("dry run, nothing is changed; this is what would be:");
+        self.log.text(&plan.change.to_string());
     }
 
     /// Comment, commit status and reaction, side by side.
@@ -153,16 +159,13 @@ impl Teller<'_> {
                 return Ok(());
             };
             let owner = owner(context.pull_request, self.config);
-            let target = target(self.config, &context.target_branch);
-            let earlier = work.take();
-            let (used, held) = spawn_blocking(move || {
-                let mut work = Work::resume(earlier, target, Stop::default())?;
-                let held = work.read(SECOND_LOOK, |tip| Ok(plan::held(&owner, tip)));
-                anyhow::Ok((work, held))
-            })
-            .await??;
+            let target = Target {
+                timeout: SECOND_LOOK,
+                ..target(self.config, &context.target_branch)
+            };
+            let held = read(target, work.take(), move |tip| Ok(plan::held(&owner, tip)));
+            let (held, used) = held.await.map_err(|failure| anyhow!("{failure}"))?;
             *work = Some(used);
-            let held = held.map_err(|failure| anyhow::anyhow!("{failure}"))?;
             if plan::fingerprint(&held) == spoken_of {
                 return Ok(());
             }
