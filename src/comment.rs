@@ -249,16 +249,19 @@ fn lifetime(context: &Context, end: DateTime<Utc>) -> String {
 
 /// The environment is on its way down.
 pub fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
-    let text = [
+    gone([
         "### 🚀 Destroyed".to_owned(),
         String::new(),
         on_its_way_down(context, destroyed),
         String::new(),
         way_back(context),
-    ]
-    .join("\n");
+    ])
+}
+
+/// A message of these lines, after which there is no environment.
+fn gone<const N: usize>(lines: [String; N]) -> Message {
     Message {
-        text,
+        text: lines.join("\n"),
         state: Some(fingerprint(&[])),
     }
 }
@@ -280,7 +283,7 @@ fn on_its_way_down(context: &Context, destroyed: &Destroyed) -> String {
 
 /// A destroy command where there is nothing to destroy.
 pub fn nothing_to_destroy(context: &Context) -> Message {
-    let text = [
+    gone([
         "### 🚀 Destroyed already: nothing changed".to_owned(),
         String::new(),
         head(context),
@@ -292,38 +295,14 @@ pub fn nothing_to_destroy(context: &Context) -> Message {
         ),
         String::new(),
         way_back(context),
-    ]
-    .join("\n");
-    Message {
-        text,
-        state: Some(fingerprint(&[])),
-    }
+    ])
 }
 
 /// What another run made of the environment while this one worked; `None` where it took it down.
 pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
-    let state = standing.map_or_else(|| fingerprint(&[]), |standing| standing.fingerprint.clone());
     let run = format!("- Run: {}", context.run_url);
-    let lines = match standing {
-        Some(standing) => {
-            let mut lines = vec![
-                "### 🚀 Deployed".to_owned(),
-                String::new(),
-                format!("- Namespace: {}", codes(&standing.namespaces)),
-                branch_at(&standing.branch, &standing.commit),
-                format!("- File: {}", standing.file_url),
-                run,
-                String::new(),
-                format!(
-                    "Another run for this pull request did this at the same time; {} had asked for it.",
-                    code(&standing.requested_by)
-                ),
-            ];
-            lines.extend(standing.expires.map(|end| lifetime(context, end)));
-            lines.extend([String::new(), way_down(context)]);
-            lines
-        }
-        None => vec![
+    let Some(standing) = standing else {
+        return gone([
             "### 🚀 Destroyed".to_owned(),
             String::new(),
             head(context),
@@ -332,11 +311,26 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
             "Another run for this pull request did this at the same time.".to_owned(),
             String::new(),
             way_back(context),
-        ],
+        ]);
     };
+    let mut lines = vec![
+        "### 🚀 Deployed".to_owned(),
+        String::new(),
+        format!("- Namespace: {}", codes(&standing.namespaces)),
+        branch_at(&standing.branch, &standing.commit),
+        format!("- File: {}", standing.file_url),
+        run,
+        String::new(),
+        format!(
+            "Another run for this pull request did this at the same time; {} had asked for it.",
+            code(&standing.requested_by)
+        ),
+    ];
+    lines.extend(standing.expires.map(|end| lifetime(context, end)));
+    lines.extend([String::new(), way_down(context)]);
     Message {
         text: lines.join("\n"),
-        state: Some(state),
+        state: Some(standing.fingerprint.clone()),
     }
 }
 
@@ -361,7 +355,7 @@ pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Messag
             deploy_with(context, "ttl=72h")
         ),
     };
-    let text = [
+    gone([
         "### 🧹 Destroyed by a sweep".to_owned(),
         String::new(),
         why,
@@ -369,12 +363,7 @@ pub fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Messag
         on_its_way_down(context, destroyed),
         String::new(),
         way_back,
-    ]
-    .join("\n");
-    Message {
-        text,
-        state: Some(fingerprint(&[])),
-    }
+    ])
 }
 
 /// What a sweep removed, or would remove, for its job's summary.
@@ -427,7 +416,7 @@ pub fn doubted(doubt: &Doubt) -> String {
         } => {
             format!(
                 "the environments of these pull requests stay, for GitHub did not say what became of them: {}: {words}",
-                listed(pull_requests)
+                listed(pull_requests, u64::to_string)
             )
         }
         Doubt::Unreadable { path, text } => format!(
@@ -442,23 +431,25 @@ pub fn doubted(doubt: &Doubt) -> String {
 pub fn cancelled_before(pull_requests: &[u64]) -> String {
     format!(
         "the run was cancelled before these pull requests were told: {}",
-        listed(pull_requests)
+        listed(pull_requests, u64::to_string)
     )
 }
 
-fn listed(pull_requests: &[u64]) -> String {
-    let numbers = pull_requests.iter().take(MOST_NAMES).map(u64::to_string);
-    let numbers = numbers.collect::<Vec<_>>().join(", ");
-    match pull_requests.len().saturating_sub(MOST_NAMES) {
-        0 => numbers,
-        more => format!("{numbers} and {more} more"),
+/// The first of them, and how many more there are.
+fn listed<T>(all: &[T], word: impl Fn(&T) -> String) -> String {
+    let words = all.iter().take(MOST_NAMES).map(word);
+    let words = words.collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(MOST_NAMES) {
+        0 => words,
+        more => format!("{words} and {more} more"),
     }
 }
 
 /// A request that is not granted.
 pub fn refused(context: &Context, refusal: &Refusal) -> Message {
     let (why, remedy) = refusal_words(context, refusal);
-    notice("### 😕 Refused", context, &why, &remedy, refusal.code())
+    let title = "### 😕 Refused";
+    notice_on(context, title, &why, &remedy, refusal.code())
 }
 
 /// Something broke.
@@ -468,40 +459,37 @@ pub fn failed(context: &Context, failure: &Failure) -> Message {
         context.run_url
     );
     let (why, remedy) = failure_words(&context.target_branch, again, failure);
-    notice(FAILED, context, &why, &remedy, failure.code())
+    notice_on(context, FAILED, &why, &remedy, failure.code())
 }
 
 /// A sweep broke, for its job's summary: there is no pull request to tell the remedy.
 pub fn sweep_failed(target_branch: &str, help_url: &str, failure: &Failure) -> Message {
     let again = "run this job again, or leave it to the next sweep.".to_owned();
     let (why, remedy) = failure_words(target_branch, again, failure);
-    let text = [
-        "### 👎 The sweep failed".to_owned(),
-        String::new(),
-        why,
-        String::new(),
-        format!("**What to do:** {remedy}"),
-        String::new(),
-        format!("- More about this: {help_url}#{}", failure.code()),
-    ]
-    .join("\n");
-    Message { text, state: None }
+    let help = more_about(help_url, failure.code());
+    notice("### 👎 The sweep failed", &why, &remedy, &[help])
 }
 
-fn notice(title: &str, context: &Context, why: &str, remedy: &str, reason: &str) -> Message {
-    let text = [
-        title.to_owned(),
-        String::new(),
-        why.to_owned(),
-        String::new(),
-        format!("**What to do:** {remedy}"),
-        String::new(),
+/// What went wrong on a pull request, and where.
+fn notice_on(context: &Context, title: &str, why: &str, remedy: &str, reason: &str) -> Message {
+    let facts = [
         head(context),
         format!("- Run: {}", context.run_url),
-        format!("- More about this: {}#{reason}", context.help_url),
-    ]
-    .join("\n");
-    Message { text, state: None }
+        more_about(&context.help_url, reason),
+    ];
+    notice(title, why, remedy, &facts)
+}
+
+fn more_about(help_url: &str, reason: &str) -> String {
+    format!("- More about this: {help_url}#{reason}")
+}
+
+fn notice(title: &str, why: &str, remedy: &str, facts: &[String]) -> Message {
+    let facts = facts.join("\n");
+    Message {
+        text: format!("{title}\n\n{why}\n\n**What to do:** {remedy}\n\n{facts}"),
+        state: None,
+    }
 }
 
 fn way_down(context: &Context) -> String {
@@ -525,12 +513,7 @@ fn way_back(context: &Context) -> String {
 
 fn codes(names: &[String]) -> String {
     let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
-    let listed = names.iter().take(MOST_NAMES).map(|name| code(name));
-    let listed = listed.collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST_NAMES) {
-        0 => listed,
-        more => format!("{listed} and {more} more"),
-    }
+    listed(&names, |name| code(name))
 }
 
 fn head(context: &Context) -> String {
@@ -682,15 +665,9 @@ fn usage_words(error: &UsageError) -> String {
 }
 
 fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (String, String) {
-    let named = instances
-        .iter()
-        .take(MOST_NAMES)
-        .map(|(name, pull_request)| format!("{} (pull request {pull_request})", code(name)));
-    let named = named.collect::<Vec<_>>().join(", ");
-    let more = match instances.len().saturating_sub(MOST_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let named = listed(instances, |(name, pull_request)| {
+        format!("{} (pull request {pull_request})", code(name))
+    });
     let oldest = instances.first().map_or_else(String::new, |(name, pull_request)| {
         format!(
             "comment {} where nobody needs it any more (the oldest pull request with one is {pull_request}, with {}), or ",
@@ -700,7 +677,7 @@ fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (
     });
     (
         format!(
-            "There may be {most} environments at a time, and there are {}: {named}{more}.",
+            "There may be {most} environments at a time, and there are {}: {named}.",
             instances.len()
         ),
         format!("{oldest}raise the action's input `max-environments`."),
