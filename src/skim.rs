@@ -11,10 +11,9 @@ use crate::manifest::{
     REPOSITORY, REQUESTED_BY,
 };
 
-/// What the objects of a file say; the first that says something counts.
+/// What an object says of an instance, or a whole file, of which the first object that says something counts.
 #[derive(Default)]
 struct Said<'a> {
-    owner: Option<(&'a str, u64)>,
     namespace: Option<&'a str>,
     branch: Option<&'a str>,
     commit: Option<&'a str>,
@@ -34,11 +33,7 @@ struct Object<'a> {
     managed_by: Option<&'a str>,
     pull_request: Option<&'a str>,
     repository: Option<&'a str>,
-    branch: Option<&'a str>,
-    commit: Option<&'a str>,
-    requested_by: Option<&'a str>,
-    expires: Option<&'a str>,
-    namespace: Option<&'a str>,
+    said: Said<'a>,
 }
 
 /// A mapping that the parser wants to be one.
@@ -58,22 +53,15 @@ pub fn skim(file: &[u8]) -> Result<Option<Instance>, NotSure> {
     let text = text.strip_prefix("---\n").ok_or(NotSure)?;
     let text = text.strip_suffix('\n').ok_or(NotSure)?;
     let mut said = Said::default();
-    let mut object = Object::default();
-    for line in text.split('\n') {
-        if line == "---" {
-            object.end(&mut said)?;
-            object = Object::default();
-        } else {
-            object.line(line)?;
-        }
+    let mut owner = None;
+    for document in text.split("\n---\n") {
+        let object = Object::read(document)?;
+        owner = owner.or_else(|| object.owner());
+        said = said.or(object.said);
     }
-    object.end(&mut said)?;
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    Ok(said.owner.map(|(repository, pull_request)| Instance {
-        owner: Owner {
-            repository: repository.to_owned(),
-            pull_request,
-        },
+    Ok(owner.map(|owner| Instance {
+        owner,
         namespace: text(said.namespace),
         branch: text(said.branch),
         commit: text(said.commit),
@@ -86,7 +74,41 @@ pub fn skim(file: &[u8]) -> Result<Option<Instance>, NotSure> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotSure;
 
+impl<'a> Said<'a> {
+    fn or(self, other: Said<'a>) -> Said<'a> {
+        Said {
+            namespace: self.namespace.or(other.namespace),
+            branch: self.branch.or(other.branch),
+            commit: self.commit.or(other.commit),
+            requested_by: self.requested_by.or(other.requested_by),
+            expires: self.expires.or(other.expires),
+        }
+    }
+}
+
 impl<'a> Object<'a> {
+    fn read(document: &'a str) -> Result<Object<'a>, NotSure> {
+        let mut object = Object::default();
+        // Not `str::lines`, which would drop a carriage return.
+        for line in document.split('\n') {
+            object.line(line)?;
+        }
+        if object.is_open {
+            return Err(NotSure);
+        }
+        Ok(object)
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        if self.managed_by? != MANAGED_BY.1 {
+            return None;
+        }
+        Some(Owner {
+            repository: self.repository?.to_owned(),
+            pull_request: self.pull_request?.parse().ok()?,
+        })
+    }
+
     fn line(&mut self, line: &'a str) -> Result<(), NotSure> {
         let unindented = line.trim_start_matches(' ');
         let indent = line.len() - unindented.len();
@@ -144,14 +166,14 @@ impl<'a> Object<'a> {
             ["metadata", "labels", key] if *key == PULL_REQUEST => &mut self.pull_request,
             ["metadata", "annotations", key] => match *key {
                 REPOSITORY => &mut self.repository,
-                BRANCH => &mut self.branch,
-                COMMIT => &mut self.commit,
-                REQUESTED_BY => &mut self.requested_by,
-                EXPIRES => &mut self.expires,
+                BRANCH => &mut self.said.branch,
+                COMMIT => &mut self.said.commit,
+                REQUESTED_BY => &mut self.said.requested_by,
+                EXPIRES => &mut self.said.expires,
                 _ => return Ok(()),
             },
             ["spec", "postBuild", "substitute", key] if *key == NAMESPACE_VARIABLE => {
-                &mut self.namespace
+                &mut self.said.namespace
             }
             _ => return Ok(()),
         };
@@ -159,24 +181,6 @@ impl<'a> Object<'a> {
             None => Ok(()),
             Some(_) => Err(NotSure),
         }
-    }
-
-    fn end(&self, said: &mut Said<'a>) -> Result<(), NotSure> {
-        if self.is_open || self.path.is_empty() {
-            return Err(NotSure);
-        }
-        let owner = || {
-            let is_ours = self.managed_by? == MANAGED_BY.1;
-            let number = self.pull_request?.parse().ok()?;
-            Some((self.repository?, number)).filter(|_| is_ours)
-        };
-        said.owner = said.owner.or_else(owner);
-        said.namespace = said.namespace.or(self.namespace);
-        said.branch = said.branch.or(self.branch);
-        said.commit = said.commit.or(self.commit);
-        said.requested_by = said.requested_by.or(self.requested_by);
-        said.expires = said.expires.or(self.expires);
-        Ok(())
     }
 }
 

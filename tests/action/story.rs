@@ -208,8 +208,13 @@ impl Story {
 
     /// The one comment of ours on the pull request.
     pub(crate) fn status_comment(&self) -> String {
-        let mut comments = self.our_comments();
-        assert_eq!(comments.len(), 1, "comments of ours: {comments:#?}");
+        self.status_comment_on(self.number)
+    }
+
+    /// The same on another pull request.
+    pub(crate) fn status_comment_on(&self, number: u64) -> String {
+        let mut comments = self.our_comments_on(number);
+        assert_eq!(comments.len(), 1, "comments on #{number}: {comments:#?}");
         comments.remove(0)
     }
 

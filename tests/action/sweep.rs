@@ -92,13 +92,6 @@ pub(crate) fn last_status(story: &Story, number: u64) -> (String, String) {
     (last.state, last.description.unwrap_or_default())
 }
 
-/// The one comment of ours on a pull request.
-pub(crate) fn told(story: &Story, number: u64) -> String {
-    let mut comments = story.our_comments_on(number);
-    assert_eq!(comments.len(), 1, "#{number}: {comments:#?}");
-    comments.remove(0)
-}
-
 fn counted(requests: &[(&str, usize)]) -> BTreeMap<String, usize> {
     let requests = requests.iter();
     requests
@@ -114,7 +107,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     story.number = story.another("a-closed");
     let closed = story.number;
     succeed(&story.deploy());
-    assert!(told(&story, closed).contains("### 🚀 Deployed"));
+    assert!(story.status_comment_on(closed).contains("### 🚀 Deployed"));
     let merged = story.another_deployed("b-merged");
     let expired = story.another("d-expired");
     story.put(
@@ -178,7 +171,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
         outcome.outputs["commit"]
     );
     for (number, name, status, words) in table {
-        let told = told(&story, number);
+        let told = story.status_comment_on(number);
         for words in words.into_iter().chain([
             "### 🧹 Destroyed by a sweep\n",
             &format!("- Namespace: `{name}`\n"),
@@ -366,7 +359,7 @@ fn a_pull_request_with_two_instances_loses_both_and_is_told_of_both_at_once() {
         &[("first", number, "closed"), ("second", number, "closed")],
     );
 
-    let told = told(&story, number);
+    let told = story.status_comment_on(number);
     assert!(told.contains("- Namespace: `first`, `second`\n"), "{told}");
     assert_eq!(story.forge.statuses(&story.head_of(number)).len(), 1);
 }
@@ -384,7 +377,7 @@ fn one_of_two_instances_may_be_over_while_the_other_is_not() {
 
     assert_eq!(story.instances(), [Story::path("lasting")]);
     // The last word is about what is there.
-    let told = told(&story, number);
+    let told = story.status_comment_on(number);
     assert!(told.contains("- Namespace: `lasting`\n"), "{told}");
     let expected = (
         "success".to_owned(),
@@ -464,7 +457,7 @@ fn a_time_is_understood_however_it_is_written() {
         &story.sweep(),
         &names.map(|name| (name, number, "expired")),
     );
-    let told = told(&story, number);
+    let told = story.status_comment_on(number);
     assert!(
         told.contains("Its time was over at 2020-01-02 03:04 UTC."),
         "{told}"

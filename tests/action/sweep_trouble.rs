@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::story::{
     REVIEWER, Story, annotation, annotations, await_that, ending, finish, run, start, succeed,
 };
-use crate::sweep::{PAST, assert_swept, expiring, last_status, sweep_away, sweep_in_vain, told};
+use crate::sweep::{PAST, assert_swept, expiring, last_status, sweep_away, sweep_in_vain};
 
 const QUESTION: &str = "/graphql";
 const PUSH: &str = "/octo-org/demo/git-receive-pack";
@@ -404,7 +404,11 @@ fn two_sweeps_at_once_remove_and_tell_once() {
     assert!(swept.contains(&one), "{swept:?}");
     assert!(swept.iter().all(|swept| *swept == one || swept == "[]"));
     assert_eq!(story.landed().len(), before + 1);
-    assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+    assert!(
+        story
+            .status_comment_on(number)
+            .contains("### 🧹 Destroyed by a sweep")
+    );
 }
 
 #[test]
@@ -414,7 +418,11 @@ fn a_push_whose_answer_is_lost_is_one_commit() {
     story.forge.close_pull_request(number);
     story.forge.fault(Fault::on("POST", PUSH).lose_answer());
     sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
-    assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+    assert!(
+        story
+            .status_comment_on(number)
+            .contains("### 🧹 Destroyed by a sweep")
+    );
 }
 
 #[test]
@@ -472,7 +480,11 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
         .filter(|request| request.status == Some(403));
     assert_eq!(refused.count(), 0);
     for number in numbers {
-        assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+        assert!(
+            story
+                .status_comment_on(number)
+                .contains("### 🧹 Destroyed by a sweep")
+        );
     }
 }
 
@@ -496,7 +508,11 @@ fn a_limit_that_is_reached_is_waited_for() {
         .filter(|request| request.status == Some(403));
     assert!(refused.count() > 0);
     for number in numbers {
-        assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+        assert!(
+            story
+                .status_comment_on(number)
+                .contains("### 🧹 Destroyed by a sweep")
+        );
         assert_eq!(last_status(&story, number).1, "Swept: closed");
     }
 }
@@ -568,7 +584,11 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
     assert!(annotation(&outcome, "warning").contains("issue is locked"));
     assert_eq!(story.our_comments_on(numbers[1]), [] as [String; 0]);
     for number in [numbers[0], numbers[2]] {
-        assert!(told(&story, number).contains("### 🧹 Destroyed by a sweep"));
+        assert!(
+            story
+                .status_comment_on(number)
+                .contains("### 🧹 Destroyed by a sweep")
+        );
     }
     for number in numbers {
         assert_eq!(last_status(&story, number).1, "Swept: closed");
@@ -707,7 +727,7 @@ fn the_token_is_in_no_log_of_a_sweep() {
         outcome.stdout,
         outcome.summary,
         outcome.outputs,
-        told(&story, numbers[0]),
+        story.status_comment_on(numbers[0]),
         story.repository.log("main")[0].message
     );
     assert!(!seen.contains(&token) && !seen.contains(&basic), "{seen}");
