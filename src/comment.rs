@@ -427,10 +427,26 @@ pub fn doubted(doubt: &Doubt) -> String {
     }
 }
 
-/// Which pull requests a sweep that was cancelled did not get to, as a warning of the job.
-pub fn cancelled_before(pull_requests: &[u64]) -> String {
+/// What kept a sweep from telling everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Somebody cancelled the run.
+    Cancelled,
+    /// Whether the change landed could not be seen in time.
+    PushTimedOut,
+    /// GitHub does not answer any more, or takes no more.
+    GitHubGone,
+}
+
+/// Which pull requests a sweep did not get to, as a warning of the job.
+pub fn untold(hindrance: Hindrance, pull_requests: &[u64]) -> String {
+    let what = match hindrance {
+        Hindrance::Cancelled => "the run was cancelled",
+        Hindrance::PushTimedOut => "the push was given up",
+        Hindrance::GitHubGone => "GitHub was given up",
+    };
     format!(
-        "the run was cancelled before these pull requests were told: {}",
+        "{what} before these pull requests were told: {}",
         listed(pull_requests, u64::to_string)
     )
 }

@@ -3,10 +3,10 @@
 //! octocrab's own models and retry are not used: the models reject real data (a deleted user, a new value), the retry
 //! repeats POSTs.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use octocrab::Octocrab;
@@ -22,14 +22,13 @@ use crate::comment::MARKER;
 use crate::config::{Config, Permission, RepositoryName, Token, base};
 use crate::decide::Access;
 use crate::event::{Head, PullRequest, PullRequestObject};
+use crate::silence::{self, Silence};
 use crate::sweep::Answer;
 
 /// Longest wait for a connection, and for each read from it.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Longest time for one try.
 const ONE_TRY: Duration = Duration::from_secs(15);
-/// No further try is started after this time.
-const ALL_TRIES: Duration = Duration::from_secs(25);
 /// No server is waited for any longer, whatever it asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(65);
 /// Tries of one request.
@@ -42,6 +41,8 @@ const PAGE: usize = 100;
 const PAGES: usize = 100;
 /// Login behind a workflow's own token.
 const WORKFLOW_BOT: &str = "github-actions[bot]";
+/// Why a question of many was left out.
+const NOT_ASKED: &str = "not asked, for GitHub has not answered anything for a while";
 /// What lets a token see pull requests.
 const PULL_REQUESTS_REMEDY: &str = "add `pull-requests: write` to the job's `permissions`";
 /// Name of our commit status.
@@ -54,7 +55,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A client for one repository.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct GitHub {
     client: Octocrab,
     token: Token,
@@ -63,7 +64,8 @@ pub struct GitHub {
     repository: String,
     graphql: String,
     /// The login behind the token, once it is known.
-    viewer: Arc<OnceCell<String>>,
+    viewer: OnceCell<String>,
+    silence: Cell<Silence>,
 }
 
 /// A request that did not succeed: what was attempted and what was answered.
@@ -103,7 +105,13 @@ impl ApiError {
 
     /// Whether the token lacks a permission.
     pub fn is_forbidden(&self) -> bool {
-        self.status == Some(403) && !self.is_rate_limit
+        // A locked conversation is closed to some tokens that may write comments otherwise.
+        self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
+    }
+
+    /// Whether GitHub asked to be left alone for longer than a run may wait.
+    pub fn is_long_limit(&self) -> bool {
+        self.retry_after.is_some_and(|pause| pause > LONGEST_WAIT)
     }
 
     /// Whether the token is of no use here: GitHub hides what a token may not see.
@@ -346,7 +354,8 @@ impl GitHub {
             name: config.repository.clone(),
             repository: format!("{}/repos/{}", base(&config.api_url), config.repository),
             graphql: base(&config.graphql_url).to_owned(),
-            viewer: Arc::default(),
+            viewer: OnceCell::new(),
+            silence: Cell::default(),
         })
     }
 
@@ -383,12 +392,16 @@ impl GitHub {
         };
         let mut standings: BTreeMap<_, _> = too_large.into_iter().map(no_number).collect();
         for numbers in numbers.chunks(PAGE) {
-            let asked = self.ask_for_standings(numbers).await;
-            standings.extend(asked.unwrap_or_else(|error| {
-                let words = match error.is_refused() {
-                    true => format!("{error} ({PULL_REQUESTS_REMEDY})"),
-                    false => error.to_string(),
-                };
+            let asked = match self.is_silent() {
+                true => Err(NOT_ASKED.to_owned()),
+                false => self.ask_for_standings(numbers).await.map_err(|error| {
+                    match error.is_refused() {
+                        true => format!("{error} ({PULL_REQUESTS_REMEDY})"),
+                        false => error.to_string(),
+                    }
+                }),
+            };
+            standings.extend(asked.unwrap_or_else(|words| {
                 let unclear = |number: &u64| (*number, PullRequestStanding::unclear(words.clone()));
                 numbers.iter().map(unclear).collect()
             }));
@@ -396,15 +409,22 @@ impl GitHub {
         // Rare, and GraphQL may also say nothing of a repository that the token cannot see.
         for (number, standing) in &mut standings {
             if standing.answer == Answer::HeadDeleted {
-                standing.answer = match self.pull_request(*number).await {
-                    Ok(pull_request) if !pull_request.open => Answer::Closed,
-                    Ok(pull_request) if pull_request.head == Head::Deleted => Answer::HeadDeleted,
-                    Ok(_) => Answer::Open,
-                    Err(error) => Answer::Unclear(format!("{error:#}")),
-                };
+                standing.answer = self.second_answer(*number).await;
             }
         }
         standings
+    }
+
+    async fn second_answer(&self, number: u64) -> Answer {
+        if self.is_silent() {
+            return Answer::Unclear(NOT_ASKED.to_owned());
+        }
+        match self.pull_request(number).await {
+            Ok(pull_request) if !pull_request.open => Answer::Closed,
+            Ok(pull_request) if pull_request.head == Head::Deleted => Answer::HeadDeleted,
+            Ok(_) => Answer::Open,
+            Err(error) => Answer::Unclear(format!("{error:#}")),
+        }
     }
 
     async fn ask_for_standings(
@@ -672,6 +692,11 @@ impl GitHub {
         self.retried(ask).await
     }
 
+    /// Whether GitHub has not answered anything for a while, so that there is little hope for another request.
+    pub fn is_silent(&self) -> bool {
+        self.silence.get().is_lasting()
+    }
+
     fn route(&self, path: &str) -> String {
         format!("{}/{path}", self.repository)
     }
@@ -720,13 +745,15 @@ impl GitHub {
         F: Fn() -> A,
         A: Future<Output = Result<T, ApiError>>,
     {
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let mut last = first;
         for tried in 1..TRIES {
             match last.retry_after {
+                _ if self.is_silent() => break,
                 Some(pause) if pause > LONGEST_WAIT.saturating_sub(started.elapsed()) => break,
                 Some(pause) => sleep(pause).await,
-                None if started.elapsed() > ALL_TRIES => break,
+                // One that answers each time, and late, keeps us waiting as well.
+                None if started.elapsed() > silence::LONGEST => break,
                 None => {
                     let ceiling = FIRST_PAUSE.saturating_mul(1 << tried);
                     sleep(ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -754,6 +781,7 @@ impl GitHub {
             retry_after: None,
             is_rate_limit: false,
         };
+        let sent = Instant::now();
         let answer = async {
             let response = match method {
                 Method::Get => self.client._get(url).await,
@@ -766,11 +794,16 @@ impl GitHub {
             let text = self.client.body_to_string(response).await?;
             Ok::<_, octocrab::Error>((status, headers, text))
         };
-        let (status, headers, text) = match timeout(ONE_TRY, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(failed(chain(&error))),
-            Err(_) => return Err(failed(format!("no answer within {} s", ONE_TRY.as_secs()))),
+        let answer = match timeout(ONE_TRY, answer).await {
+            Ok(answer) => answer.map_err(|error| chain(&error)),
+            Err(_) => Err(format!("no answer within {} s", ONE_TRY.as_secs())),
         };
+        let (status, headers, text) = answer.map_err(|words| {
+            let silence = self.silence.get();
+            self.silence.set(silence.and_another(sent, Instant::now()));
+            failed(words)
+        })?;
+        self.silence.set(Silence::None);
         if status.is_success() {
             // What is deleted is answered by no content.
             let text = if text.is_empty() { "null" } else { &text };

@@ -29,6 +29,7 @@ pub mod manifest;
 pub mod plan;
 pub mod publish;
 pub mod report;
+pub mod silence;
 pub mod skim;
 pub mod sweep;
 pub mod sweeper;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cancellation::Cancellation;
-use crate::comment::{self, Context};
+use crate::comment::{self, Context, Hindrance};
 use crate::event::SweepEvent;
 use crate::failure::Failure;
 use crate::git::{Published, Work};
@@ -162,11 +162,14 @@ impl Sweeper<'_> {
                 let mut report = self.failed(branch, &failure);
                 report.warnings = doubts;
                 // It may have landed unseen.
-                if matches!(failure, Failure::Interrupted | Failure::TimedOut(..)) {
-                    let untold = by_pull_request(&removals);
-                    report
-                        .warnings
-                        .push(comment::cancelled_before(&numbers(untold)));
+                let hindrance = match failure {
+                    Failure::Interrupted => Some(Hindrance::Cancelled),
+                    Failure::TimedOut(..) => Some(Hindrance::PushTimedOut),
+                    _ => None,
+                };
+                if let Some(hindrance) = hindrance {
+                    let untold = numbers(by_pull_request(&removals));
+                    report.warnings.push(comment::untold(hindrance, &untold));
                 }
                 return report;
             }
@@ -180,21 +183,21 @@ impl Sweeper<'_> {
         );
         let mut untold = Untold::default();
         let mut left = by_pull_request(&removals);
-        tokio::select! {
-            () = self.tell(branch, &mut left, &commit, &mut work, &mut untold) => {}
-            () = too_late(cancellation) => {}
-        }
+        let hindrance = tokio::select! {
+            () = self.tell(branch, &mut left, &commit, &mut work, &mut untold) => Hindrance::GitHubGone,
+            () = too_late(cancellation) => Hindrance::Cancelled,
+        };
         report.warnings.extend(warning);
         report.warnings.extend(untold.warnings());
         if !left.is_empty() {
-            report
-                .warnings
-                .push(comment::cancelled_before(&numbers(left)));
+            let left = numbers(left);
+            report.warnings.push(comment::untold(hindrance, &left));
         }
         report
     }
 
     /// Tells each pull request that is left, and corrects that where another run has brought its environment up again.
+    /// Some stay left where GitHub does not take any more.
     async fn tell(
         &self,
         branch: &str,
@@ -223,8 +226,10 @@ impl Sweeper<'_> {
                 .teller
                 .tell(&context, &mut report, None, None, untold)
                 .await;
-            if let Some(told) = told {
-                self.teller.look_again(&context, told, work).await;
+            match told {
+                Some(told) => self.teller.look_again(&context, told, work).await,
+                None if untold.is_limited() || self.teller.github.is_silent() => return,
+                None => {}
             }
             left.remove(&number);
         }

@@ -19,11 +19,13 @@ pub struct Untold {
     /// By permission: what needs it, and the first answer.
     forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
     other: Vec<String>,
+    is_limited: bool,
 }
 
 impl Untold {
     /// Keeps what went wrong, if anything did.
     pub fn note(&mut self, (what, permission): Kind, outcome: Result<(), ApiError>) {
+        self.is_limited |= outcome.as_ref().is_err_and(ApiError::is_long_limit);
         match outcome {
             Err(error) if error.is_forbidden() => {
                 let (whats, _) = self
@@ -46,6 +48,11 @@ impl Untold {
         self.forbidden
             .get(permission)
             .is_some_and(|(whats, _)| whats.contains(&what))
+    }
+
+    /// Whether GitHub takes nothing more in this run.
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     /// A warning for each permission that is missing, and for everything else that went wrong.

@@ -443,10 +443,10 @@ fn the_troubleshooting_page_quotes_the_warnings() {
             "the environments of these pull requests stay, for GitHub did not say what became of them: ",
         ),
         ("comment", "which is no time as RFC 3339 writes it"),
-        (
-            "comment",
-            "the run was cancelled before these pull requests were told: ",
-        ),
+        ("comment", " before these pull requests were told: "),
+        ("comment", "the run was cancelled"),
+        ("comment", "the push was given up"),
+        ("comment", "GitHub was given up"),
         (
             "lib",
             "the run was cancelled before the pull request was told",

@@ -290,6 +290,79 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
 }
 
 #[test]
+fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
+    let story = Story::new();
+    let names: Vec<String> = (0..301).map(|index| format!("many-{index:03}")).collect();
+    story.many_deployed(&names, "dev");
+    story
+        .forge
+        .fault(Fault::on("POST", QUESTION).always().hang());
+
+    let outcome = sweep_in_vain(&story, &story.sweep());
+
+    let questions = story.requests()["POST /graphql"];
+    assert!(questions <= 4, "{questions}");
+    let warnings = annotations(&outcome, "warning");
+    let (first, others) = (warnings[0], warnings[1]);
+    assert!(
+        first.contains("no answer within") || first.contains("timed out"),
+        "{first}"
+    );
+    assert!(
+        others.contains("not asked, for GitHub has not answered"),
+        "{others}"
+    );
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+}
+
+#[test]
+fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_tell() {
+    let hang = Fault::on("GET", COMMENT).always().hang();
+    let words = json!({"message": "You have exceeded a secondary rate limit"});
+    let limit = Fault::on("POST", COMMENT).always().answer(403, words);
+    let limit = limit.skip(1).header("retry-after", "3600");
+    thread::scope(|scope| {
+        for (fault, request, told) in [
+            (hang, "GET /issues/*/comments", 0),
+            (limit, "POST /issues/*/comments", 1),
+        ] {
+            scope.spawn(move || {
+                let story = Story::new();
+                let names = ["a", "b", "c", "d", "e"];
+                let numbers = names.map(|name| {
+                    let number = story.another_deployed(name);
+                    story.forge.close_pull_request(number);
+                    number
+                });
+                story.forge.fault(fault);
+                story.forge.clear_requests();
+                let gone: Vec<_> = names
+                    .into_iter()
+                    .zip(numbers)
+                    .map(|(name, number)| (name, number, "closed"))
+                    .collect();
+
+                let outcome = sweep_away(&story, &story.sweep(), &gone);
+
+                let untold = numbers[told..].iter().map(u64::to_string);
+                let untold = untold.collect::<Vec<_>>().join(", ");
+                let warnings = annotations(&outcome, "warning");
+                assert_eq!(warnings.len(), 2, "{warnings:#?}");
+                assert!(warnings[0].starts_with("the comment could not be written: "));
+                assert_eq!(
+                    warnings[1],
+                    format!("GitHub was given up before these pull requests were told: {untold}")
+                );
+                let comments = numbers.map(|number| story.our_comments_on(number).len());
+                assert_eq!(comments.iter().sum::<usize>(), told);
+                let asked = story.requests()[request];
+                assert!(asked <= 4, "{request}: {asked}");
+            });
+        }
+    });
+}
+
+#[test]
 fn an_answer_that_comes_late_is_waited_for() {
     let story = Story::new();
     let number = story.another_deployed("old");
@@ -581,7 +654,9 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
 
     let outcome = succeed(&story.sweep());
 
-    assert!(annotation(&outcome, "warning").contains("issue is locked"));
+    let warning = annotation(&outcome, "warning");
+    assert!(warning.contains("issue is locked"), "{warning}");
+    assert!(!warning.contains("permissions"), "{warning}");
     assert_eq!(story.our_comments_on(numbers[1]), [] as [String; 0]);
     for number in [numbers[0], numbers[2]] {
         assert!(

@@ -1,0 +1,62 @@
+//! How long GitHub has said nothing at all: a server that hangs is not waited for as patiently with every request.
+
+use std::time::{Duration, Instant};
+
+/// So long a server is waited for by asking again.
+pub const LONGEST: Duration = Duration::from_secs(25);
+
+/// The requests without an answer since the last one that had one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Silence {
+    /// There is none: the last request was answered.
+    #[default]
+    None,
+    /// When the first of these requests was sent, and when the last one was given up.
+    Between(Instant, Instant),
+}
+
+impl Silence {
+    /// After a request that was sent then and given up now.
+    #[must_use]
+    pub fn and_another(self, sent: Instant, now: Instant) -> Silence {
+        match self {
+            Silence::None => Silence::Between(sent, now),
+            Silence::Between(first, _) => Silence::Between(first.min(sent), now),
+        }
+    }
+
+    /// Whether there is little hope left: a request is tried once and no more.
+    pub fn is_lasting(self) -> bool {
+        match self {
+            Silence::None => false,
+            Silence::Between(first, last) => last.saturating_duration_since(first) >= LONGEST,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_lasts_from_the_first_request_to_the_end_of_the_last() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for (requests, is_lasting) in [
+            (&[][..], false),
+            (&[(0, 10), (10, 20)], false),
+            (&[(0, 10), (10, 24)], false),
+            (&[(0, 10), (10, 25)], true),
+            // Side by side they are no longer than the longest.
+            (&[(0, 15), (1, 15), (2, 16)], false),
+            (&[(10, 20), (0, 25)], true),
+            // One that is refused at once takes no time.
+            (&[(100, 100), (102, 102)], false),
+        ] {
+            let silence = requests.iter().fold(Silence::None, |silence, (sent, now)| {
+                silence.and_another(at(*sent), at(*now))
+            });
+            assert_eq!(silence.is_lasting(), is_lasting, "{requests:?}");
+        }
+    }
+}
