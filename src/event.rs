@@ -247,7 +247,7 @@ struct Label {
 struct PullRequestPayload {
     pull_request: PullRequestObject,
     repository: Repository,
-    sender: User,
+    sender: Option<User>,
 }
 
 /// A pull request as GitHub's API and its events both write it.
@@ -291,13 +291,19 @@ struct BaseRepository {
     id: u64,
 }
 
-impl From<CommentPayload> for CommentEvent {
-    fn from(payload: CommentPayload) -> CommentEvent {
-        // GitHub shows the comments of deleted accounts as those of the user `ghost`.
-        let author = payload.comment.user.unwrap_or(User {
+impl User {
+    /// Whom GitHub shows in the place of a deleted account.
+    fn deleted() -> User {
+        User {
             login: "ghost".to_owned(),
             r#type: "User".to_owned(),
-        });
+        }
+    }
+}
+
+impl From<CommentPayload> for CommentEvent {
+    fn from(payload: CommentPayload) -> CommentEvent {
+        let author = payload.comment.user.unwrap_or_else(User::deleted);
         CommentEvent {
             number: payload.issue.number,
             on_pull_request: payload.issue.pull_request.is_some(),
@@ -316,7 +322,7 @@ impl PullRequestPayload {
         Ok(PullRequestEvent {
             action,
             pull_request: self.pull_request.try_into()?,
-            sender: self.sender.login,
+            sender: self.sender.unwrap_or_else(User::deleted).login,
             default_branch: self.repository.default_branch,
         })
     }
@@ -406,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_of_a_deleted_account_is_a_ghosts() {
+    fn what_a_deleted_account_does_is_a_ghosts() {
         let mut payload = comment();
         payload["comment"]["user"] = Value::Null;
         payload["comment"]["body"] = Value::Null;
@@ -414,6 +420,13 @@ mod tests {
             panic!("no comment");
         };
         assert_eq!((event.author.as_str(), event.body.as_str()), ("ghost", ""));
+        let mut payload = closed();
+        payload["sender"] = Value::Null;
+        let parsed = parsed("pull_request_target", &payload).unwrap().unwrap();
+        let Event::PullRequest(event) = parsed else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!(event.sender, "ghost");
     }
 
     #[test]

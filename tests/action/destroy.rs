@@ -1,6 +1,7 @@
 //! A destroy command, or the end of the pull request, removes the file.
 
 use forge::Fault;
+use serde_json::Value;
 
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
 
@@ -104,6 +105,23 @@ fn a_close_needs_no_permission() {
     succeed(&story.close());
 
     assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn a_close_by_an_account_that_is_gone_removes_the_file() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story.forge.close_pull_request(story.number);
+    let mut event = story
+        .forge
+        .pull_request_event(story.number, "closed", AUTHOR);
+    event["sender"] = Value::Null;
+
+    succeed(&story.job().event("pull_request_target", &event));
+
+    assert_eq!(story.instances(), [] as [String; 0]);
+    let message = &story.repository.log("main")[0].message;
+    assert!(message.ends_with("\nRequested-by: @ghost"), "{message}");
 }
 
 #[test]

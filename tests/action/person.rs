@@ -216,11 +216,19 @@ fn a_deleted_account_may_nothing() {
     story.forge.remove_user(REVIEWER);
     let event = story.forge.issue_comment_event(comment, "created");
     assert!(event["comment"]["user"].is_null());
+    let command = story.job().event("issue_comment", &event);
+    let mut event = story
+        .forge
+        .label_event(story.number, "labeled", "preview", REVIEWER);
+    event["sender"] = serde_json::Value::Null;
+    let label = story.job().input("label", "preview");
+    let label = label.event("pull_request_target", &event);
 
-    let job = story.job().event("issue_comment", &event);
-    let told = refused(&story, &job, "not-permitted");
+    for job in [command, label] {
+        let told = refused(&story, &job, "not-permitted");
 
-    assert!(told.contains("`ghost` has the permission `read`"), "{told}");
+        assert!(told.contains("`ghost` has the permission `read`"), "{told}");
+    }
 }
 
 #[test]

@@ -333,28 +333,6 @@ fn what_is_refused_after_the_push_is_a_warning_that_names_the_permission() {
 }
 
 #[test]
-fn a_deleted_accounts_command_is_refused() {
-    let story = Story::new();
-    let comment = story
-        .forge
-        .comment(story.number, REVIEWER, "/deploy-ephemeral");
-    story.forge.remove_user(REVIEWER);
-    let event = story.forge.issue_comment_event(comment, "created");
-    assert_eq!(event["comment"]["user"], Value::Null);
-
-    let outcome = succeed(&story.job().event("issue_comment", &event));
-
-    // GitHub's own stand-in, who may nothing anywhere.
-    assert_eq!(ending(&outcome), ("refuse", "not-permitted", "false"));
-    assert!(
-        story
-            .status_comment()
-            .contains("`ghost` has the permission")
-    );
-    assert_eq!(story.landed(), []);
-}
-
-#[test]
 fn the_api_may_be_on_a_host_of_its_own_as_on_github_com() {
     let story = Story::new();
     let api = story.forge.open_api();
@@ -473,6 +451,53 @@ fn who_keeps_us_waiting_is_left_within_two_minutes() {
                 let is_silent = has_landed || dry_run == "true";
                 assert_eq!(story.our_comments().len(), usize::from(!is_silent));
                 assert_eq!(warnings(&outcome).len(), usize::from(has_landed));
+            });
+        }
+    });
+}
+
+/// Git and the API at once, and the API alone once the change has landed.
+#[test]
+fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request() {
+    let silent = |method: &str, path: &str| Fault::on(method, path).always().hang();
+    let told = || {
+        [
+            silent("GET", COMMENTS),
+            silent("POST", COMMENTS),
+            silent("POST", "/graphql"),
+            silent("POST", REACTIONS),
+            silent("*", "/repos/*/statuses*"),
+        ]
+    };
+    let refs = silent("GET", "/octo-org/demo/info/refs");
+    let later = silent("GET", PULL_REQUEST).skip(1);
+    let ends = [
+        (refs, ("create", "push-timeout", "false")),
+        (later, ("create", "deploy-command", "true")),
+    ];
+    std::thread::scope(|scope| {
+        for (fault, expected) in ends {
+            scope.spawn(move || {
+                let story = Story::new();
+                story.forge.fault(fault);
+                for fault in told() {
+                    story.forge.fault(fault);
+                }
+
+                let outcome = run(&story.deploy().input("push-timeout", "1s"));
+
+                // One request is tried for some 30 s, and Git had its own 20 s beside that.
+                assert!(
+                    outcome.duration < Duration::from_secs(60),
+                    "{:?}: {}",
+                    outcome.duration,
+                    outcome.stdout
+                );
+                assert_eq!(ending(&outcome), expected, "{}", outcome.stdout);
+                let not_asked = "the comment could not be written: ";
+                let warnings = warnings(&outcome);
+                assert!(warnings.iter().any(|words| words.starts_with(not_asked)));
+                assert_eq!(story.landed().len(), usize::from(expected.2 == "true"));
             });
         }
     });
