@@ -899,18 +899,73 @@ spec:
         ] {
             assert_eq!(skim(file.as_bytes()), Ok(parse(file.as_bytes())));
         }
-        for other in [
-            "",
-            "---\n",
-            "kind: x\n",
-            "---\nkind: x",
-            "---\nkind:\n",
-            "---\na: b\n  c: d\n",
-            "---\na:\nb: c\n",
-        ] {
+        for other in ["", "---\n", "kind: x\n", "---\nkind: x"] {
             assert_eq!(skim(other.as_bytes()), Err(NotSure), "{other:?}");
         }
         assert_eq!(skim(b"---\nkind: x\n"), Ok(None));
+    }
+
+    #[test]
+    fn what_only_the_parser_can_tell_is_left_to_it() {
+        let longest_key = "k".repeat(128);
+        let skimmed = |lines: &str| skim(format!("---\n{lines}\n").as_bytes());
+        for lines in [
+            "kind:",
+            "a: b\n  c: d",
+            "a:\nb: c",
+            "a:\n   b: c",
+            // What comes twice replaces what was there, or is an error.
+            "metadata:\n  a: b\nmetadata:\n  a: b",
+            "metadata:\n  labels:\n    a: b\n  labels:\n    a: b",
+            "metadata:\n  annotations:\n    a: b\n  annotations:\n    a: b",
+            "spec:\n  a: b\nspec:\n  a: b",
+            "spec:\n  postBuild:\n    a: b\n  postBuild:\n    a: b",
+            "spec:\n  postBuild:\n    substitute:\n      a: b\n    substitute:\n      a: b",
+            "metadata:\n  annotations:\n    flux-ephemeral-env/branch: a\n    flux-ephemeral-env/branch: a",
+            // A mapping instead of a scalar, and the other way round.
+            "metadata:\n  labels:\n    a:\n      b: c",
+            "metadata:\n  annotations:\n    a:\n      b: c",
+            "spec:\n  postBuild:\n    substitute:\n      a:\n        b: c",
+            "metadata: a",
+            "spec: a",
+            "metadata:\n  labels: a",
+            "metadata:\n  annotations: a",
+            "spec:\n  postBuild: a",
+            "spec:\n  postBuild:\n    substitute: a",
+            // Keys and values that may not be what they look like.
+            &format!("{longest_key}k: a"),
+            "1: a",
+            "a b: c",
+            "ä: a",
+            "null: a",
+            "Null: a",
+            "a: null",
+            "a: NULL",
+            "a: ~",
+            "a: b c",
+            "a: b:",
+            "a: -b",
+            "a: 'b''c'",
+            "a: 'b",
+            r#"a: "b\"c""#,
+            "a: &b c",
+            "a:  b",
+            "a:b",
+            "a",
+            "# a: b",
+        ] {
+            assert_eq!(skimmed(lines), Err(NotSure), "{lines:?}");
+        }
+        for lines in [
+            &format!("{longest_key}: a"),
+            "a_b./-1: 'b c'",
+            "nullable: nulls",
+            "a: ./b",
+            r#"a: "b: #c""#,
+            "a:\n  b:\n    c: d\n  e: f\ng: h",
+        ] {
+            assert_eq!(skimmed(lines), Ok(None), "{lines:?}");
+        }
     }
 
     /// Every key and plain scalar that some reader of YAML 1.1 or 1.2 might take for something else than a string.

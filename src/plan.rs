@@ -817,6 +817,8 @@ mod tests {
         let fingerprints: BTreeSet<String> = sets.iter().map(|set| fingerprint(set)).collect();
         assert_eq!(fingerprints.len(), sets.len());
         assert!(fingerprints.iter().all(|text| text.len() == 16));
+        // That of nothing is SHA-256 of nothing.
+        assert_eq!(fingerprint(&[]), "e3b0c44298fc1c14");
         assert_eq!(fingerprint(&sets[1]), fingerprint(&[held("dev", "a")]));
     }
 

@@ -566,6 +566,7 @@ mod tests {
                 ("swept", "[]"),
             ])
         );
+        assert!(text(&failed).contains("### 👎 "));
         assert!(failed.error.is_some());
     }
 
@@ -707,9 +708,15 @@ mod tests {
         let answer = reported(&destroy(), Published::Unchanged(Plan::default()));
         assert!(text(&answer).contains("no environment"));
         assert!(answer.status.is_some());
+        assert_eq!(answer.reaction, Some(Reaction::Done));
 
-        let close = reported(&closed(), Published::Unchanged(Plan::default()));
-        assert_eq!((close.message, close.status), (None, None));
+        let mut close = reported(&closed(), Published::Unchanged(Plan::default()));
+        assert_eq!((&close.message, &close.status), (&None, &None));
+        close.correct(&context());
+        assert_eq!(
+            (close.message, close.status),
+            (answer.message, answer.status)
+        );
         assert!(close.warnings.is_empty() && close.error.is_none());
         assert_eq!(close.outputs.decision, "destroy");
         assert!(!close.outputs.changed);
