@@ -78,3 +78,71 @@ impl From<anyhow::Error> for Failure {
         Failure::Broken(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_has_a_code_of_its_own_and_the_words_of_whoever_caused_it() {
+        let words = || "words".to_owned();
+        let broken = || anyhow::anyhow!("cause").context("attempt");
+        let seconds = Duration::from_secs(60);
+        for (failure, code, is_rejection, said) in [
+            (
+                Failure::Rejected(words()),
+                "push-rejected",
+                true,
+                "the server rejected the push: words",
+            ),
+            (
+                Failure::Forbidden(words()),
+                "push-forbidden",
+                true,
+                "the server refused the token: words",
+            ),
+            (
+                Failure::BranchMissing(words()),
+                "branch-missing",
+                true,
+                "words",
+            ),
+            (
+                Failure::GitHubRefused(words()),
+                "github-refused",
+                true,
+                "GitHub refused the token: words",
+            ),
+            (
+                Failure::TimedOut(seconds, words()),
+                "push-timeout",
+                false,
+                "gave up after 60 s without seeing the change land; the last answer: words",
+            ),
+            (
+                Failure::Interrupted,
+                "interrupted",
+                false,
+                "the run was cancelled before the change was seen to land",
+            ),
+            (
+                Failure::GitHub(broken()),
+                "github-failed",
+                false,
+                "attempt: cause",
+            ),
+            (
+                Failure::from(broken()),
+                "git-failed",
+                false,
+                "attempt: cause",
+            ),
+        ] {
+            assert_eq!(
+                (failure.code(), failure.is_rejection()),
+                (code, is_rejection)
+            );
+            assert_eq!(failure.to_string(), said);
+        }
+    }
+}

@@ -95,6 +95,17 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 impl ApiError {
+    #[cfg(test)]
+    pub(crate) fn answered(status: u16, words: &str, retry_after: Option<u64>) -> ApiError {
+        ApiError {
+            attempted: "POST x".to_owned(),
+            status: Some(status),
+            words: words.to_owned(),
+            retry_after: retry_after.map(Duration::from_secs),
+            is_rate_limit: retry_after.is_some(),
+        }
+    }
+
     /// Whether the same request may succeed later.
     fn is_transient(&self) -> bool {
         match self.status {

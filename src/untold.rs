@@ -66,3 +66,63 @@ impl Untold {
         forbidden.chain(self.other).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORBIDDEN: &str = "Resource not accessible by integration";
+
+    #[test]
+    fn a_missing_permission_is_named_once_with_all_that_needs_it() {
+        let mut untold = Untold::default();
+        let forbidden = || Err(ApiError::answered(403, FORBIDDEN, None));
+        untold.note(REACTION, forbidden());
+        assert!(untold.is_forbidden(REACTION) && !untold.is_forbidden(COMMENT));
+        for kind in [COMMENT, REACTION, STATUS] {
+            untold.note(kind, forbidden());
+            assert!(untold.is_forbidden(kind));
+        }
+        untold.note(COMMENT, Ok(()));
+        assert_eq!(
+            untold.warnings(),
+            [
+                "the reaction and the comment could not be written; add `pull-requests: write` to the job's \
+                 `permissions`: POST x: 403: Resource not accessible by integration",
+                "the commit status could not be written; add `statuses: write` to the job's `permissions`: POST x: 403: \
+                 Resource not accessible by integration",
+            ]
+        );
+    }
+
+    #[test]
+    fn anything_else_is_told_each_time_and_only_a_long_wait_is_the_end() {
+        let mut untold = Untold::default();
+        let errors = [
+            (502, "Bad Gateway", None),
+            (
+                403,
+                "Unable to create comment because issue is locked.",
+                None,
+            ),
+            (403, "Slow down", Some(65)),
+        ];
+        for (status, words, wait) in errors {
+            untold.note(COMMENT, Err(ApiError::answered(status, words, wait)));
+        }
+        assert!(!untold.is_limited() && !untold.is_forbidden(COMMENT));
+        untold.note(COMMENT, Err(ApiError::answered(429, "Slow down", Some(66))));
+        assert!(untold.is_limited());
+        untold.note(COMMENT, Ok(()));
+        assert!(untold.is_limited());
+        assert_eq!(
+            untold.warnings(),
+            [
+                "the comment could not be written: POST x: 502: Bad Gateway",
+                "the comment could not be written: POST x: 403: Unable to create comment because issue is locked.",
+                "the comment could not be written: POST x: 403: Slow down (try again in 65 s)",
+                "the comment could not be written: POST x: 429: Slow down (try again in 66 s)",
+            ]
+        );
+    }
+}
