@@ -1152,6 +1152,20 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_sweep_did_not_tell_is_named_with_the_cause() {
+        for (hindrance, words) in [
+            (Hindrance::Cancelled, "the run was cancelled"),
+            (Hindrance::PushTimedOut, "the push was given up"),
+            (Hindrance::GitHubGone, "GitHub was given up"),
+        ] {
+            assert_eq!(
+                untold(hindrance, &[7, 9]),
+                format!("{words} before these pull requests were told: 7, 9")
+            );
+        }
+    }
+
+    #[test]
     fn a_doubt_names_the_pull_requests_or_the_file() {
         let unclear = |pull_requests: Vec<u64>| {
             doubted(&Doubt::Unclear {

@@ -183,6 +183,48 @@ mod tests {
     }
 
     #[test]
+    fn the_data_of_a_command_is_one_line_of_text() {
+        for (text, written) in [
+            ("plain", "plain"),
+            ("50%\r\n::error::x\n", "50%25%0D%0A::error::x"),
+            ("a ##[error]x", "a ##\\[error]x"),
+            ("\u{1b}[31m", "\u{fffd}[31m"),
+        ] {
+            assert_eq!(data(text), written);
+        }
+    }
+
+    #[test]
+    fn outputs_and_summary_are_added_to_what_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outputs");
+        for value in ["1", "2"] {
+            write_outputs(&path, &[("name", value.to_owned())]).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        let (names, values) = ([lines[0], lines[3]], [lines[1], lines[4]]);
+        assert!(
+            names.iter().all(|name| name.starts_with("name<<")),
+            "{written}"
+        );
+        assert_eq!((values, lines.len()), (["1", "2"], 6));
+
+        let path = directory.path().join("summary");
+        write_summary(&path, "first\n").unwrap();
+        // One byte more than there may be, and that in the middle of a character.
+        write_summary(&path, &("x".repeat(1_048_575) + "üü")).unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.starts_with("first\nxxx") && written.ends_with("xxx"));
+        assert_eq!(written.len(), "first\n".len() + 1_048_575);
+        let nowhere = write_summary(&directory.path().join("none/summary"), "x").unwrap_err();
+        assert!(
+            format!("{nowhere:#}").contains("none/summary"),
+            "{nowhere:#}"
+        );
+    }
+
+    #[test]
     fn a_secret_is_blotted_out() {
         let mut log = Log::default();
         log.hide(&Token::new("ghs_secret"));
