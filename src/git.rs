@@ -240,7 +240,7 @@ impl Work {
             }
             // Without the push itself, whose answer may be what takes so long.
             let taken = began.elapsed();
-            match self.push(commit)? {
+            match self.push(tip, commit)? {
                 Push::Landed => return Ok(self.pushed(planned, commit)),
                 Push::Failed(failure) => return Err(failure),
                 Push::Again(words) => {
@@ -557,12 +557,22 @@ impl Work {
         Ok(Some(commit))
     }
 
-    fn push(&self, commit: Oid) -> Result<Push> {
+    /// Moves the branch from `tip` to `commit`. What became of it since `tip` was fetched, gone or gone back, is somebody's
+    /// doing, and for the next try to see.
+    fn push(&self, tip: Oid, commit: Oid) -> Result<Push> {
         let refname = format!("refs/heads/{}", self.target.branch);
         // What the server says besides its status: hook output, GitHub's own reasons.
         let said = RefCell::new(Vec::new());
         let status: RefCell<Option<Option<String>>> = RefCell::new(None);
         let mut callbacks = RemoteCallbacks::new();
+        let mut has_moved = false;
+        callbacks.push_negotiation(|updates| {
+            has_moved = updates.iter().any(|update| update.src() != tip);
+            match has_moved {
+                true => Err(git2::Error::from_str("the branch has moved meanwhile")),
+                false => Ok(()),
+            }
+        });
         // Never ended from here: once the pack is sent, the answer says whether the change landed.
         callbacks.sideband_progress(|text| {
             said.borrow_mut().extend_from_slice(text);
@@ -596,6 +606,7 @@ impl Work {
                 );
                 match verdict(&error) {
                     _ if self.stop.is_stopped() => Push::Failed(Failure::Interrupted),
+                    _ if has_moved => Push::Again(words),
                     Verdict::Again => Push::Again(words),
                     Verdict::Forbidden => Push::Failed(Failure::Forbidden(words)),
                     Verdict::Final => Push::Failed(Failure::Broken(anyhow!(words))),
@@ -606,7 +617,7 @@ impl Work {
 
     fn rejected(&self, reason: &str, said: &str) -> Push {
         let words = self.words_of(reason, said);
-        if is_lost_race(reason) {
+        if is_lost_race(reason) || is_passing(reason, said) {
             Push::Again(words)
         } else {
             Push::Failed(Failure::Rejected(words))
@@ -655,6 +666,12 @@ fn is_lost_race(reason: &str) -> bool {
     ]
     .iter()
     .any(|text| reason.contains(text))
+}
+
+/// Whether a refused reference is the server's own trouble and no rule of the branch: GitHub says so in an outage
+/// ([one](https://github.com/desktop/desktop/issues/16398), [another](https://github.com/desktop/desktop/issues/21249)).
+fn is_passing(reason: &str, said: &str) -> bool {
+    reason.contains("Internal Server Error") || said.contains("fatal error in commit_refs")
 }
 
 /// What an error of the transport means for another try.
@@ -745,7 +762,8 @@ impl Workspace {
     fn open(root: &Path, branch: &str) -> Option<Workspace> {
         // A `.git` that is a file or a link leads somewhere else, which is not for us to follow.
         let git = root.join(".git");
-        if !fs::symlink_metadata(&git).ok()?.is_dir() || has_pipes(&git) {
+        let leads_away = git.join("commondir").exists();
+        if !fs::symlink_metadata(&git).ok()?.is_dir() || leads_away || has_pipes(&git) {
             return None;
         }
         let repository = open_workspace(root).ok()?;
@@ -888,14 +906,15 @@ impl Workspace {
     }
 }
 
-/// Whether anything in there waits for somebody to write into it, and would keep its reader waiting for ever.
+/// Whether anything in there waits for somebody to write into it, and would keep its reader waiting for ever; or leads to
+/// another directory, where something may.
 fn has_pipes(directory: &Path) -> bool {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| Some((entry.file_type().ok()?, entry.path())))
         .any(|(kind, path)| match kind {
             _ if kind.is_dir() => has_pipes(&path),
-            _ if kind.is_symlink() => is_pipe(&path),
+            _ if kind.is_symlink() => fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()),
             _ => !kind.is_file(),
         })
 }

@@ -201,6 +201,72 @@ fn every_rejection_that_will_not_change_is_told_at_once() {
 }
 
 #[test]
+fn a_rejection_that_is_the_servers_own_trouble_is_pushed_again() {
+    let packet = |text: &str| format!("{:04x}{text}", text.len() + 4);
+    let status = packet("unpack ok\n") + &packet("ng refs/heads/main Internal Server Error\n");
+    let answer = packet(&format!("\u{1}{status}0000")) + "0000";
+    for is_hook in [true, false] {
+        let story = Story::new();
+        if is_hook {
+            story.repository.install_hook(
+                "pre-receive",
+                "#!/bin/sh\ntest -e over && exit 0\ntouch over\necho 'fatal error in commit_refs'\nexit 1\n",
+            );
+        } else {
+            let trouble = Fault::on("POST", PUSH).answer_text(200, &answer);
+            let kind = "application/x-git-receive-pack-result";
+            story.forge.fault(trouble.header("content-type", kind));
+        }
+
+        let outcome = succeed(&story.deploy());
+
+        assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+        assert_eq!(story.requests()["POST /git-receive-pack"], 2, "{is_hook}");
+        assert_eq!(story.landed().len(), 1);
+    }
+}
+
+/// What is done to the branch between our look at it and our push.
+fn before_the_push(story: &Story, args: &'static [&str]) {
+    let repository = story.repository.clone();
+    let refs = Fault::on("GET", "/octo-org/demo/info/refs?service=git-receive-pack");
+    story.forge.fault(refs.run(move |_| {
+        repository.git(args);
+    }));
+}
+
+#[test]
+fn a_branch_that_was_deleted_meanwhile_is_not_brought_back() {
+    let story = Story::new();
+    before_the_push(&story, &["update-ref", "-d", "refs/heads/main"]);
+
+    let (outcome, error) = fail(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "branch-missing", "false"));
+    assert!(error.contains("has no branch `main`"), "{error}");
+    assert_eq!(story.repository.tip("main"), None);
+    assert!(!story.requests().contains_key("POST /git-receive-pack"));
+}
+
+#[test]
+fn commits_that_were_taken_back_meanwhile_stay_away() {
+    let story = Story::new();
+    let before = story.repository.tip("main").unwrap();
+    let secret = [("secret.txt", Some("secret\n"))];
+    story.repository.commit("main", &secret, "By mistake");
+    // All of it is there, so that a push would bring it back.
+    let workspace = tempfile::TempDir::new().unwrap();
+    story.repository.checkout(workspace.path(), &[]);
+    before_the_push(&story, &["update-ref", "refs/heads/main", "main~1"]);
+
+    let outcome = succeed(&story.deploy().workspace(workspace.path()));
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.repository.log("main")[0].parents, [before]);
+    assert_eq!(story.repository.read("main", "secret.txt"), None);
+}
+
+#[test]
 fn a_server_that_talks_without_end_is_cut_short() {
     let story = Story::new();
     story.repository.install_hook(

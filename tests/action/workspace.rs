@@ -359,6 +359,30 @@ fn a_pipe_in_the_checkout_is_not_waited_for() {
 }
 
 #[test]
+fn a_pipe_behind_a_link_in_the_checkout_is_not_waited_for() {
+    let story = Story::new();
+    let workspace = checkout(&story, &[]);
+    let elsewhere = workspace.path().join("elsewhere");
+    let packs = workspace.path().join(".git/objects/pack");
+    fs::rename(&packs, &elsewhere).unwrap();
+    std::os::unix::fs::symlink("../../elsewhere", &packs).unwrap();
+    fs::write(elsewhere.join("pack-x.pack"), "").unwrap();
+    let pipe = elsewhere.join("pack-x.idx");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+
+    let outcome = succeed(&story.deploy().workspace(workspace.path()));
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.landed().len(), 1);
+}
+
+#[test]
 fn a_sparse_checkout_that_is_behind_is_no_hindrance() {
     let story = Story::new();
     let lines = |changed: usize| {
