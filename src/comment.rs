@@ -470,10 +470,12 @@ pub fn refused(context: &Context, refusal: &Refusal) -> Message {
 
 /// Something broke.
 pub fn failed(context: &Context, failure: &Failure) -> Message {
-    let again = format!(
-        "give the command again; the run's log is at {}.",
-        context.run_url
-    );
+    let again = match context.is_open {
+        true => "give the command again".to_owned(),
+        // Whatever was wanted of it, it comes down.
+        false => format!("comment {}", code(&context.destroy_command)),
+    };
+    let again = format!("{again}; the run's log is at {}.", context.run_url);
     let (why, remedy) = failure_words(&context.target_branch, again, failure);
     notice_on(context, FAILED, &why, &remedy, failure.code())
 }

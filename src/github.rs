@@ -120,9 +120,9 @@ impl ApiError {
         self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
     }
 
-    /// Whether GitHub asked to be left alone for longer than a run may wait.
-    pub fn is_long_limit(&self) -> bool {
-        self.retry_after.is_some_and(|pause| pause > LONGEST_WAIT)
+    /// Whether GitHub wants to be left alone for longer than a request is tried.
+    pub fn is_rate_limit(&self) -> bool {
+        self.is_rate_limit
     }
 
     /// Whether the token is of no use here: GitHub hides what a token may not see.
@@ -217,6 +217,7 @@ struct StatusObject {
     state: String,
     context: String,
     target_url: Option<String>,
+    description: Option<String>,
 }
 
 impl PullRequestStanding {
@@ -257,6 +258,19 @@ impl GraphQlError {
 }
 
 impl CommentObject {
+    fn found(mut self) -> StatusComment {
+        let body = self.body.take().unwrap_or_default();
+        self.saying(body)
+    }
+
+    fn saying(self, body: String) -> StatusComment {
+        StatusComment {
+            id: self.id,
+            url: self.html_url,
+            body,
+        }
+    }
+
     fn login(&self) -> Option<&str> {
         self.user.as_ref().map(|user| user.login.as_str())
     }
@@ -549,7 +563,12 @@ impl GitHub {
                 .iter()
                 .find(|status| status.context == STATUS_CONTEXT)
                 .is_some_and(|status| {
-                    status.state == state.as_str() && status.target_url.as_deref() == Some(run_url)
+                    status.state == state.as_str()
+                        && status.target_url.as_deref() == Some(run_url)
+                        && status
+                            .description
+                            .as_ref()
+                            .is_none_or(|words| words == description)
                 });
             Ok(is_there.then_some(()))
         };
@@ -571,10 +590,11 @@ impl GitHub {
                     .as_ref()
                     .is_some_and(|user| is_viewer(user, viewer))
             })
-            .map(StatusComment::from))
+            .map(CommentObject::found))
     }
 
-    /// Writes our comment: edits the one that is there, or creates it.
+    /// Writes our comment: edits the one that is there, or creates it. `body` is given what the comment says so far, which
+    /// may be more than is known by now: another run of the same pull request may have created it meanwhile.
     ///
     /// # Errors
     /// The comment does not say what it should.
@@ -582,7 +602,7 @@ impl GitHub {
         &self,
         number: u64,
         existing: Option<&StatusComment>,
-        body: &str,
+        body: &impl Fn(Option<&str>) -> String,
     ) -> Result<StatusComment, ApiError> {
         if let Some(existing) = existing {
             match self.edit(existing, body).await {
@@ -592,10 +612,11 @@ impl GitHub {
             }
         }
         let route = self.route(&format!("issues/{number}/comments"));
-        let json = json!({ "body": body });
+        let first_words = body(None);
+        let json = json!({ "body": first_words });
         let send = || async {
             let comment: CommentObject = self.send(Method::Post, &route, Some(&json)).await?;
-            Ok(comment.into())
+            Ok(comment.saying(first_words.clone()))
         };
         let find = || async {
             match self.status_comment(number).await? {
@@ -606,9 +627,10 @@ impl GitHub {
         let created: StatusComment = self.sent_once(send, find).await?;
         // Another run of the same pull request may have created one at the same time: the first one stays.
         match self.status_comment(number).await {
-            Ok(Some(first)) if first.id != created.id => {
+            Ok(Some(first)) if first.id < created.id => {
+                let edited = self.edit(&first, body).await?;
                 self.delete(&created).await?;
-                self.edit(&first, body).await
+                Ok(edited)
             }
             _ => Ok(created),
         }
@@ -624,13 +646,18 @@ impl GitHub {
         }
     }
 
-    async fn edit(&self, comment: &StatusComment, body: &str) -> Result<StatusComment, ApiError> {
+    async fn edit(
+        &self,
+        comment: &StatusComment,
+        body: &impl Fn(Option<&str>) -> String,
+    ) -> Result<StatusComment, ApiError> {
         let route = self.route(&format!("issues/comments/{}", comment.id));
+        let body = body(Some(&comment.body));
         let json = json!({ "body": body });
         let edited: CommentObject = self
             .retried(|| self.send(Method::Patch, &route, Some(&json)))
             .await?;
-        Ok(edited.into())
+        Ok(edited.saying(body))
     }
 
     async fn marked_comments(&self, number: u64) -> Result<Vec<CommentObject>, ApiError> {
@@ -690,12 +717,13 @@ impl GitHub {
             })?;
             let Some(data) = answer.data else {
                 let errors = answer.errors.iter().map(|error| error.message.as_str());
+                let is_rate_limit = |error: &GraphQlError| error.r#type == "RATE_LIMITED";
                 return Err(ApiError {
                     attempted: format!("POST {}", self.graphql),
                     status: None,
                     words: self.token.redact(&errors.collect::<Vec<_>>().join("; ")),
                     retry_after: None,
-                    is_rate_limit: false,
+                    is_rate_limit: answer.errors.iter().any(is_rate_limit),
                 });
             };
             Ok((data, answer.errors))
@@ -895,14 +923,4 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn is_viewer(user: &UserObject, viewer: &str) -> bool {
     let is_bot = user.r#type == "Bot";
     user.login == viewer || (is_bot && user.login.strip_suffix("[bot]") == Some(viewer))
-}
-
-impl From<CommentObject> for StatusComment {
-    fn from(comment: CommentObject) -> StatusComment {
-        StatusComment {
-            id: comment.id,
-            url: comment.html_url,
-            body: comment.body.unwrap_or_default(),
-        }
-    }
 }

@@ -274,7 +274,7 @@ impl Run<'_> {
         };
         match told {
             Some(Some(told)) => tokio::select! {
-                () = self.teller.look_again(&context, told, &mut work) => {}
+                _ = self.teller.look_again(&context, told, &mut work) => {}
                 () = too_late(cancellation) => {}
             },
             Some(None) => {}
@@ -387,19 +387,23 @@ impl Run<'_> {
                 false => None,
             };
             let Some(pull_request) = closed else {
-                return (published, work);
+                return (published, work, None);
             };
             let down = destroy(self.request, &pull_request, self.teller.config);
-            let plan = move |tip: &Tip| Ok(Ok(plan::destroy(&down, tip)));
+            let planned = down.clone();
+            let plan = move |tip: &Tip| Ok(Ok(plan::destroy(&planned, tip)));
             let (published, work) = publish(target(), plan, work, cancellation).await;
-            (published.map(|_| Published::Refused(Refusal::Closed)), work)
+            let published = published.map(|_| Published::Refused(Refusal::Closed));
+            (published, work, Some(Decision::Destroy(down)))
         };
-        let ((published, work), (mut found, pending)) = tokio::join!(changing, announce);
+        let ((published, work, taken_down), (mut found, pending)) =
+            tokio::join!(changing, announce);
         untold.note(STATUS, pending);
         self.teller.log.debug(&format!("{published:?}"));
-        if matches!(published, Ok(Published::Refused(Refusal::Closed))) {
+        if taken_down.is_some() {
             context.is_open = false;
         }
+        let decision = taken_down.as_ref().unwrap_or(decision);
         let mut report = match published {
             Ok(published) => report::published(
                 self.teller.config,
@@ -450,7 +454,7 @@ impl Run<'_> {
     async fn closed_meanwhile(&self, cancellation: &Cancellation) -> Option<PullRequest> {
         let asked = tokio::select! {
             asked = self.teller.github.pull_request(self.request.pull_request) => asked,
-            () = cancellation.requested() => return None,
+            () = cancellation.requested() => Err(anyhow::anyhow!("the run was cancelled")),
         };
         match asked {
             Ok(pull_request) if pull_request.open => None,

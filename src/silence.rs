@@ -11,25 +11,27 @@ pub enum Silence {
     /// There is none: the last request was answered.
     #[default]
     None,
-    /// When the first of these requests was sent, and when the last one was given up.
-    Between(Instant, Instant),
+    /// How long they were waited for, and until when.
+    Lasting(Duration, Instant),
 }
 
 impl Silence {
     /// After a request that was sent then and given up now.
     #[must_use]
     pub fn and_another(self, sent: Instant, now: Instant) -> Silence {
-        match self {
-            Silence::None => Silence::Between(sent, now),
-            Silence::Between(first, _) => Silence::Between(first.min(sent), now),
-        }
+        let (before, since) = match self {
+            Silence::None => (Duration::ZERO, sent),
+            // Side by side with others it adds what it took longer. Where nothing was asked, nothing was silent.
+            Silence::Lasting(before, until) => (before, until.max(sent)),
+        };
+        Silence::Lasting(before + now.saturating_duration_since(since), now)
     }
 
     /// Whether there is little hope left: a request is tried once and no more.
     pub fn is_lasting(self) -> bool {
         match self {
             Silence::None => false,
-            Silence::Between(first, last) => last.saturating_duration_since(first) >= LONGEST,
+            Silence::Lasting(waited, _) => waited >= LONGEST,
         }
     }
 }
@@ -39,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn silence_lasts_from_the_first_request_to_the_end_of_the_last() {
+    fn silence_is_what_was_waited_for() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for (requests, is_lasting) in [
@@ -49,9 +51,11 @@ mod tests {
             (&[(0, 10), (10, 25)], true),
             // Side by side they are no longer than the longest.
             (&[(0, 15), (1, 15), (2, 16)], false),
-            (&[(10, 20), (0, 25)], true),
+            (&[(0, 15), (10, 20), (19, 26)], true),
             // One that is refused at once takes no time.
-            (&[(100, 100), (102, 102)], false),
+            (&[(100, 100), (102, 102), (130, 130)], false),
+            (&[(0, 20), (60, 64)], false),
+            (&[(0, 20), (60, 65)], true),
         ] {
             let silence = requests.iter().fold(Silence::None, |silence, (sent, now)| {
                 silence.and_another(at(*sent), at(*now))

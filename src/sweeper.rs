@@ -214,6 +214,7 @@ impl Sweeper<'_> {
             .await;
         let mut next = Instant::now();
         let mut already = 0;
+        let mut is_seen = true;
         while let Some((&number, removals)) = left.first_key_value() {
             if already >= AT_ONCE {
                 sleep_until(next).await;
@@ -227,7 +228,11 @@ impl Sweeper<'_> {
                 .tell(&context, &mut report, None, None, untold)
                 .await;
             match told {
-                Some(told) => self.teller.look_again(&context, told, work).await,
+                // A server that hangs is not waited for with each of them.
+                Some(told) if is_seen => {
+                    is_seen = self.teller.look_again(&context, told, work).await;
+                }
+                Some(_) => {}
                 None if untold.is_limited() || self.teller.github.is_silent() => return,
                 None => {}
             }

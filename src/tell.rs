@@ -30,7 +30,6 @@ pub type Found = Option<Result<Option<StatusComment>, ApiError>>;
 pub struct Told {
     comment: StatusComment,
     message: Message,
-    body: String,
 }
 
 /// Speaks to pull requests.
@@ -84,21 +83,17 @@ impl Teller<'_> {
             };
             let number = context.pull_request;
             let existing = match found {
-                Some(found) => found?,
-                None => self.github.status_comment(number).await?,
+                Some(Ok(found)) => found,
+                // What went wrong then may have passed.
+                Some(Err(_)) | None => self.github.status_comment(number).await?,
             };
-            let body = message.body(existing.as_ref().map(|comment| comment.body.as_str()));
             // A server's own words may quote what it was sent.
-            let body = self.log.redact(&body);
+            let body = |before: Option<&str>| self.log.redact(&message.body(before));
             let comment = self
                 .github
                 .write_status_comment(number, existing.as_ref(), &body)
                 .await?;
-            Ok(Some(Told {
-                comment,
-                message,
-                body,
-            }))
+            Ok(Some(Told { comment, message }))
         };
         let status = async {
             match &report.status {
@@ -133,29 +128,28 @@ impl Teller<'_> {
     /// has looked after the last change, or made it, and the comment says what is there.
     ///
     /// `work` is the repository to look in, if there is one by then, and is there afterwards.
-    pub async fn look_again(&self, context: &Context, told: Told, work: &mut Option<Work>) {
+    ///
+    /// Whether it could be seen.
+    pub async fn look_again(&self, context: &Context, told: Told, work: &mut Option<Work>) -> bool {
         let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work));
         let words = match corrected.await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "no answer".to_owned(),
         };
         self.log.line(&format!(
             "whether the comment is still right could not be seen: {words}"
         ));
+        false
     }
 
     async fn correct(&self, context: &Context, told: Told, work: &mut Option<Work>) -> Result<()> {
         let Told {
             mut comment,
             message,
-            mut body,
         } = told;
-        if work.is_none() && comment::spoken_of(&body).is_none() {
-            return Ok(());
-        }
         for _ in 0..CORRECTIONS {
-            let Some(spoken_of) = comment::spoken_of(&body) else {
+            let Some(spoken_of) = comment::spoken_of(&comment.body) else {
                 return Ok(());
             };
             let owner = owner(context.pull_request, self.config);
@@ -170,17 +164,17 @@ impl Teller<'_> {
                 return Ok(());
             }
             let (state, description) = report::overtaken(self.config, context, &held);
-            body = if message.is_state() {
+            let body = if message.is_state() {
                 self.set_status(context, StatusState::Success, &description)
                     .await?;
                 state.body(None)
             } else {
                 message.body(Some(&state.body(None)))
             };
-            body = self.log.redact(&body);
+            let body = self.log.redact(&body);
             comment = self
                 .github
-                .write_status_comment(context.pull_request, Some(&comment), &body)
+                .write_status_comment(context.pull_request, Some(&comment), &|_| body.clone())
                 .await?;
         }
         Ok(())

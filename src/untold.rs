@@ -25,7 +25,7 @@ pub struct Untold {
 impl Untold {
     /// Keeps what went wrong, if anything did.
     pub fn note(&mut self, (what, permission): Kind, outcome: Result<(), ApiError>) {
-        self.is_limited |= outcome.as_ref().is_err_and(ApiError::is_long_limit);
+        self.is_limited |= outcome.as_ref().is_err_and(ApiError::is_rate_limit);
         match outcome {
             Err(error) if error.is_forbidden() => {
                 let (whats, _) = self
@@ -96,19 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_each_time_and_only_a_long_wait_is_the_end() {
+    fn anything_else_is_told_each_time_and_only_a_rate_limit_is_the_end() {
         let mut untold = Untold::default();
         let errors = [
-            (502, "Bad Gateway", None),
-            (
-                403,
-                "Unable to create comment because issue is locked.",
-                None,
-            ),
-            (403, "Slow down", Some(65)),
+            (502, "Bad Gateway"),
+            (403, "Unable to create comment because issue is locked."),
         ];
-        for (status, words, wait) in errors {
-            untold.note(COMMENT, Err(ApiError::answered(status, words, wait)));
+        for (status, words) in errors {
+            untold.note(COMMENT, Err(ApiError::answered(status, words, None)));
         }
         assert!(!untold.is_limited() && !untold.is_forbidden(COMMENT));
         untold.note(COMMENT, Err(ApiError::answered(429, "Slow down", Some(66))));
@@ -120,7 +115,6 @@ mod tests {
             [
                 "the comment could not be written: POST x: 502: Bad Gateway",
                 "the comment could not be written: POST x: 403: Unable to create comment because issue is locked.",
-                "the comment could not be written: POST x: 403: Slow down (try again in 65 s)",
                 "the comment could not be written: POST x: 429: Slow down (try again in 66 s)",
             ]
         );

@@ -40,6 +40,58 @@ fn two_deploys_of_one_pull_request_at_once_make_one_instance_and_one_comment() {
 }
 
 #[test]
+fn a_strangers_refusal_does_not_bury_a_deployment_that_is_told_at_the_same_time() {
+    let story = Story::new();
+    let (stranger, _) = story.commented("somebody", "/deploy-ephemeral");
+    let deploy = story.deploy().run_id(2);
+    // The stranger's run has found no comment, and is about to write the first.
+    let gate = story.gate(Fault::on("POST", COMMENT));
+    let running = start(&stranger);
+    gate.wait();
+    succeed(&deploy);
+    gate.open();
+
+    let outcome = finish(running);
+
+    assert_eq!(ending(&outcome), ("refuse", "not-permitted", "false"));
+    let told = story.status_comment();
+    for words in [
+        "### 😕 Refused\n",
+        "### 🚀 Deployed\n",
+        "- Namespace: `dev`\n",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+}
+
+#[test]
+fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
+    let story = Story::new();
+    let gate = story.gate(Fault::on("POST", PUSH));
+    let busy = Fault::on("POST", PUSH).always().answer_text(503, "busy");
+    story.forge.fault(busy);
+    let deploy = story.deploy().input("push-timeout", "1s");
+    let (outcome, _) = thread::scope(|scope| {
+        let failing = scope.spawn(|| fail(&deploy));
+        gate.wait();
+        story.forge.close_pull_request(story.number);
+        gate.open();
+        failing.join().unwrap()
+    });
+
+    assert_eq!(ending(&outcome), ("destroy", "push-timeout", "false"));
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    let told = story.status_comment();
+    for words in ["### 👎 Failed\n", "comment `/destroy-ephemeral`"] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+    assert!(!told.contains("give the command again"), "{told}");
+    story.forge.clear_faults();
+    succeed(&story.destroy());
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
 fn a_deploy_that_lands_after_the_close_is_taken_back() {
     let story = Story::new();
     let gate = story.gate(Fault::on("POST", PUSH));

@@ -320,11 +320,13 @@ fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_te
     let hang = Fault::on("GET", COMMENT).always().hang();
     let words = json!({"message": "You have exceeded a secondary rate limit"});
     let limit = Fault::on("POST", COMMENT).always().answer(403, words);
-    let limit = limit.skip(1).header("retry-after", "3600");
+    let limit = limit.skip(1);
+    let long = limit.clone().header("retry-after", "3600");
     thread::scope(|scope| {
         for (fault, request, told) in [
             (hang, "GET /issues/*/comments", 0),
             (limit, "POST /issues/*/comments", 1),
+            (long, "POST /issues/*/comments", 1),
         ] {
             scope.spawn(move || {
                 let story = Story::new();
@@ -356,10 +358,33 @@ fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_te
                 let comments = numbers.map(|number| story.our_comments_on(number).len());
                 assert_eq!(comments.iter().sum::<usize>(), told);
                 let asked = story.requests()[request];
-                assert!(asked <= 4, "{request}: {asked}");
+                assert!(asked <= 4 + told, "{request}: {asked}");
             });
         }
     });
+}
+
+#[test]
+fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
+    let story = Story::new();
+    let numbers = ["a", "b", "c"].map(|name| {
+        let number = story.another_deployed(name);
+        story.forge.close_pull_request(number);
+        number
+    });
+    // The tip is asked for twice until the push has landed.
+    let refs = Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack");
+    story.forge.fault(refs.skip(2).always().hang());
+    story.forge.clear_requests();
+
+    succeed(&story.sweep());
+
+    for number in numbers {
+        let told = story.status_comment_on(number);
+        assert!(told.contains("### 🧹 Destroyed by a sweep"), "{told}");
+    }
+    // Those two, the push's own, and one look that was in vain.
+    assert_eq!(story.requests()["GET /info/refs"], 4);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use forge::{Fault, Forge, Job, Outcome};
 use serde_json::{Value, json};
 
-use crate::story::{REVIEWER, Story, annotations, ending, fail, run, succeed};
+use crate::story::{REVIEWER, Story, annotations, ending, fail, finish, run, start, succeed};
 
 const PULL_REQUEST: &str = "/repos/*/pulls/*";
 const COMMENTS: &str = "/repos/*/issues/*/comments";
@@ -89,6 +89,49 @@ fn an_absurd_wait_is_told_and_not_kept() {
             "{header}: {error}"
         );
     }
+}
+
+#[test]
+fn an_outage_during_the_push_does_not_keep_the_end_from_being_told() {
+    let story = Story::new();
+    // As often as it is tried; the push takes longer than that.
+    let outage = Fault::on("GET", COMMENTS).times(4);
+    story.forge.fault(outage.answer_text(502, "Bad Gateway"));
+    let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
+    story.forge.fault(push.delay(Duration::from_secs(8)));
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(warnings(&outcome), [] as [&str; 0]);
+    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert_eq!(story.statuses(), ["pending", "success"]);
+}
+
+#[test]
+fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    story
+        .repository
+        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
+    // Pending, success, and what is corrected.
+    let lost = Fault::on("POST", STATUSES).skip(2);
+    story.forge.fault(lost.answer_text(502, "Bad Gateway"));
+    let running = start(&story.deploy().run_id(2));
+    gate.wait();
+    // Not by a run, whose statuses would be counted.
+    let path = Story::path("dev");
+    let gone = [(path.as_str(), None)];
+    story.repository.commit("main", &gone, "Somebody's");
+    gate.open();
+
+    let outcome = finish(running);
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    let last = story.forge.statuses(&story.head()).pop().unwrap();
+    assert_eq!(last.description.as_deref(), Some("Destroyed"));
 }
 
 #[test]
@@ -278,9 +321,11 @@ fn odd_answers_about_comments_are_no_hindrance() {
     // What cannot be read is told, and nothing is written that might be there already.
     let before = story.our_comments().len();
     for answer in [json!([{ "id": "1" }]), json!({}), json!(null), json!([[]])] {
-        story
-            .forge
-            .fault(Fault::on("GET", COMMENTS).answer(200, answer.clone()));
+        story.forge.fault(
+            Fault::on("GET", COMMENTS)
+                .times(2)
+                .answer(200, answer.clone()),
+        );
         let outcome = succeed(&story.deploy());
         let warnings = warnings(&outcome);
         assert_eq!(warnings.len(), 1, "{answer}: {}", outcome.stdout);
