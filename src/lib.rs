@@ -127,6 +127,8 @@ fn set_up<'a>(
     config: &'a Config,
     log: &'a Log,
 ) -> Result<(Teller<'a>, DateTime<Utc>, Cancellation)> {
+    // First, for a signal before that is lost on process 1.
+    let cancellation = Cancellation::new()?;
     log.debug(&format!("{config:?}"));
     let github = GitHub::new(config)?;
     let teller = Teller {
@@ -134,11 +136,7 @@ fn set_up<'a>(
         log,
         github,
     };
-    Ok((
-        teller,
-        DateTime::from(SystemTime::now()),
-        Cancellation::new()?,
-    ))
+    Ok((teller, DateTime::from(SystemTime::now()), cancellation))
 }
 
 /// The event's payload; nothing is read where the event's name says it all.
