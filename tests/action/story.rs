@@ -139,7 +139,14 @@ impl Story {
         number
     }
 
-    /// Many of them, all at the commit of one branch.
+    /// The same of one that was closed, and no run saw it.
+    pub(crate) fn another_closed(&self, branch: &str) -> u64 {
+        let number = self.another_deployed(branch);
+        self.forge.close_pull_request(number);
+        number
+    }
+
+    /// Many that have an instance, all at the commit of one branch.
     pub(crate) fn many_deployed(&self, names: &[String], from: &str) -> Vec<u64> {
         self.repository.create_branches(names, from);
         let numbers = self

@@ -640,8 +640,7 @@ fn a_sweep_that_cannot_be_done_is_one_error_and_changes_nothing() {
     ];
     for (reason, words, prepare) in table {
         let story = Story::new();
-        let number = story.another_deployed("old");
-        story.forge.close_pull_request(number);
+        let number = story.another_closed("old");
         let tip = story.repository.tip("main");
         let job = prepare(&story, story.sweep());
 

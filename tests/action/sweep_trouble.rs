@@ -135,8 +135,7 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
 fn a_pull_request_that_github_does_not_know_keeps_its_instance() {
     let story = Story::new();
     let issue = story.forge.open_issue(REVIEWER, "No pull request");
-    let closed = story.another_deployed("closed");
-    story.forge.close_pull_request(closed);
+    let closed = story.another_closed("closed");
     // One that never was, an issue, and numbers that none can have.
     let numbers = [
         "999",
@@ -331,11 +330,7 @@ fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_te
             scope.spawn(move || {
                 let story = Story::new();
                 let names = ["a", "b", "c", "d", "e"];
-                let numbers = names.map(|name| {
-                    let number = story.another_deployed(name);
-                    story.forge.close_pull_request(number);
-                    number
-                });
+                let numbers = names.map(|name| story.another_closed(name));
                 story.forge.fault(fault);
                 story.forge.clear_requests();
                 let gone: Vec<_> = names
@@ -367,11 +362,7 @@ fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_te
 #[test]
 fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
     let story = Story::new();
-    let numbers = ["a", "b", "c"].map(|name| {
-        let number = story.another_deployed(name);
-        story.forge.close_pull_request(number);
-        number
-    });
+    let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     // The tip is asked for twice until the push has landed.
     let refs = Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack");
     story.forge.fault(refs.skip(2).always().hang());
@@ -390,8 +381,7 @@ fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_tol
 #[test]
 fn an_answer_that_comes_late_is_waited_for() {
     let story = Story::new();
-    let number = story.another_deployed("old");
-    story.forge.close_pull_request(number);
+    let number = story.another_closed("old");
     let trouble = Fault::on("POST", QUESTION).answer_text(502, "Bad Gateway");
     story.forge.fault(trouble);
     let outcome = sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
@@ -401,8 +391,7 @@ fn an_answer_that_comes_late_is_waited_for() {
 #[test]
 fn a_token_that_may_not_see_pull_requests_removes_nothing_and_is_told_the_permission() {
     let story = Story::new();
-    let number = story.another_deployed("old");
-    story.forge.close_pull_request(number);
+    let number = story.another_closed("old");
     story
         .forge
         .restrict_token(&["contents:write", "statuses:write"]);
@@ -428,8 +417,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
         } else {
             story.put("dev", &expiring(&story, "dev", number, PAST));
         }
-        let other = story.another_deployed("other");
-        story.forge.close_pull_request(other);
+        let other = story.another_closed("other");
         let gate = story.gate(Fault::on("POST", place));
         let sweep = start(&story.sweep());
         gate.wait();
@@ -459,8 +447,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
 #[test]
 fn a_race_that_leaves_nothing_to_remove_is_nothing_to_sweep() {
     let story = Story::new();
-    let number = story.another_deployed("old");
-    story.forge.close_pull_request(number);
+    let number = story.another_closed("old");
     let gate = story.gate(Fault::on("POST", PUSH));
     let sweep = start(&story.sweep());
     gate.wait();
@@ -482,8 +469,7 @@ fn a_race_that_leaves_nothing_to_remove_is_nothing_to_sweep() {
 #[test]
 fn two_sweeps_at_once_remove_and_tell_once() {
     let story = Story::new();
-    let number = story.another_deployed("old");
-    story.forge.close_pull_request(number);
+    let number = story.another_closed("old");
     let gates = [(); 2].map(|()| story.gate(Fault::on("POST", PUSH)));
     let before = story.landed().len();
     let sweeps = [1, 2].map(|id| start(&story.sweep().run_id(id)));
@@ -512,8 +498,7 @@ fn two_sweeps_at_once_remove_and_tell_once() {
 #[test]
 fn a_push_whose_answer_is_lost_is_one_commit() {
     let story = Story::new();
-    let number = story.another_deployed("old");
-    story.forge.close_pull_request(number);
+    let number = story.another_closed("old");
     story.forge.fault(Fault::on("POST", PUSH).lose_answer());
     sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
     assert!(
@@ -589,11 +574,7 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
 #[test]
 fn a_limit_that_is_reached_is_waited_for() {
     let story = Story::new();
-    let numbers = ["a", "b", "c"].map(|name| {
-        let number = story.another_deployed(name);
-        story.forge.close_pull_request(number);
-        number
-    });
+    let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     story.forge.limit_content(3, Duration::from_secs(2));
     story.forge.clear_requests();
 
@@ -638,11 +619,7 @@ fn a_missing_permission_is_one_warning_and_not_one_for_each_pull_request() {
         ),
     ] {
         let story = Story::new();
-        let numbers = ["a", "b", "c", "d"].map(|name| {
-            let number = story.another_deployed(name);
-            story.forge.close_pull_request(number);
-            number
-        });
+        let numbers = ["a", "b", "c", "d"].map(|name| story.another_closed(name));
         story.forge.restrict_token(&allowed);
         let gone = ["a", "b", "c", "d"].into_iter().zip(numbers);
         let gone: Vec<_> = gone
@@ -666,11 +643,7 @@ fn a_missing_permission_is_one_warning_and_not_one_for_each_pull_request() {
 #[test]
 fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told() {
     let story = Story::new();
-    let numbers = ["a", "b", "c"].map(|name| {
-        let number = story.another_deployed(name);
-        story.forge.close_pull_request(number);
-        number
-    });
+    let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     let locked = format!("/repos/*/issues/{}/comments", numbers[1]);
     let words = json!({"message": "Unable to create comment because issue is locked."});
     story
