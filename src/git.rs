@@ -42,9 +42,9 @@ const TIP: &str = "refs/flux-ephemeral-env/tip";
 const HAVE: &str = "refs/flux-ephemeral-env/have";
 /// Longest wait for one answer of the server.
 const ANSWER: Duration = Duration::from_secs(20);
-/// Half of the longest first wait, unless the try before it took longer than that.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest wait between two tries, unless one takes longer than that by itself.
+/// A quarter of the longest first wait, unless the try before it took longer than that.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Longest wait between two tries, unless one takes long by itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What an overlay's own file may be called
 /// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
@@ -282,8 +282,8 @@ impl Work {
     fn pause(&mut self, taken: Duration) {
         let ceiling = FIRST_PAUSE
             .max(taken)
-            .saturating_mul(2 << self.tries.min(8))
-            .min(LONGEST_PAUSE.max(taken.saturating_mul(4)));
+            .saturating_mul(4 << self.tries.min(8))
+            .min(LONGEST_PAUSE.max(taken.saturating_mul(8)));
         self.tries += 1;
         let left = self.patience.saturating_sub(self.started.elapsed());
         let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left);
