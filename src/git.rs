@@ -565,12 +565,14 @@ impl Work {
         let said = RefCell::new(Vec::new());
         let status: RefCell<Option<Option<String>>> = RefCell::new(None);
         let mut callbacks = RemoteCallbacks::new();
-        let mut has_moved = false;
         callbacks.push_negotiation(|updates| {
-            has_moved = updates.iter().any(|update| update.src() != tip);
-            match has_moved {
-                true => Err(git2::Error::from_str("the branch has moved meanwhile")),
-                false => Ok(()),
+            match updates.iter().all(|update| update.src() == tip) {
+                true => Ok(()),
+                false => Err(git2::Error::new(
+                    ErrorCode::NotFastForward,
+                    ErrorClass::Reference,
+                    "the branch has moved meanwhile",
+                )),
             }
         });
         // Never ended from here: once the pack is sent, the answer says whether the change landed.
@@ -606,7 +608,6 @@ impl Work {
                 );
                 match verdict(&error) {
                     _ if self.stop.is_stopped() => Push::Failed(Failure::Interrupted),
-                    _ if has_moved => Push::Again(words),
                     Verdict::Again => Push::Again(words),
                     Verdict::Forbidden => Push::Failed(Failure::Forbidden(words)),
                     Verdict::Final => Push::Failed(Failure::Broken(anyhow!(words))),
@@ -760,22 +761,20 @@ fn bare_repository(workspace: Option<&Workspace>) -> Result<(TempDir, Repository
 impl Workspace {
     /// The checkout at `root`; `None` where there is none that libgit2 can read.
     fn open(root: &Path, branch: &str) -> Option<Workspace> {
-        // A `.git` that is a file or a link leads somewhere else, which is not for us to follow.
+        // A `.git` that is a file or a link, or has a `commondir`, leads somewhere else, which is not for us to follow.
         let git = root.join(".git");
-        let leads_away = git.join("commondir").exists();
-        if !fs::symlink_metadata(&git).ok()?.is_dir() || leads_away || has_pipes(&git) {
+        let is_here = fs::symlink_metadata(&git).ok()?.is_dir() && !git.join("commondir").exists();
+        if !is_here || has_pipes(&git) {
             return None;
         }
         let repository = open_workspace(root).ok()?;
         let head = repository.head().ok()?;
-        // `core.worktree` and `commondir` lead somewhere else, too.
-        let is_here = repository
+        // `core.worktree` leads somewhere else, too.
+        let work_tree = repository
             .workdir()
-            .and_then(|path| path.canonicalize().ok())
-            == root.canonicalize().ok()
-            && repository.commondir().canonicalize().ok() == git.canonicalize().ok();
+            .and_then(|path| path.canonicalize().ok());
         Some(Workspace {
-            on_target: is_here
+            on_target: work_tree == root.canonicalize().ok()
                 && head.name().ok() == Some(&format!("refs/heads/{branch}"))
                 && !has_links(&git, branch),
             head: head.peel_to_commit().ok()?.id(),

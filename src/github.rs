@@ -120,7 +120,7 @@ impl ApiError {
         self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
     }
 
-    /// Whether GitHub wants to be left alone for longer than a request is tried.
+    /// Whether the last answer was that GitHub wants to be left alone.
     pub fn is_rate_limit(&self) -> bool {
         self.is_rate_limit
     }

@@ -272,7 +272,7 @@ impl Run<'_> {
         };
         match told {
             Some(Some(told)) => tokio::select! {
-                _ = self.teller.look_again(&context, told, &mut work) => {}
+                () = self.teller.look_again(&context, told, &mut work) => {}
                 () = too_late(cancellation) => {}
             },
             Some(None) => {}

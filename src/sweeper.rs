@@ -214,7 +214,6 @@ impl Sweeper<'_> {
             .await;
         let mut next = Instant::now();
         let mut already = 0;
-        let mut is_seen = true;
         while let Some((&number, removals)) = left.first_key_value() {
             if already >= AT_ONCE {
                 sleep_until(next).await;
@@ -228,9 +227,9 @@ impl Sweeper<'_> {
                 .tell(&context, &mut report, None, None, untold)
                 .await;
             match told {
-                // A server that hangs is not waited for with each of them.
-                Some(told) if is_seen => {
-                    is_seen = self.teller.look_again(&context, told, work).await;
+                // A Git server that gave no answer is not waited for with each of them.
+                Some(told) if work.is_some() => {
+                    self.teller.look_again(&context, told, work).await;
                 }
                 Some(_) => {}
                 None if untold.is_limited() || self.teller.github.is_silent() => return,

@@ -127,20 +127,17 @@ impl Teller<'_> {
     /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
     /// has looked after the last change, or made it, and the comment says what is there.
     ///
-    /// `work` is the repository to look in, if there is one by then, and is there afterwards.
-    ///
-    /// Whether it could be seen.
-    pub async fn look_again(&self, context: &Context, told: Told, work: &mut Option<Work>) -> bool {
+    /// `work` is the repository to look in, if there is one by then. It is there afterwards, unless Git gave no answer.
+    pub async fn look_again(&self, context: &Context, told: Told, work: &mut Option<Work>) {
         let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work));
         let words = match corrected.await {
-            Ok(Ok(())) => return true,
+            Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "no answer".to_owned(),
         };
         self.log.line(&format!(
             "whether the comment is still right could not be seen: {words}"
         ));
-        false
     }
 
     async fn correct(&self, context: &Context, told: Told, work: &mut Option<Work>) -> Result<()> {
