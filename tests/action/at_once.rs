@@ -130,9 +130,7 @@ fn a_deploy_that_lands_after_the_close_is_taken_back() {
 fn a_deploy_that_the_close_overtakes_is_told_as_destroyed() {
     let story = Story::new();
     succeed(&story.deploy());
-    story
-        .repository
-        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    story.push_more();
     // The deploy has landed and is about to say so.
     let gate = story.gate(Fault::on("PATCH", EDIT));
     let running = start(&story.deploy().run_id(2));
@@ -209,9 +207,7 @@ fn a_refusal_that_a_close_overtakes_does_not_bring_back_what_was_known_before() 
 fn a_failure_that_a_destroy_overtakes_does_not_bring_back_what_was_known_before() {
     let story = Story::new();
     succeed(&story.deploy());
-    story
-        .repository
-        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    story.push_more();
     // The rejection comes while the other run is through with everything.
     let refuse = Fault::on("POST", PUSH).answer_text(403, "no");
     let gate = story.gate(refuse);

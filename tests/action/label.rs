@@ -144,9 +144,7 @@ fn a_fork_is_deployed_by_a_label_only_where_that_is_allowed_and_nothing_was_push
 fn a_branch_of_ours_that_was_pushed_to_since_is_deployed_at_its_head() {
     let story = Story::new();
     let late = story.label("labeled", "preview", REVIEWER);
-    let head = story
-        .repository
-        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    let head = story.push_more();
     assert_eq!(ending(&succeed(&late)).2, "true");
     let commit = format!("      COMMIT: {head}\n");
     assert!(story.instance("dev").unwrap().contains(&commit));

@@ -76,9 +76,7 @@ fn deploying_again_what_exists_is_no_new_one() {
     let story = Story::new();
     story.another_deployed("other");
     succeed(&story.deploy());
-    story
-        .repository
-        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    story.push_more();
     // There are more than there may be by now.
     let outcome = succeed(&deploy(&story, story.number, "1"));
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));

@@ -78,6 +78,12 @@ impl Story {
             .open_pull_request(&self.repository, branch, AUTHOR)
     }
 
+    /// Pushes to the branch `dev`, and gives its new head.
+    pub(crate) fn push_more(&self) -> String {
+        let change = [("more.txt", Some("more\n"))];
+        self.repository.commit("dev", &change, "More")
+    }
+
     /// The step of the workflow that a new comment starts, and the comment's id.
     pub(crate) fn commented(&self, login: &str, body: &str) -> (Job, u64) {
         self.commented_on(self.number, login, body)

@@ -21,6 +21,12 @@ const SECONDS: Duration = Duration::from_secs(9);
 const STAYS: &str =
     "the environments of these pull requests stay, for GitHub did not say what became of them: ";
 
+/// The pull request's comment says that a sweep took its environment down.
+fn assert_told_of_a_sweep(story: &Story, number: u64) {
+    let told = story.status_comment_on(number);
+    assert!(told.contains("### 🧹 Destroyed by a sweep"), "{told}");
+}
+
 fn stays(numbers: &str) -> String {
     format!("{STAYS}{numbers}: ")
 }
@@ -368,8 +374,7 @@ pub(crate) fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_
     succeed(&story.sweep());
 
     for number in numbers {
-        let told = story.status_comment_on(number);
-        assert!(told.contains("### 🧹 Destroyed by a sweep"), "{told}");
+        assert_told_of_a_sweep(&story, number);
     }
     // Those two, the push's own, and one look that was in vain.
     assert_eq!(story.requests()["GET /info/refs"], 4);
@@ -485,11 +490,7 @@ fn two_sweeps_at_once_remove_and_tell_once() {
     assert!(swept.contains(&one), "{swept:?}");
     assert!(swept.iter().all(|swept| *swept == one || swept == "[]"));
     assert_eq!(story.landed().len(), before + 1);
-    assert!(
-        story
-            .status_comment_on(number)
-            .contains("### 🧹 Destroyed by a sweep")
-    );
+    assert_told_of_a_sweep(&story, number);
 }
 
 #[test]
@@ -498,11 +499,7 @@ fn a_push_whose_answer_is_lost_is_one_commit() {
     let number = story.another_closed("old");
     story.forge.fault(Fault::on("POST", PUSH).lose_answer());
     sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
-    assert!(
-        story
-            .status_comment_on(number)
-            .contains("### 🧹 Destroyed by a sweep")
-    );
+    assert_told_of_a_sweep(&story, number);
 }
 
 #[test]
@@ -560,11 +557,7 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
         .filter(|request| request.status == Some(403));
     assert_eq!(refused.count(), 0);
     for number in numbers {
-        assert!(
-            story
-                .status_comment_on(number)
-                .contains("### 🧹 Destroyed by a sweep")
-        );
+        assert_told_of_a_sweep(&story, number);
     }
 }
 
@@ -584,11 +577,7 @@ fn a_limit_that_is_reached_is_waited_for() {
         .filter(|request| request.status == Some(403));
     assert!(refused.count() > 0);
     for number in numbers {
-        assert!(
-            story
-                .status_comment_on(number)
-                .contains("### 🧹 Destroyed by a sweep")
-        );
+        assert_told_of_a_sweep(&story, number);
         assert_eq!(last_status(&story, number).1, "Swept: closed");
     }
 }
@@ -654,11 +643,7 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
     assert!(!warning.contains("permissions"), "{warning}");
     assert_eq!(story.our_comments_on(numbers[1]), [] as [String; 0]);
     for number in [numbers[0], numbers[2]] {
-        assert!(
-            story
-                .status_comment_on(number)
-                .contains("### 🧹 Destroyed by a sweep")
-        );
+        assert_told_of_a_sweep(&story, number);
     }
     for number in numbers {
         assert_eq!(last_status(&story, number).1, "Swept: closed");

@@ -111,9 +111,7 @@ fn an_outage_during_the_push_does_not_keep_the_end_from_being_told() {
 fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
     let story = Story::new();
     succeed(&story.deploy());
-    story
-        .repository
-        .commit("dev", &[("more.txt", Some("more\n"))], "More");
+    story.push_more();
     let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
     // Pending, success, and what is corrected.
     let lost = Fault::on("POST", STATUSES).skip(2);
@@ -444,6 +442,12 @@ fn a_server_that_is_none_is_told_by_its_url() {
     }
 }
 
+/// Nobody was waited for any longer than that.
+fn assert_left_within(outcome: &Outcome, seconds: u64) {
+    let (taken, said) = (outcome.duration, &outcome.stdout);
+    assert!(taken < Duration::from_secs(seconds), "{taken:?}: {said}");
+}
+
 pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
     let drop_by_drop = Duration::from_millis(500);
     let refs = || Fault::on("GET", "/octo-org/demo/info/refs").always();
@@ -480,12 +484,7 @@ pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
                 story.forge.fault(fault);
                 let job = story.deploy().input("push-timeout", "1s");
                 let outcome = run(&job.input("dry-run", dry_run));
-                assert!(
-                    outcome.duration < Duration::from_secs(120),
-                    "{:?}: {}",
-                    outcome.duration,
-                    outcome.stdout
-                );
+                assert_left_within(&outcome, 120);
 
                 assert_eq!(ending(&outcome), expected, "{}", outcome.stdout);
                 let has_landed = expected.2 == "true";
@@ -529,16 +528,11 @@ pub(crate) fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_r
                 let outcome = run(&story.deploy().input("push-timeout", "1s"));
 
                 // One request is tried for some 30 s, and Git had its own 20 s beside that.
-                assert!(
-                    outcome.duration < Duration::from_secs(60),
-                    "{:?}: {}",
-                    outcome.duration,
-                    outcome.stdout
-                );
+                assert_left_within(&outcome, 60);
                 assert_eq!(ending(&outcome), expected, "{}", outcome.stdout);
-                let not_asked = "the comment could not be written: ";
+                let untold = "the comment could not be written: ";
                 let warnings = warnings(&outcome);
-                assert!(warnings.iter().any(|words| words.starts_with(not_asked)));
+                assert!(warnings.iter().any(|words| words.starts_with(untold)));
                 assert_eq!(story.landed().len(), usize::from(expected.2 == "true"));
             });
         }

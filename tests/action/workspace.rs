@@ -17,6 +17,11 @@ fn checkout(story: &Story, args: &[&str]) -> TempDir {
     workspace
 }
 
+fn make_pipe(place: &Path) {
+    let made = Command::new("mkfifo").arg(place).status().unwrap();
+    assert!(made.success(), "{}", place.display());
+}
+
 fn git(workspace: &Path, args: &[&str]) -> String {
     let output = Command::new("git")
         .args([
@@ -339,8 +344,7 @@ fn a_pipe_in_the_checkout_is_not_waited_for() {
         fs::create_dir_all(pipe.parent().unwrap()).unwrap();
         // The attributes are no file of this repository, the others may be.
         let _ = fs::remove_file(&pipe);
-        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
-        assert!(made.success(), "{place}");
+        make_pipe(&pipe);
 
         let outcome = succeed(&story.deploy().workspace(workspace.path()));
 
@@ -368,13 +372,7 @@ fn a_pipe_behind_a_link_in_the_checkout_is_not_waited_for() {
     std::os::unix::fs::symlink("../../elsewhere", &packs).unwrap();
     fs::write(elsewhere.join("pack-x.pack"), "").unwrap();
     let pipe = elsewhere.join("pack-x.idx");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&pipe);
 
     let outcome = succeed(&story.deploy().workspace(workspace.path()));
 
