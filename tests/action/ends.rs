@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -322,8 +321,7 @@ fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
 /// A program of these lines of shell.
 fn program(directory: &TempDir, lines: &str) -> PathBuf {
     let path = directory.path().join("program");
-    fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    forge::script(&path, &format!("#!/bin/sh\n{lines}\n"));
     path
 }
 

@@ -1,7 +1,7 @@
 //! Whatever the workspace has checked out, the commit goes onto the remote tip.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt as _, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -436,8 +436,7 @@ fn another_users_workspace_stays_theirs() {
 /// Writes an executable script.
 fn script(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    forge::script(path, &format!("#!/bin/sh\n{text}\n"));
 }
 
 #[test]

@@ -44,12 +44,12 @@ pub(crate) fn feed(mut command: Command, input: &[u8]) -> Result<Vec<u8>, String
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("git is on PATH");
+        .expect("a program on PATH");
     let mut stdin = child.stdin.take().expect("a pipe");
     let output = std::thread::scope(|scope| {
         // A command that stops reading early says why on its standard error.
         scope.spawn(move || stdin.write_all(input));
-        child.wait_with_output().expect("git's output")
+        child.wait_with_output().expect("its output")
     });
     if output.status.success() {
         Ok(output.stdout)

@@ -1,7 +1,6 @@
 //! A real Git repository on the forge, and what people do to it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -255,9 +254,7 @@ impl Repository {
     pub fn install_hook(&self, name: &str, script: &str) {
         let hooks = self.record.git_dir.join("hooks");
         fs::create_dir_all(&hooks).expect("a directory for hooks");
-        let path = hooks.join(name);
-        fs::write(&path, script).expect("a hook");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable hook");
+        crate::script(&hooks.join(name), script);
     }
 
     /// Runs any other `git` command in the repository; the output without its last newline. `refs/pull/…` are up to date

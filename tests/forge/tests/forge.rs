@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -124,8 +125,7 @@ fn commit_in(clone: &Path, path: &str, content: &[u8]) {
 fn script(text: &str) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    forge::script(&path, text);
     (directory, path)
 }
 
@@ -1561,6 +1561,30 @@ fn a_job_gets_what_the_runner_gives_and_no_more() {
             "RUNNER_TEMP",
         ]
     );
+}
+
+#[test]
+fn a_script_can_be_run_while_others_start_programs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let refused: Vec<_> = (0..100)
+            .map(|_| {
+                forge::script(&path, "#!/bin/sh\n");
+                Command::new(&path).status().err()
+            })
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(refused.iter().all(Option::is_none), "{refused:?}");
+    });
 }
 
 #[test]
