@@ -972,13 +972,16 @@ spec:
     fn mistakable(text: &str) -> Vec<String> {
         let not_a_string = not_a_string();
         let is_mistakable = |scalar: &str| {
-            let is_number = |text: &str| text.starts_with(|c: char| "-+.0123456789".contains(c));
+            // Go's reader drops underscores before it looks for a number, but not for one of base 60 or a date.
+            let joined = scalar.replace('_', "");
+            let may_be_number = scalar.starts_with(|c: char| "-+.0123456789".contains(c))
+                && !joined.contains(':')
+                && joined.get(4..5) != Some("-");
             let is_quoted = scalar.len() > 1 && scalar.starts_with('"') && scalar.ends_with('"')
                 || scalar.starts_with('\'') && scalar.ends_with('\'');
             !is_quoted
                 && (not_a_string.is_match(scalar)
-                    // Go's reader drops underscores before it looks for a number.
-                    || is_number(scalar) && not_a_string.is_match(&scalar.replace('_', ""))
+                    || may_be_number && not_a_string.is_match(&joined)
                     || scalar.starts_with(|c: char| "\"'#&*!|>%@`{}[],".contains(c))
                     || scalar.starts_with("- ") || scalar.starts_with("? ")
                     || scalar.contains(": ") || scalar.contains(" #")
@@ -1021,6 +1024,9 @@ spec:
             assert_eq!(mistakable(&format!("key: {scalar}")), [scalar]);
         }
         assert_eq!(mistakable("- on: 'on'\ny: \"n\""), ["- on", "y"]);
+        for scalar in ["1:5_9", "2024-0_1-01", "_1"] {
+            assert_eq!(mistakable(&format!("key: {scalar}")), [""; 0], "{scalar}");
+        }
     }
 
     proptest! {

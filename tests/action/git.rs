@@ -305,7 +305,7 @@ fn a_locked_reference_is_pushed_again_until_the_time_is_over() {
             assert_eq!(story.requests()["POST /git-receive-pack"], 2);
             assert_eq!(story.landed().len(), 1);
         } else {
-            let (outcome, error) = fail(&story.deploy().input("push-timeout", "10s"));
+            let (outcome, error) = fail(&story.deploy().input("push-timeout", "20s"));
             assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
             assert!(error.contains("failed to update ref"), "{error}");
             assert!(
@@ -597,7 +597,7 @@ fn push_timeout_ends_the_tries() {
         .forge
         .fault(Fault::on("POST", PUSH).always().answer_text(503, "busy"));
 
-    let (outcome, error) = fail(&story.deploy().input("push-timeout", "10s"));
+    let (outcome, error) = fail(&story.deploy().input("push-timeout", "20s"));
 
     assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
     assert!(error.contains("status code: 503"), "{error}");

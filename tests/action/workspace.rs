@@ -31,6 +31,9 @@ fn git(workspace: &Path, args: &[&str]) -> String {
             "user.name=w",
             "-c",
             "user.email=w@example.com",
+            // It would go on in the background, with files of its own.
+            "-c",
+            "maintenance.auto=false",
         ])
         .args(args)
         .current_dir(workspace)

@@ -24,7 +24,7 @@ mod story;
 fn command(story: &Story, number: u64, body: &str) -> Job {
     // On a small machine, fifty take their time.
     let (job, _) = story.commented_on(number, REVIEWER, body);
-    job.input("push-timeout", "300s")
+    job.input("push-timeout", "600s")
 }
 
 /// Runs all of them at once; each has to land one commit of its own, with about three pushes each.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock;
 use crate::git;
 use crate::state::{RepositoryRecord, Shared};
+
+/// How long a branch that others hold is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A bare repository, as its other users see and change it: by the real `git`, past the server.
 ///
@@ -147,6 +152,7 @@ impl Repository {
     pub fn commit(&self, branch: &str, changes: &[(&str, Option<&str>)], message: &str) -> String {
         let reference = format!("refs/heads/{branch}");
         let default = format!("refs/heads/{}", self.record.default_branch);
+        let started = Instant::now();
         loop {
             let before = git::tip(&self.record.git_dir, &reference);
             let parent = before
@@ -170,6 +176,10 @@ impl Repository {
                 }
                 // Someone else was faster: commit on top of theirs.
                 Err(_) if after != before => {}
+                // Someone else is about to be.
+                Err(said) if said.contains(".lock") && started.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(20));
+                }
                 Err(said) => panic!("commit to {branch}: {said}"),
             }
         }

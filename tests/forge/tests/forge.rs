@@ -13,7 +13,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -120,6 +119,15 @@ fn commit_in(clone: &Path, path: &str, content: &[u8]) {
     fs::write(clone.join(path), content).unwrap();
     git(clone, &["add", "--all"]);
     git(clone, &["commit", "--quiet", "--message", "change"]);
+}
+
+/// Waits until that is so.
+fn eventually(is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60), "not so");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn script(text: &str) -> (TempDir, PathBuf) {
@@ -1007,7 +1015,7 @@ fn answers_are_late_or_never_come() {
     assert!(forge.requests()[0].duration.unwrap() >= Duration::from_millis(50));
 
     forge.fault(Fault::on("GET", "/repos/octo-org/demo").hang());
-    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(50)));
+    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(3)));
     let impatient: ureq::Agent = config.build().into();
     let request = impatient.get(forge.api_url() + "/repos/octo-org/demo");
     assert!(matches!(request.call(), Err(ureq::Error::Timeout(_))));
@@ -1429,7 +1437,8 @@ fn pushes_at_the_same_time_are_each_sent_once() {
 fn a_receiver_that_is_gone_harms_nothing() {
     let forge = Forge::start();
     let repository = forge.repository();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own, so that nobody else is given the port.
+    let gone = TcpListener::bind("127.0.0.3:0").unwrap();
     let url = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
     forge.add_webhook(&url, "s3cret");
@@ -1567,23 +1576,18 @@ fn a_job_gets_what_the_runner_gives_and_no_more() {
 fn a_script_can_be_run_while_others_start_programs() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");
-    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..2 {
             scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
+                for _ in 0..200 {
                     Command::new("true").status().unwrap();
                 }
             });
         }
-        let refused: Vec<_> = (0..100)
-            .map(|_| {
-                forge::script(&path, "#!/bin/sh\n");
-                Command::new(&path).status().err()
-            })
-            .collect();
-        done.store(true, Ordering::Relaxed);
-        assert!(refused.iter().all(Option::is_none), "{refused:?}");
+        for _ in 0..100 {
+            forge::script(&path, "#!/bin/sh\n");
+            assert!(Command::new(&path).status().unwrap().success());
+        }
     });
 }
 
@@ -1593,9 +1597,7 @@ fn a_job_can_be_cancelled() {
     let (_directory, program) =
         script("#!/bin/sh\ntrap 'kill $!; exit 7' TERM\nsleep 600 &\necho ready\nwait\n");
     let job = Job::new(&forge).spawn(&program);
-    while job.stdout() != "ready\n" {
-        std::thread::yield_now();
-    }
+    eventually(|| job.stdout() == "ready\n");
     job.signal("TERM");
     assert_eq!(job.wait().status, 7);
 }
@@ -1618,10 +1620,10 @@ fn a_request_is_worked_on_although_whoever_asked_has_left() {
             .header("authorization", &format!("Bearer {}", forge.token()))
             .send(r#"{"state":"pending","context":"x"}"#);
         assert!(answer.is_err(), "{answer:?}");
-        while forge.requests()[0].status.is_none() {
-            std::thread::yield_now();
-        }
-        assert_eq!(forge.requests()[0].status, Some(201));
+        eventually(|| {
+            let request = forge.requests().into_iter().next();
+            request.is_some_and(|request| request.status == Some(201))
+        });
         assert_eq!(forge.statuses(&head).len(), 1);
     }
 }
