@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 const LONGEST_PLAIN_NAME: usize = 40;
 /// Characters of the slug that stay readable in front of the digest.
 const READABLE_PREFIX: usize = 31;
+/// What makes a name readable, or a word, where the branch does not.
+const WORD: &str = "pr";
 /// Hexadecimal digits of the label's SHA-256 that make a name distinct.
 const DIGEST_DIGITS: usize = 8;
 /// Longest name of a Kubernetes namespace
@@ -83,7 +85,7 @@ fn name(label: &str) -> String {
     }
     let readable: String = slug.chars().take(READABLE_PREFIX).collect();
     let readable = match readable.trim_end_matches('-') {
-        "" => "pr",
+        "" => WORD,
         readable => readable,
     };
     let digest: String = Sha256::digest(label.as_bytes())
@@ -91,7 +93,14 @@ fn name(label: &str) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let digest: String = digest.chars().take(DIGEST_DIGITS).collect();
-    format!("{readable}-{digest}")
+    let name = format!("{readable}-{digest}");
+    if is_plain_string(&name) {
+        return name;
+    }
+    // Digits and an `e` before a digest of digits alone are a number: `34e-52191657`.
+    let room = READABLE_PREFIX - WORD.len() - 1;
+    let readable: String = readable.chars().take(room).collect();
+    format!("{WORD}-{readable}-{digest}")
 }
 
 /// Lower case, each run of characters outside `[a-z0-9]` replaced by one `-`, none at either end.
@@ -209,6 +218,20 @@ pub(crate) mod tests {
         for (branch, name) in [
             ("feature/login", "feature-login-df7c7aeb"),
             ("Feature/Login", "feature-login-1ce27709"),
+        ] {
+            assert_eq!(named(branch), name, "{branch}");
+        }
+    }
+
+    #[test]
+    fn a_digest_makes_no_number() {
+        let (long, short) = ("1".repeat(30), "1".repeat(28));
+        let (long, cut) = (format!("{long}e/1"), format!("pr-{short}-86228954"));
+        for (branch, name) in [
+            ("34E", "pr-34e-52191657"),
+            ("14e-", "pr-14e-59635019"),
+            ("33E", "33e-5cb38365"),
+            (&long, &cut),
         ] {
             assert_eq!(named(branch), name, "{branch}");
         }

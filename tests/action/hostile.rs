@@ -203,6 +203,8 @@ fn odd_branch_names_are_deployed_each_under_its_own_name_and_take_effect_nowhere
         "null",
         "true",
         "1e3",
+        "34E",
+        "14e-",
         "0x1F",
         "0b1",
         "017",
