@@ -103,6 +103,8 @@ pub struct Standing {
     pub commit: String,
     /// The page of its file.
     pub file_url: String,
+    /// Where the environment will be.
+    pub environment_url: Option<String>,
     /// Who asked for it.
     pub requested_by: String,
     /// When its time is over.
@@ -200,9 +202,7 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
     if !deployed.replaced.is_empty() {
         lines.push(format!("- Replaces: {}", codes(&deployed.replaced)));
     }
-    if let Some(url) = &deployed.environment_url {
-        lines.push(format!("- Open: <{url}>"));
-    }
+    lines.extend(deployed.environment_url.as_deref().map(address));
     lines.push(String::new());
     if deployed.commit_url.is_some() {
         lines.push(format!(
@@ -229,6 +229,11 @@ pub fn deployed(context: &Context, deployed: &Deployed) -> Message {
         text: lines.join("\n"),
         state: Some(deployed.fingerprint.clone()),
     }
+}
+
+/// Where an environment can be opened.
+fn address(url: &str) -> String {
+    format!("- Open: <{url}>")
 }
 
 /// How long an environment may live.
@@ -308,7 +313,10 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
             head(context),
             run,
             String::new(),
-            "Another run for this pull request did this at the same time.".to_owned(),
+            format!(
+                "Another run for this pull request did this at the same time. {}",
+                next_look(context)
+            ),
             String::new(),
             way_back(context),
         ]);
@@ -320,12 +328,16 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
         branch_at(&standing.branch, &standing.commit),
         format!("- File: {}", standing.file_url),
         run,
+    ];
+    lines.extend(standing.environment_url.as_deref().map(address));
+    lines.extend([
         String::new(),
         format!(
-            "Another run for this pull request did this at the same time; {} had asked for it.",
-            code(&standing.requested_by)
+            "Another run for this pull request did this at the same time; {} had asked for it. {}",
+            code(&standing.requested_by),
+            next_look(context)
         ),
-    ];
+    ]);
     lines.extend(standing.expires.map(|end| lifetime(context, end)));
     lines.extend([String::new(), way_down(context)]);
     Message {
@@ -447,6 +459,14 @@ pub fn untold(hindrance: Hindrance, pull_requests: &[u64]) -> String {
     };
     format!(
         "{what} before these pull requests were told: {}",
+        listed(pull_requests, u64::to_string)
+    )
+}
+
+/// Whose commit status a sweep left as it was, as a warning of the job.
+pub fn without_status(pull_requests: &[u64]) -> String {
+    format!(
+        "the commit status was not tried any more for these pull requests: {}",
         listed(pull_requests, u64::to_string)
     )
 }
@@ -1051,11 +1071,21 @@ mod tests {
             branch: "dev".to_owned(),
             commit: "a".repeat(40),
             file_url: "https://file".to_owned(),
+            environment_url: Some("https://dev.example.com".to_owned()),
             requested_by: "otto".to_owned(),
             expires: Some(at("2026-03-02T12:00:00Z")),
             fingerprint: "0123456789abcdef".to_owned(),
         };
-        assert!(overtaken(&context(), Some(&standing)).text.contains(until));
+        let text = overtaken(&context(), Some(&standing)).text;
+        for words in [
+            until,
+            "\n- Open: <https://dev.example.com>\n",
+            "`otto` had asked for it. Flux sees the commit at its next look at `main`",
+        ] {
+            assert!(text.contains(words), "no {words} in {text}");
+        }
+        let text = overtaken(&context(), None).text;
+        assert!(text.contains("at its next look at `main`"), "{text}");
     }
 
     #[test]
@@ -1165,6 +1195,14 @@ mod tests {
                 format!("{words} before these pull requests were told: 7, 9")
             );
         }
+    }
+
+    #[test]
+    fn whose_commit_status_was_not_tried_is_named() {
+        assert_eq!(
+            without_status(&[7, 9]),
+            "the commit status was not tried any more for these pull requests: 7, 9"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use url::Url;
 use crate::command::{self, Command, DeployArguments, Problem, Sha, UsageError};
 use crate::config::{Config, Inputs, Permission, Track};
 use crate::environment::Environment;
-use crate::event::{Event, Head, Ignored, PullRequest, PullRequestAction, SweepEvent};
+use crate::event::{Event, Head, Ignored, PullRequest, PullRequestAction, State, SweepEvent};
 use crate::manifest::{Manifest, Owner, can_be_followed};
 
 /// What an event alone says: nothing to do, or a question that GitHub has to answer first.
@@ -414,7 +414,7 @@ fn create(
 ) -> Result<Create, Refusal> {
     let inputs = &config.inputs;
     let pull_request = &facts.pull_request;
-    if !pull_request.open {
+    if pull_request.state != State::Open {
         return Err(Refusal::Closed);
     }
     let head = &pull_request.commit;
@@ -550,7 +550,7 @@ pub(crate) mod tests {
     pub(crate) fn pull_request() -> PullRequest {
         PullRequest {
             number: 7,
-            open: true,
+            state: State::Open,
             branch: "dev".to_owned(),
             commit: sha("a"),
             head: Head::Here,
@@ -603,7 +603,7 @@ pub(crate) mod tests {
     pub(crate) fn closed() -> Request {
         Request {
             trigger: Trigger::Close(PullRequest {
-                open: false,
+                state: State::Closed,
                 ..pull_request()
             }),
             ..commented(deploy())
@@ -811,7 +811,7 @@ pub(crate) mod tests {
         let closing = PullRequestEvent {
             action: PullRequestAction::Closed,
             pull_request: PullRequest {
-                open: false,
+                state: State::Closed,
                 ..pull_request()
             },
             sender: "rita".to_owned(),
@@ -1001,7 +1001,7 @@ pub(crate) mod tests {
             pattern: pattern.to_owned(),
         };
         let closed = PullRequest {
-            open: false,
+            state: State::Closed,
             ..pull_request()
         };
         let deleted = PullRequest {
@@ -1234,7 +1234,7 @@ pub(crate) mod tests {
         for pull_request in [
             pull_request(),
             PullRequest {
-                open: false,
+                state: State::Closed,
                 ..pull_request()
             },
             PullRequest {
@@ -1273,17 +1273,20 @@ pub(crate) mod tests {
             select(&PERMISSIONS[..]).prop_map(|permission| Some(Access::Known(permission))),
             "\\PC{0,9}".prop_map(|answer| Some(Access::Unknown(answer))),
         ];
-        (any::<bool>(), "\\PC{0,20}", heads, access).prop_map(|(open, branch, head, access)| {
-            Facts {
-                pull_request: PullRequest {
-                    open,
-                    branch,
-                    head,
-                    ..pull_request()
-                },
-                access,
-                now: now(),
-            }
+        let states = select(vec![
+            State::Open,
+            State::Closed,
+            State::Unknown(String::new()),
+        ]);
+        (states, "\\PC{0,20}", heads, access).prop_map(|(state, branch, head, access)| Facts {
+            pull_request: PullRequest {
+                state,
+                branch,
+                head,
+                ..pull_request()
+            },
+            access,
+            now: now(),
         })
     }
 
@@ -1302,7 +1305,7 @@ pub(crate) mod tests {
             let may = matches!(facts.access, Some(Access::Known(permission)) if permission >= Permission::Write);
             let decision = decided(&commented(deploy()), &facts, &[("INPUT_ALLOW-FORKS", "true")]);
             if let Ok(Decision::Create(create)) = decision {
-                prop_assert!(may && facts.pull_request.open);
+                prop_assert!(may && facts.pull_request.state == State::Open);
                 if facts.pull_request.head != Head::Here {
                     prop_assert!(create.manifest.pinned && create.manifest.secret_ref.is_none());
                 }

@@ -79,14 +79,40 @@ pub struct SweepEvent {
 pub struct PullRequest {
     /// Its number.
     pub number: u64,
-    /// Whether it is neither closed nor merged.
-    pub open: bool,
+    /// What became of it.
+    pub state: State,
     /// Name of the head branch.
     pub branch: String,
     /// The head commit.
     pub commit: Sha,
     /// Where the head branch is.
     pub head: Head,
+}
+
+/// What became of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is neither closed nor merged.
+    Open,
+    /// It is one of them.
+    Closed,
+    /// A word that GitHub does not document: nothing is deployed for it, and nothing removed.
+    Unknown(String),
+}
+
+/// Says that a pull request's state is no word that GitHub documents.
+pub fn odd_state(word: &str) -> String {
+    format!("its state is called {word:?}")
+}
+
+impl From<String> for State {
+    fn from(word: String) -> State {
+        match word.as_str() {
+            "open" => State::Open,
+            "closed" => State::Closed,
+            _ => State::Unknown(word),
+        }
+    }
 }
 
 /// The repository of a pull request's head branch.
@@ -351,7 +377,7 @@ impl TryFrom<PullRequestObject> for PullRequest {
         };
         Ok(PullRequest {
             number: object.number,
-            open: object.state == "open",
+            state: object.state.into(),
             branch: object.head.r#ref,
             commit,
             head,
@@ -505,15 +531,21 @@ mod tests {
     }
 
     #[test]
-    fn only_an_open_pull_request_is_open() {
-        for (state, is_open) in [("open", true), ("closed", false), ("", false)] {
+    fn a_state_is_open_closed_or_unknown() {
+        let unknown = |word: &str| State::Unknown(word.to_owned());
+        for (word, state) in [
+            ("open", State::Open),
+            ("closed", State::Closed),
+            ("", unknown("")),
+            ("OPEN", unknown("OPEN")),
+        ] {
             let mut payload = closed();
-            payload["pull_request"]["state"] = json!(state);
+            payload["pull_request"]["state"] = json!(word);
             let event = parsed("pull_request", &payload).unwrap().unwrap();
             let Event::PullRequest(event) = event else {
                 panic!("{event:?}");
             };
-            assert_eq!(event.pull_request.open, is_open, "{state:?}");
+            assert_eq!(event.pull_request.state, state, "{word:?}");
         }
     }
 

@@ -87,6 +87,16 @@ pub enum Published {
     Refused(Refusal),
 }
 
+impl Published {
+    /// The commit, where there is one.
+    pub fn commit(&self) -> Option<&str> {
+        match self {
+            Published::Pushed { commit, .. } => Some(commit),
+            Published::Unchanged(_) | Published::Refused(_) => None,
+        }
+    }
+}
+
 /// What one push came to.
 enum Push {
     Landed,

@@ -21,7 +21,7 @@ use crate::command::Sha;
 use crate::comment::MARKER;
 use crate::config::{Config, Permission, RepositoryName, Token, base};
 use crate::decide::Access;
-use crate::event::{Head, PullRequest, PullRequestObject};
+use crate::event::{Head, PullRequest, PullRequestObject, State, odd_state};
 use crate::silence::{self, Silence};
 use crate::sweep::Answer;
 
@@ -106,6 +106,14 @@ impl ApiError {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn unanswered(words: &str) -> ApiError {
+        ApiError {
+            status: None,
+            ..ApiError::answered(0, words, None)
+        }
+    }
+
     /// Whether the same request may succeed later.
     fn is_transient(&self) -> bool {
         match self.status {
@@ -118,6 +126,11 @@ impl ApiError {
     pub fn is_forbidden(&self) -> bool {
         // A locked conversation is closed to some tokens that may write comments otherwise.
         self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
+    }
+
+    /// Whether there was no answer at all.
+    pub fn is_unanswered(&self) -> bool {
+        self.status.is_none() && !self.is_rate_limit
     }
 
     /// Whether the last answer was that GitHub wants to be left alone.
@@ -221,6 +234,11 @@ struct StatusObject {
 }
 
 impl PullRequestStanding {
+    /// Whether it says anything.
+    pub fn is_clear(&self) -> bool {
+        !matches!(self.answer, Answer::Unclear(_))
+    }
+
     fn unclear(words: String) -> PullRequestStanding {
         PullRequestStanding {
             answer: Answer::Unclear(words),
@@ -241,7 +259,7 @@ impl PullRequestStanding {
                 ("OPEN", Some(_)) => Answer::Open,
                 ("OPEN", None) => Answer::HeadDeleted,
                 ("CLOSED" | "MERGED", _) => Answer::Closed,
-                (word, _) => Answer::Unclear(format!("its state is called {word:?}")),
+                (word, _) => Answer::Unclear(odd_state(word)),
             },
             head: Sha::parse(&node.head_ref_oid).map(|commit| (node.head_ref_name, commit)),
         }
@@ -445,9 +463,12 @@ impl GitHub {
             return Answer::Unclear(NOT_ASKED.to_owned());
         }
         match self.pull_request(number).await {
-            Ok(pull_request) if !pull_request.open => Answer::Closed,
-            Ok(pull_request) if pull_request.head == Head::Deleted => Answer::HeadDeleted,
-            Ok(_) => Answer::Open,
+            Ok(PullRequest { state, head, .. }) => match state {
+                State::Open if head == Head::Deleted => Answer::HeadDeleted,
+                State::Open => Answer::Open,
+                State::Closed => Answer::Closed,
+                State::Unknown(word) => Answer::Unclear(odd_state(&word)),
+            },
             Err(error) => Answer::Unclear(format!("{error:#}")),
         }
     }

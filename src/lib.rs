@@ -51,7 +51,7 @@ use crate::config::{Config, Token};
 use crate::decide::{
     Access, Decision, Facts, Refusal, Request, Triage, Trigger, decide, destroy, triage,
 };
-use crate::event::PullRequest;
+use crate::event::{PullRequest, State, odd_state};
 use crate::failure::Failure;
 use crate::git::{Published, Target, Work};
 use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
@@ -188,6 +188,13 @@ struct Run<'a> {
     now: DateTime<Utc>,
 }
 
+/// A deploy that landed behind the close, and was to be removed again.
+struct TakenDown {
+    decision: Decision,
+    /// The last commit of the two.
+    commit: String,
+}
+
 /// What came of a request, and what it takes to tell.
 struct Done {
     context: Context,
@@ -234,7 +241,7 @@ impl Run<'_> {
             match plan.await.map(|(plan, _)| plan) {
                 Ok(Ok(plan)) => {
                     self.teller.preview(&plan);
-                    report::previewed(self.request, &decision, &plan)
+                    report::previewed(self.teller.config, self.request, &decision, &plan)
                 }
                 Ok(Err(refusal)) => report::refused(&context, &refusal),
                 Err(failure) => report::failed(&context, Some(&decision), &failure),
@@ -272,7 +279,7 @@ impl Run<'_> {
         };
         match told {
             Some(Some(told)) => tokio::select! {
-                () = self.teller.look_again(&context, told, &mut work) => {}
+                () = self.teller.look_again(&context, told, &mut work, &mut untold) => {}
                 () = too_late(cancellation) => {}
             },
             Some(None) => {}
@@ -376,23 +383,27 @@ impl Run<'_> {
             let planned = decision.clone();
             let plan = move |tip: &Tip| plan_of(&planned, tip);
             let (published, work) = publish(target(), plan, None, cancellation).await;
-            let is_up = matches!(
-                (decision, &published),
-                (Decision::Create(_), Ok(Published::Pushed { .. }))
-            );
-            let closed = match is_up {
-                true => self.closed_meanwhile(cancellation).await,
-                false => None,
+            let landed = match decision {
+                Decision::Create(_) => published.as_ref().ok().and_then(Published::commit),
+                Decision::Destroy(_) => None,
             };
-            let Some(pull_request) = closed else {
+            let Some(landed) = landed.map(str::to_owned) else {
+                return (published, work, None);
+            };
+            let Some(pull_request) = self.closed_meanwhile(cancellation).await else {
                 return (published, work, None);
             };
             let down = destroy(self.request, &pull_request, self.teller.config);
             let planned = down.clone();
             let plan = move |tip: &Tip| Ok(Ok(plan::destroy(&planned, tip)));
             let (published, work) = publish(target(), plan, work, cancellation).await;
+            let last = published.as_ref().ok().and_then(Published::commit);
+            let taken_down = TakenDown {
+                decision: Decision::Destroy(down),
+                commit: last.map_or(landed, str::to_owned),
+            };
             let published = published.map(|_| Published::Refused(Refusal::Closed));
-            (published, work, Some(Decision::Destroy(down)))
+            (published, work, Some(taken_down))
         };
         let ((published, work, taken_down), (mut found, pending)) =
             tokio::join!(changing, announce);
@@ -401,7 +412,9 @@ impl Run<'_> {
         if taken_down.is_some() {
             context.is_open = false;
         }
-        let decision = taken_down.as_ref().unwrap_or(decision);
+        let decision = taken_down
+            .as_ref()
+            .map_or(decision, |taken_down| &taken_down.decision);
         let mut report = match published {
             Ok(published) => report::published(
                 self.teller.config,
@@ -412,6 +425,10 @@ impl Run<'_> {
             ),
             Err(failure) => report::failed(&context, Some(decision), &failure),
         };
+        if let Some(taken_down) = taken_down {
+            report.outputs.changed = true;
+            report.outputs.commit = taken_down.commit;
+        }
         if is_close && report.message.is_none() {
             let stale = tokio::select! {
                 stale = self.stale_comment() => stale,
@@ -454,22 +471,24 @@ impl Run<'_> {
             asked = self.teller.github.pull_request(self.request.pull_request) => asked,
             () = cancellation.requested() => Err(anyhow::anyhow!("the run was cancelled")),
         };
-        match asked {
-            Ok(pull_request) if pull_request.open => None,
-            Ok(pull_request) => {
-                self.teller.log.line(
-                    "the pull request was closed meanwhile, so its environment is taken down again",
-                );
-                Some(pull_request)
-            }
-            Err(error) => {
-                self.teller.log.warning(&format!(
-                    "whether the pull request is still open could not be asked; if it is closed, reopen and close it to \
-                     take the environment down: {error:#}"
-                ));
-                None
-            }
-        }
+        let words = match asked {
+            Ok(pull_request) => match pull_request.state {
+                State::Open => return None,
+                State::Closed => {
+                    self.teller.log.line(
+                        "the pull request was closed meanwhile, so its environment is taken down again",
+                    );
+                    return Some(pull_request);
+                }
+                State::Unknown(word) => odd_state(&word),
+            },
+            Err(error) => format!("{error:#}"),
+        };
+        self.teller.log.warning(&format!(
+            "whether the pull request is still open could not be asked; if it is closed, reopen and close it to take the \
+             environment down: {words}"
+        ));
+        None
     }
 
     fn context(&self, pull_request: Option<&PullRequest>) -> Context {
@@ -479,7 +498,7 @@ impl Run<'_> {
         Context {
             head: pull_request
                 .map(|pull_request| (pull_request.branch.clone(), pull_request.commit.clone())),
-            is_open: pull_request.is_none_or(|pull_request| pull_request.open),
+            is_open: pull_request.is_none_or(|pull_request| pull_request.state == State::Open),
             label: match self.request.trigger {
                 Trigger::Label { .. } => inputs.label.clone(),
                 Trigger::Comment { .. } | Trigger::Close(_) => None,

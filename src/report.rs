@@ -182,14 +182,19 @@ pub fn published(
 }
 
 /// What would be done: told to the job alone.
-pub fn previewed(request: &Request, decision: &Decision, plan: &Plan) -> Report {
+pub fn previewed(config: &Config, request: &Request, decision: &Decision, plan: &Plan) -> Report {
     let mut outputs = Outputs {
         decision: word(decision),
         reason: request.code(),
         ..Outputs::default()
     };
     match decision {
-        Decision::Create(create) => name(&mut outputs, create),
+        Decision::Create(create) => {
+            name(&mut outputs, create);
+            let (name, namespace) = (&outputs.name, &outputs.namespace);
+            let url = environment_url(config, name, namespace, request.pull_request);
+            outputs.environment_url = url.unwrap_or_default();
+        }
         Decision::Destroy(_) => removed(&mut outputs, &plan.removed),
     }
     Report {
@@ -209,6 +214,16 @@ fn name(outputs: &mut Outputs, create: &Create) {
     outputs.name.clone_from(&create.environment.name);
     outputs.namespace.clone_from(&create.environment.namespace);
     outputs.manifest.clone_from(&create.environment.path);
+}
+
+fn environment_url(
+    config: &Config,
+    name: &str,
+    namespace: &str,
+    pull_request: u64,
+) -> Option<String> {
+    let template = config.inputs.environment_url.as_ref()?;
+    Some(template.fill(name, namespace, pull_request))
 }
 
 fn removed(outputs: &mut Outputs, removed: &[Held]) {
@@ -305,6 +320,12 @@ pub fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message,
         branch: first.instance.branch.clone(),
         commit: first.instance.commit.clone(),
         file_url: config.file_url(&context.target_branch, &first.path),
+        environment_url: environment_url(
+            config,
+            &first.name,
+            &first.instance.namespace,
+            context.pull_request,
+        ),
         requested_by: first.instance.requested_by.clone(),
         expires: match first.instance.expires {
             Expiry::At(end) => Some(end),
@@ -327,13 +348,9 @@ fn created(
     commit: Option<&str>,
 ) -> Report {
     let environment = &create.environment;
-    let environment_url = config.inputs.environment_url.as_ref().map(|template| {
-        template.fill(
-            &environment.name,
-            &environment.namespace,
-            context.pull_request,
-        )
-    });
+    let number = context.pull_request;
+    let environment_url =
+        environment_url(config, &environment.name, &environment.namespace, number);
     let deployed = Deployed {
         namespace: environment.namespace.clone(),
         file_url: config.file_url(&context.target_branch, &environment.path),
@@ -834,17 +851,19 @@ mod tests {
 
     #[test]
     fn a_preview_is_told_to_the_job_alone() {
-        for (request, plan, word, name) in [
-            (commented(deploy()), Plan::default(), "create", "dev"),
-            (destroy(), removal(), "destroy", "old"),
-            (closed(), Plan::default(), "destroy", ""),
+        let url = "https://dev.example.com/7";
+        for (request, plan, word, name, url) in [
+            (commented(deploy()), Plan::default(), "create", "dev", url),
+            (destroy(), removal(), "destroy", "old", ""),
+            (closed(), Plan::default(), "destroy", "", ""),
         ] {
-            let report = previewed(&request, &decision(&request), &plan);
+            let report = previewed(&config(), &request, &decision(&request), &plan);
             assert_eq!(
                 (report.outputs.decision, report.outputs.name.as_str()),
                 (word, name)
             );
             assert_eq!(report.outputs.reason, request.code());
+            assert_eq!(report.outputs.environment_url, url);
             assert!(!report.outputs.changed && report.outputs.commit.is_empty());
             assert!(
                 report.message.is_none() && report.status.is_none() && report.reaction.is_none()

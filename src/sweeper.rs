@@ -19,7 +19,7 @@ use crate::publish::{publish, read, target, too_late};
 use crate::report::{self, Report};
 use crate::sweep::{Answer, Removal, Verdict, judge};
 use crate::tell::Teller;
-use crate::untold::Untold;
+use crate::untold::{STATUS, Untold};
 
 /// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
@@ -38,6 +38,16 @@ pub struct Sweeper<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// Whom to tell, and how far that came.
+struct Telling<'r> {
+    left: BTreeMap<u64, Vec<&'r Removal>>,
+    /// What GitHub said of them before the removal.
+    standings: &'r BTreeMap<u64, PullRequestStanding>,
+    /// Those that were told by a comment alone.
+    without_status: Vec<u64>,
+    untold: Untold,
+}
+
 /// What was found out before anything is removed.
 struct Found {
     branch: String,
@@ -53,31 +63,27 @@ impl Sweeper<'_> {
             found = self.find() => found,
             () = cancellation.requested() => Err(Failure::Interrupted),
         };
-        let Found {
-            branch,
-            instances,
-            standings,
-            work,
-        } = match found {
+        let found = match found {
             Ok(found) => found,
             // What can go wrong by now does not speak of the branch, which may not be known.
             Err(failure) => return self.failed("", &failure),
         };
-        let answers = standings
+        let answers = found
+            .standings
             .iter()
             .map(|(number, standing)| (*number, standing.answer.clone()));
-        let Verdict { removals, doubts } = judge(&instances, &answers.collect(), self.now);
+        let Verdict { removals, doubts } = judge(&found.instances, &answers.collect(), self.now);
         let doubts: Vec<String> = doubts.iter().map(comment::doubted).collect();
         if removals.is_empty() {
-            report::swept(self.event.code, &branch, &[], None, doubts)
+            report::swept(self.event.code, &found.branch, &[], None, doubts)
         } else if self.teller.config.inputs.dry_run {
+            let branch = found.branch.clone();
             tokio::select! {
-                report = self.preview(&branch, removals, work, doubts) => report,
+                report = self.preview(found, removals, doubts) => report,
                 () = cancellation.requested() => self.failed(&branch, &Failure::Interrupted),
             }
         } else {
-            self.remove(&branch, removals, work, doubts, cancellation)
-                .await
+            self.remove(found, removals, doubts, cancellation).await
         }
     }
 
@@ -113,14 +119,9 @@ impl Sweeper<'_> {
         })
     }
 
-    async fn preview(
-        &self,
-        branch: &str,
-        removals: Vec<Removal>,
-        work: Work,
-        doubts: Vec<String>,
-    ) -> Report {
-        let target = target(self.teller.config, branch);
+    async fn preview(&self, found: Found, removals: Vec<Removal>, doubts: Vec<String>) -> Report {
+        let Found { branch, work, .. } = found;
+        let target = target(self.teller.config, &branch);
         let planned = removals.clone();
         let plan = read(target, Some(work), move |tip| {
             Ok(plan::sweep(&planned, tip))
@@ -129,21 +130,26 @@ impl Sweeper<'_> {
             Ok((plan, _)) => {
                 self.teller.preview(&plan);
                 let would_go = those_of(removals, &plan);
-                report::swept(self.event.code, branch, &would_go, None, doubts)
+                report::swept(self.event.code, &branch, &would_go, None, doubts)
             }
-            Err(failure) => self.failed(branch, &failure),
+            Err(failure) => self.failed(&branch, &failure),
         }
     }
 
     async fn remove(
         &self,
-        branch: &str,
+        found: Found,
         removals: Vec<Removal>,
-        work: Work,
         doubts: Vec<String>,
         cancellation: &Cancellation,
     ) -> Report {
-        let target = target(self.teller.config, branch);
+        let Found {
+            branch,
+            standings,
+            work,
+            ..
+        } = found;
+        let target = target(self.teller.config, &branch);
         let planned = removals.clone();
         let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&planned, tip)));
         let (published, mut work) = publish(target, plan, Some(work), cancellation).await;
@@ -156,10 +162,10 @@ impl Sweeper<'_> {
             }) => (those_of(removals, &plan), commit, warning),
             // Nothing of it is left: others were faster.
             Ok(Published::Unchanged(_) | Published::Refused(_)) => {
-                return report::swept(self.event.code, branch, &[], None, doubts);
+                return report::swept(self.event.code, &branch, &[], None, doubts);
             }
             Err(failure) => {
-                let mut report = self.failed(branch, &failure);
+                let mut report = self.failed(&branch, &failure);
                 report.warnings = doubts;
                 // It may have landed unseen.
                 let hindrance = match failure {
@@ -176,19 +182,33 @@ impl Sweeper<'_> {
         };
         let mut report = report::swept(
             self.event.code,
-            branch,
+            &branch,
             &removals,
             Some(commit.clone()),
             doubts,
         );
-        let mut untold = Untold::default();
-        let mut left = by_pull_request(&removals);
+        let mut telling = Telling {
+            left: by_pull_request(&removals),
+            standings: &standings,
+            without_status: Vec::new(),
+            untold: Untold::default(),
+        };
         let hindrance = tokio::select! {
-            () = self.tell(branch, &mut left, &commit, &mut work, &mut untold) => Hindrance::GitHubGone,
+            () = self.tell(&branch, &mut telling, &commit, &mut work) => Hindrance::GitHubGone,
             () = too_late(cancellation) => Hindrance::Cancelled,
         };
+        let Telling {
+            left,
+            without_status,
+            untold,
+            ..
+        } = telling;
         report.warnings.extend(warning);
         report.warnings.extend(untold.warnings());
+        if !without_status.is_empty() {
+            let warning = comment::without_status(&without_status);
+            report.warnings.push(warning);
+        }
         if !left.is_empty() {
             let left = numbers(left);
             report.warnings.push(comment::untold(hindrance, &left));
@@ -201,13 +221,18 @@ impl Sweeper<'_> {
     async fn tell(
         &self,
         branch: &str,
-        left: &mut BTreeMap<u64, Vec<&Removal>>,
+        telling: &mut Telling<'_>,
         commit: &str,
         work: &mut Option<Work>,
-        untold: &mut Untold,
     ) {
+        let Telling {
+            left,
+            standings,
+            without_status,
+            untold,
+        } = telling;
         // Some may have been opened again since they were asked about, and are told so.
-        let standings = self
+        let again = self
             .teller
             .github
             .standings(&left.keys().copied().collect())
@@ -220,16 +245,21 @@ impl Sweeper<'_> {
             }
             already += 1;
             next = Instant::now() + PACE;
-            let context = self.context(branch, number, standings.get(&number));
+            let clear = again.get(&number).filter(|again| again.is_clear());
+            let standing = clear.or_else(|| standings.get(&number));
+            let context = self.context(branch, number, standing);
             let mut report = report::swept_one(self.teller.config, &context, removals, commit);
+            // Neither a commit status nor a Git server that gave no answer is waited for with each of them.
+            if untold.is_unanswered(STATUS) && report.status.take().is_some() {
+                without_status.push(number);
+            }
             let told = self
                 .teller
                 .tell(&context, &mut report, None, None, untold)
                 .await;
             match told {
-                // A Git server that gave no answer is not waited for with each of them.
                 Some(told) if work.is_some() => {
-                    self.teller.look_again(&context, told, work).await;
+                    self.teller.look_again(&context, told, work, untold).await;
                 }
                 Some(_) => {}
                 None if untold.is_limited() || self.teller.github.is_silent() => return,

@@ -98,9 +98,9 @@ impl Teller<'_> {
         let status = async {
             match &report.status {
                 Some((state, description)) if !untold.is_forbidden(STATUS) => {
-                    self.set_status(context, *state, description).await
+                    Some(self.set_status(context, *state, description).await)
                 }
-                _ => Ok(()),
+                _ => None,
             }
         };
         let reaction = async {
@@ -112,12 +112,15 @@ impl Teller<'_> {
             }
         };
         let (comment, status, reaction) = tokio::join!(comment, status, reaction);
-        untold.note(STATUS, status);
+        if let Some(status) = status {
+            untold.note(STATUS, status);
+        }
         untold.note(REACTION, reaction);
         let told = comment.unwrap_or_else(|error| {
             untold.note(COMMENT, Err(error));
             None
         })?;
+        untold.note(COMMENT, Ok(()));
         report.outputs.comment_url.clone_from(&told.comment.url);
         Some(told)
     }
@@ -128,8 +131,14 @@ impl Teller<'_> {
     /// has looked after the last change, or made it, and the comment says what is there.
     ///
     /// `work` is the repository to look in, if there is one by then. It is there afterwards, unless Git gave no answer.
-    pub async fn look_again(&self, context: &Context, told: Told, work: &mut Option<Work>) {
-        let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work));
+    pub async fn look_again(
+        &self,
+        context: &Context,
+        told: Told,
+        work: &mut Option<Work>,
+        untold: &mut Untold,
+    ) {
+        let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work, untold));
         let words = match corrected.await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
@@ -140,7 +149,13 @@ impl Teller<'_> {
         ));
     }
 
-    async fn correct(&self, context: &Context, told: Told, work: &mut Option<Work>) -> Result<()> {
+    async fn correct(
+        &self,
+        context: &Context,
+        told: Told,
+        work: &mut Option<Work>,
+        untold: &mut Untold,
+    ) -> Result<()> {
         let Told {
             mut comment,
             message,
@@ -161,18 +176,29 @@ impl Teller<'_> {
                 return Ok(());
             }
             let (state, description) = report::overtaken(self.config, context, &held);
-            let body = if message.is_state() {
-                self.set_status(context, StatusState::Success, &description)
-                    .await?;
-                state.body(None)
-            } else {
-                message.body(Some(&state.body(None)))
+            let body = match message.is_state() {
+                true => state.body(None),
+                false => message.body(Some(&state.body(None))),
             };
-            let body = self.log.redact(&body);
-            comment = self
+            let body = |_: Option<&str>| self.log.redact(&body);
+            let number = context.pull_request;
+            let corrected = self
                 .github
-                .write_status_comment(context.pull_request, Some(&comment), &|_| body.clone())
-                .await?;
+                .write_status_comment(number, Some(&comment), &body);
+            let status = async {
+                let is_in_vain = untold.is_forbidden(STATUS) || untold.is_unanswered(STATUS);
+                if !message.is_state() || is_in_vain {
+                    return Ok(());
+                }
+                let set = self.set_status(context, StatusState::Success, &description);
+                // The comment is looked at again in any case, which this must leave time for.
+                timeout(SECOND_LOOK / 2, set).await.unwrap_or(Ok(()))
+            };
+            let (corrected, status) = tokio::join!(corrected, status);
+            if let Err(error) = status {
+                untold.note(STATUS, Err(error));
+            }
+            comment = corrected?;
         }
         Ok(())
     }

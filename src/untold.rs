@@ -1,6 +1,6 @@
 //! What could not be told to the pull request, and the permission that is missing for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::github::ApiError;
 
@@ -19,13 +19,22 @@ pub struct Untold {
     /// By permission: what needs it, and the first answer.
     forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
     other: Vec<String>,
+    unanswered: BTreeSet<&'static str>,
     is_limited: bool,
 }
 
 impl Untold {
     /// Keeps what went wrong, if anything did.
-    pub fn note(&mut self, (what, permission): Kind, outcome: Result<(), ApiError>) {
-        self.is_limited |= outcome.as_ref().is_err_and(ApiError::is_rate_limit);
+    pub fn note(&mut self, kind: Kind, outcome: Result<(), ApiError>) {
+        let (what, permission) = kind;
+        if kind == COMMENT {
+            self.is_limited = outcome.as_ref().is_err_and(ApiError::is_rate_limit);
+        }
+        if outcome.as_ref().is_err_and(ApiError::is_unanswered) {
+            self.unanswered.insert(what);
+        } else {
+            self.unanswered.remove(what);
+        }
         match outcome {
             Err(error) if error.is_forbidden() => {
                 let (whats, _) = self
@@ -50,7 +59,12 @@ impl Untold {
             .is_some_and(|(whats, _)| whats.contains(&what))
     }
 
-    /// Whether GitHub takes nothing more in this run.
+    /// Whether it had no answer the last time, however often it was tried: the next may take as long.
+    pub fn is_unanswered(&self, (what, _): Kind) -> bool {
+        self.unanswered.contains(what)
+    }
+
+    /// Whether GitHub takes no more comments for now.
     pub fn is_limited(&self) -> bool {
         self.is_limited
     }
@@ -96,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_each_time_and_only_a_rate_limit_is_the_end() {
+    fn anything_else_is_told_each_time_and_a_rate_limit_lasts_until_a_comment_is_taken() {
         let mut untold = Untold::default();
         let errors = [
             (502, "Bad Gateway"),
@@ -106,16 +120,40 @@ mod tests {
             untold.note(COMMENT, Err(ApiError::answered(status, words, None)));
         }
         assert!(!untold.is_limited() && !untold.is_forbidden(COMMENT));
-        untold.note(COMMENT, Err(ApiError::answered(429, "Slow down", Some(66))));
+        let limited = || Err(ApiError::answered(429, "Slow down", Some(66)));
+        untold.note(STATUS, limited());
+        assert!(!untold.is_limited());
+        untold.note(COMMENT, limited());
+        untold.note(STATUS, Ok(()));
         assert!(untold.is_limited());
         untold.note(COMMENT, Ok(()));
-        assert!(untold.is_limited());
+        assert!(!untold.is_limited());
         assert_eq!(
             untold.warnings(),
             [
                 "the comment could not be written: POST x: 502: Bad Gateway",
                 "the comment could not be written: POST x: 403: Unable to create comment because issue is locked.",
+                "the commit status could not be written: POST x: 429: Slow down (try again in 66 s)",
                 "the comment could not be written: POST x: 429: Slow down (try again in 66 s)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_had_no_answer_is_known_until_it_has_one() {
+        let mut untold = Untold::default();
+        untold.note(STATUS, Err(ApiError::answered(502, "Bad Gateway", None)));
+        assert!(!untold.is_unanswered(STATUS));
+        untold.note(STATUS, Err(ApiError::unanswered("timed out")));
+        untold.note(COMMENT, Ok(()));
+        assert!(untold.is_unanswered(STATUS) && !untold.is_unanswered(COMMENT));
+        untold.note(STATUS, Ok(()));
+        assert!(!untold.is_unanswered(STATUS));
+        assert_eq!(
+            untold.warnings(),
+            [
+                "the commit status could not be written: POST x: 502: Bad Gateway",
+                "the commit status could not be written: POST x: timed out",
             ]
         );
     }

@@ -4,13 +4,18 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use forge::Fault;
+use forge::{Fault, Job};
+use serde_json::json;
 
-use crate::story::{AUTHOR, EXECUTABLE, REVIEWER, Story, ending, fail, finish, start, succeed};
+use crate::story::{
+    AUTHOR, EXECUTABLE, REVIEWER, Story, annotation, annotations, ending, fail, finish, start,
+    succeed,
+};
 
 const COMMENT: &str = "/repos/*/issues/*/comments";
 const EDIT: &str = "/repos/*/issues/comments/*";
 const PUSH: &str = "/octo-org/demo/git-receive-pack";
+const STATUSES: &str = "/repos/*/statuses/*";
 
 #[test]
 fn two_deploys_of_one_pull_request_at_once_make_one_instance_and_one_comment() {
@@ -70,7 +75,7 @@ fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
     let gate = story.gate(Fault::on("POST", PUSH));
     let busy = Fault::on("POST", PUSH).always().answer_text(503, "busy");
     story.forge.fault(busy);
-    let deploy = story.deploy().input("push-timeout", "1s");
+    let deploy = story.deploy().input("push-timeout", "5s");
     let (outcome, _) = thread::scope(|scope| {
         let failing = scope.spawn(|| fail(&deploy));
         gate.wait();
@@ -79,7 +84,11 @@ fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
         failing.join().unwrap()
     });
 
-    assert_eq!(ending(&outcome), ("destroy", "push-timeout", "false"));
+    assert_eq!(ending(&outcome), ("destroy", "push-timeout", "true"));
+    assert_eq!(
+        Some(&outcome.outputs["commit"]),
+        story.repository.tip("main").as_ref()
+    );
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
     for words in ["### 👎 Failed\n", "comment `/destroy-ephemeral`"] {
@@ -105,7 +114,11 @@ fn a_deploy_that_lands_after_the_close_is_taken_back() {
 
     assert_eq!(
         ending(&outcome),
-        ("refuse", "pull-request-is-closed", "false")
+        ("refuse", "pull-request-is-closed", "true")
+    );
+    assert_eq!(
+        Some(&outcome.outputs["commit"]),
+        story.repository.tip("main").as_ref()
     );
     assert!(story.instances().is_empty());
     let subjects: Vec<String> = story
@@ -124,6 +137,31 @@ fn a_deploy_that_lands_after_the_close_is_taken_back() {
     assert!(told.contains("The pull request is closed."), "{told}");
     assert!(!told.contains("Deployed"), "{told}");
     assert_eq!(story.statuses().last().unwrap(), "failure");
+}
+
+#[test]
+fn a_state_that_github_does_not_document_takes_no_environment_down() {
+    let story = Story::new();
+    let mut odd = story
+        .forge
+        .pull_request_event(story.number, "opened", AUTHOR);
+    odd["pull_request"]["state"] = json!("archived");
+    let second = Fault::on("GET", "/repos/*/pulls/*").skip(1);
+    story
+        .forge
+        .fault(second.answer(200, odd["pull_request"].take()));
+
+    let outcome = succeed(&story.deploy());
+
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    let warning = annotation(&outcome, "warning");
+    for words in [
+        "whether the pull request is still open could not be asked",
+        "its state is called \"archived\"",
+    ] {
+        assert!(warning.contains(words), "{warning}");
+    }
 }
 
 #[test]
@@ -158,13 +196,52 @@ fn a_deploy_that_the_close_overtakes_is_told_as_destroyed() {
 }
 
 #[test]
+fn a_comment_is_corrected_where_the_commit_status_cannot_be() {
+    for (fault, warning) in [
+        (
+            Fault::on("POST", STATUSES).answer(403, json!({"message": "Resource not accessible"})),
+            "the commit status could not be written; add `statuses: write`",
+        ),
+        (
+            Fault::on("POST", STATUSES).answer_text(502, "Bad Gateway"),
+            "the commit status could not be written: ",
+        ),
+    ] {
+        let story = Story::new();
+        succeed(&story.deploy());
+        story.push_more();
+        let gate = story.gate(Fault::on("PATCH", EDIT));
+        let running = start(&story.deploy().run_id(2));
+        gate.wait();
+        story.forge.fault(fault.always());
+        // Not by a run, which would be told of the fault as well.
+        let path = Story::path("dev");
+        let gone = [(path.as_str(), None)];
+        story.repository.commit("main", &gone, "Somebody's");
+        gate.open();
+
+        let outcome = finish(running);
+
+        assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+        let told = story.status_comment();
+        assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
+        let warnings = annotations(&outcome, "warning");
+        assert!(
+            warnings.iter().any(|words| words.starts_with(warning)),
+            "{warnings:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
     let story = Story::new();
     succeed(&story.deploy());
     let gate = story.gate(Fault::on("PATCH", EDIT));
-    let running = start(&story.destroy().run_id(2));
+    let url = |job: Job| job.input("environment-url", "https://{name}.example.com");
+    let running = start(&url(story.destroy()).run_id(2));
     gate.wait();
-    succeed(&story.deploy().run_id(3));
+    succeed(&url(story.deploy()).run_id(3));
     gate.open();
 
     let outcome = finish(running);
@@ -175,6 +252,12 @@ fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
     assert!(told.contains("### 🚀 Deployed\n"), "{told}");
     assert!(told.contains("- Namespace: `dev`\n"), "{told}");
     assert!(told.contains("`rita` had asked for it"), "{told}");
+    for words in [
+        "- Open: <https://dev.example.com>\n",
+        "Flux sees the commit",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
     assert!(!told.contains("Destroyed"), "{told}");
     let last = story.forge.statuses(&story.head()).pop().unwrap();
     assert_eq!(

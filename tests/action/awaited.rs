@@ -11,6 +11,7 @@ fn whoever_keeps_us_waiting_is_left_in_time() {
             trouble::a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request,
             sweep_trouble::a_github_that_hangs_is_not_asked_for_each_hundred_anew,
             sweep_trouble::a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_tell,
+            sweep_trouble::a_commit_status_that_hangs_is_not_waited_for_with_every_pull_request,
             sweep_trouble::a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told,
         ] {
             scope.spawn(story);

@@ -448,6 +448,10 @@ fn the_troubleshooting_page_quotes_the_warnings() {
         ("comment", "the push was given up"),
         ("comment", "GitHub was given up"),
         (
+            "comment",
+            "the commit status was not tried any more for these pull requests: ",
+        ),
+        (
             "lib",
             "the run was cancelled before the pull request was told",
         ),

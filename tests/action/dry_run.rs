@@ -7,10 +7,15 @@ fn a_deploy_is_shown_and_not_done() {
     let story = Story::new();
     let (job, comment) = story.commented(REVIEWER, "/deploy-ephemeral");
 
+    let job = job.input("environment-url", "https://{name}.example.com");
     let outcome = succeed(&job.input("dry-run", "true"));
 
     assert_eq!(ending(&outcome), ("create", "deploy-command", "false"));
     assert_eq!(outcome.outputs["manifest"], Story::path("dev"));
+    assert_eq!(
+        outcome.outputs["environment-url"],
+        "https://dev.example.com"
+    );
     assert!(
         outcome
             .stdout

@@ -15,7 +15,7 @@ const QUESTION: &str = "/graphql";
 const PUSH: &str = "/octo-org/demo/git-receive-pack";
 const COMMENT: &str = "/repos/*/issues/*/comments";
 /// The longest that an end may take on a slow machine; the code's own bound is 3 s.
-const SECONDS: Duration = Duration::from_secs(9);
+const SECONDS: Duration = Duration::from_secs(14);
 
 /// How the warning about pull requests starts whose instances stay.
 const STAYS: &str =
@@ -201,6 +201,20 @@ fn a_head_repository_is_gone_only_where_both_of_githubs_answers_say_so() {
         let is_named = warning.starts_with(&stays(&number.to_string()));
         assert!(is_named && warning.contains(message), "{warning}");
     }
+    let mut odd = story.forge.pull_request_event(number, "opened", REVIEWER)["pull_request"].take();
+    for state in ["", "CLOSED", "archived"] {
+        odd["state"] = json!(state);
+        say_null();
+        let fault = Fault::on("GET", "/repos/*/pulls/*").answer(200, odd.clone());
+        story.forge.fault(fault);
+        let outcome = sweep_in_vain(&story, &story.sweep());
+        let warning = annotation(&outcome, "warning");
+        let words = format!(
+            "{}its state is called {state:?}",
+            stays(&number.to_string())
+        );
+        assert_eq!(warning, words);
+    }
     // Nor is one that is closed by the second answer gone for its repository.
     story.forge.close_pull_request(number);
     say_null();
@@ -361,6 +375,32 @@ pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it
             });
         }
     });
+}
+
+pub(crate) fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_request() {
+    let story = Story::new();
+    let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
+    let statuses = Fault::on("POST", "/repos/*/statuses/*");
+    story.forge.fault(statuses.always().hang());
+    story.forge.clear_requests();
+
+    let outcome = succeed(&story.sweep());
+
+    for number in numbers {
+        assert_told_of_a_sweep(&story, number);
+    }
+    let warnings = annotations(&outcome, "warning");
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(warnings[0].starts_with("the commit status could not be written: "));
+    let [_, second, third] = numbers;
+    assert_eq!(
+        warnings[1],
+        format!(
+            "the commit status was not tried any more for these pull requests: {second}, {third}"
+        )
+    );
+    let asked = story.requests()["POST /statuses/*"];
+    assert!(asked <= 4, "{asked}");
 }
 
 pub(crate) fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
@@ -565,7 +605,7 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
 fn a_limit_that_is_reached_is_waited_for() {
     let story = Story::new();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
-    story.forge.limit_content(3, Duration::from_secs(2));
+    story.forge.limit_content(3, Duration::from_secs(5));
     story.forge.clear_requests();
 
     let outcome = succeed(&story.sweep());
@@ -648,6 +688,46 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
     for number in numbers {
         assert_eq!(last_status(&story, number).1, "Swept: closed");
     }
+}
+
+#[test]
+fn a_limit_that_passed_is_no_reason_to_tell_nobody_any_more() {
+    let story = Story::new();
+    let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
+    let words = json!({"message": "You have exceeded a secondary rate limit"});
+    let limit = Fault::on("POST", "/repos/*/statuses/*").times(4);
+    story.forge.fault(limit.answer(403, words));
+    let locked = format!("/repos/*/issues/{}/comments", numbers[1]);
+    let words = json!({"message": "Unable to create comment because issue is locked."});
+    let locked = Fault::on("POST", &locked).answer(403, words);
+    story.forge.fault(locked);
+
+    let outcome = succeed(&story.sweep());
+
+    let warnings = annotations(&outcome, "warning");
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    for number in [numbers[0], numbers[2]] {
+        assert_told_of_a_sweep(&story, number);
+    }
+}
+
+#[test]
+fn what_github_said_before_the_removal_is_known_after_it() {
+    let story = Story::new();
+    let number = story.another_closed("old");
+    // The second question fails however often it is tried.
+    let trouble = Fault::on("POST", QUESTION).skip(1).times(4);
+    story.forge.fault(trouble.answer_text(502, "Bad Gateway"));
+
+    let outcome = sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
+
+    assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
+    let told = story.status_comment_on(number);
+    assert!(
+        told.contains("reopen the pull request and comment"),
+        "{told}"
+    );
+    assert_eq!(last_status(&story, number).1, "Swept: closed");
 }
 
 #[test]
