@@ -313,10 +313,8 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
             head(context),
             run,
             String::new(),
-            format!(
-                "Another run for this pull request did this at the same time. {}",
-                next_look(context)
-            ),
+            "Another run for this pull request did this at the same time.".to_owned(),
+            next_look(context),
             String::new(),
             way_back(context),
         ]);
@@ -333,10 +331,10 @@ pub fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
     lines.extend([
         String::new(),
         format!(
-            "Another run for this pull request did this at the same time; {} had asked for it. {}",
-            code(&standing.requested_by),
-            next_look(context)
+            "Another run for this pull request did this at the same time; {} had asked for it.",
+            code(&standing.requested_by)
         ),
+        next_look(context),
     ]);
     lines.extend(standing.expires.map(|end| lifetime(context, end)));
     lines.extend([String::new(), way_down(context)]);
@@ -466,7 +464,7 @@ pub fn untold(hindrance: Hindrance, pull_requests: &[u64]) -> String {
 /// Whose commit status a sweep left as it was, as a warning of the job.
 pub fn without_status(pull_requests: &[u64]) -> String {
     format!(
-        "the commit status was not tried any more for these pull requests: {}",
+        "the commit status was not set any more for these pull requests: {}",
         listed(pull_requests, u64::to_string)
     )
 }
@@ -567,7 +565,7 @@ fn branch_at(branch: &str, commit: &str) -> String {
 
 fn next_look(context: &Context) -> String {
     format!(
-        "Flux sees the commit at its next look at {} (every minute by default, at once where a webhook tells it).",
+        "Flux sees the change at its next look at {} (every minute by default, at once where a webhook tells it).",
         code(&context.target_branch)
     )
 }
@@ -984,7 +982,7 @@ mod tests {
              - Run: https://github.com/octo/app/actions/runs/42\n\
              - Open: <https://pr-dev.example.com>\n\
              \n\
-             Flux sees the commit at its next look at `main` (every minute by default, at once where a webhook tells it). \
+             Flux sees the change at its next look at `main` (every minute by default, at once where a webhook tells it). \
              Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
              A push to the branch is applied within 1m0s.\n\
              \n\
@@ -1080,7 +1078,7 @@ mod tests {
         for words in [
             until,
             "\n- Open: <https://dev.example.com>\n",
-            "`otto` had asked for it. Flux sees the commit at its next look at `main`",
+            "`otto` had asked for it.\nFlux sees the change at its next look at `main`",
         ] {
             assert!(text.contains(words), "no {words} in {text}");
         }
@@ -1198,10 +1196,10 @@ mod tests {
     }
 
     #[test]
-    fn whose_commit_status_was_not_tried_is_named() {
+    fn whose_commit_status_was_not_set_is_named() {
         assert_eq!(
             without_status(&[7, 9]),
-            "the commit status was not tried any more for these pull requests: 7, 9"
+            "the commit status was not set any more for these pull requests: 7, 9"
         );
     }
 

@@ -97,7 +97,8 @@ fn name(label: &str) -> String {
     if is_plain_string(&name) {
         return name;
     }
-    // Digits and an `e` before a digest of digits alone are a number: `34e-52191657`.
+    // Digits and an `e` before a digest of digits alone are a number, `34e-52191657`, and to Go's reader so is `0x-` before
+    // any: the name would start like one, so it gets another start.
     let room = READABLE_PREFIX - WORD.len() - 1;
     let readable: String = readable.chars().take(room).collect();
     format!("{WORD}-{readable}-{digest}")
@@ -231,6 +232,7 @@ pub(crate) mod tests {
             ("34E", "pr-34e-52191657"),
             ("14e-", "pr-14e-59635019"),
             ("33E", "33e-5cb38365"),
+            ("0X", "pr-0x-1d390f0b"),
             (&long, &cut),
         ] {
             assert_eq!(named(branch), name, "{branch}");

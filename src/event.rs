@@ -94,9 +94,9 @@ pub struct PullRequest {
 pub enum State {
     /// It is neither closed nor merged.
     Open,
-    /// It is one of them.
+    /// It is closed or merged.
     Closed,
-    /// A word that GitHub does not document: nothing is deployed for it, and nothing removed.
+    /// A word that GitHub does not document: nothing is deployed for it, and nothing removed unasked.
     Unknown(String),
 }
 

@@ -106,14 +106,6 @@ impl ApiError {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn unanswered(words: &str) -> ApiError {
-        ApiError {
-            status: None,
-            ..ApiError::answered(0, words, None)
-        }
-    }
-
     /// Whether the same request may succeed later.
     fn is_transient(&self) -> bool {
         match self.status {
@@ -126,11 +118,6 @@ impl ApiError {
     pub fn is_forbidden(&self) -> bool {
         // A locked conversation is closed to some tokens that may write comments otherwise.
         self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
-    }
-
-    /// Whether there was no answer at all.
-    pub fn is_unanswered(&self) -> bool {
-        self.status.is_none() && !self.is_rate_limit
     }
 
     /// Whether the last answer was that GitHub wants to be left alone.

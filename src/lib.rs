@@ -485,7 +485,7 @@ impl Run<'_> {
             Err(error) => format!("{error:#}"),
         };
         self.teller.log.warning(&format!(
-            "whether the pull request is still open could not be asked; if it is closed, reopen and close it to take the \
+            "whether the pull request is still open could not be seen; if it is closed, reopen and close it to take the \
              environment down: {words}"
         ));
         None

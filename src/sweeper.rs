@@ -19,7 +19,7 @@ use crate::publish::{publish, read, target, too_late};
 use crate::report::{self, Report};
 use crate::sweep::{Answer, Removal, Verdict, judge};
 use crate::tell::Teller;
-use crate::untold::{STATUS, Untold};
+use crate::untold::Untold;
 
 /// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
@@ -41,8 +41,6 @@ pub struct Sweeper<'a> {
 /// Whom to tell, and how far that came.
 struct Telling<'r> {
     left: BTreeMap<u64, Vec<&'r Removal>>,
-    /// What GitHub said of them before the removal.
-    standings: &'r BTreeMap<u64, PullRequestStanding>,
     /// Those that were told by a comment alone.
     without_status: Vec<u64>,
     untold: Untold,
@@ -189,19 +187,17 @@ impl Sweeper<'_> {
         );
         let mut telling = Telling {
             left: by_pull_request(&removals),
-            standings: &standings,
             without_status: Vec::new(),
             untold: Untold::default(),
         };
         let hindrance = tokio::select! {
-            () = self.tell(&branch, &mut telling, &commit, &mut work) => Hindrance::GitHubGone,
+            () = self.tell(&branch, &commit, &standings, &mut telling, &mut work) => Hindrance::GitHubGone,
             () = too_late(cancellation) => Hindrance::Cancelled,
         };
         let Telling {
             left,
             without_status,
             untold,
-            ..
         } = telling;
         report.warnings.extend(warning);
         report.warnings.extend(untold.warnings());
@@ -221,13 +217,13 @@ impl Sweeper<'_> {
     async fn tell(
         &self,
         branch: &str,
-        telling: &mut Telling<'_>,
         commit: &str,
+        standings: &BTreeMap<u64, PullRequestStanding>,
+        telling: &mut Telling<'_>,
         work: &mut Option<Work>,
     ) {
         let Telling {
             left,
-            standings,
             without_status,
             untold,
         } = telling;
@@ -250,13 +246,17 @@ impl Sweeper<'_> {
             let context = self.context(branch, number, standing);
             let mut report = report::swept_one(self.teller.config, &context, removals, commit);
             // Neither a commit status nor a Git server that gave no answer is waited for with each of them.
-            if untold.is_unanswered(STATUS) && report.status.take().is_some() {
-                without_status.push(number);
+            let has_status = !untold.does_status_hang();
+            if !has_status {
+                report.status = None;
             }
             let told = self
                 .teller
                 .tell(&context, &mut report, None, None, untold)
                 .await;
+            if told.is_some() && !has_status {
+                without_status.push(number);
+            }
             match told {
                 Some(told) if work.is_some() => {
                     self.teller.look_again(&context, told, work, untold).await;

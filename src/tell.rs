@@ -1,6 +1,6 @@
 //! Tells a pull request what became of it: comment, commit status, reaction. And looks whether that is still so.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use chrono::{DateTime, Utc};
@@ -98,7 +98,9 @@ impl Teller<'_> {
         let status = async {
             match &report.status {
                 Some((state, description)) if !untold.is_forbidden(STATUS) => {
-                    Some(self.set_status(context, *state, description).await)
+                    let asked = Instant::now();
+                    let outcome = self.set_status(context, *state, description).await;
+                    Some((outcome, asked.elapsed()))
                 }
                 _ => None,
             }
@@ -112,8 +114,8 @@ impl Teller<'_> {
             }
         };
         let (comment, status, reaction) = tokio::join!(comment, status, reaction);
-        if let Some(status) = status {
-            untold.note(STATUS, status);
+        if let Some((outcome, taken)) = status {
+            untold.note_status(outcome, taken);
         }
         untold.note(REACTION, reaction);
         let told = comment.unwrap_or_else(|error| {
@@ -138,7 +140,7 @@ impl Teller<'_> {
         work: &mut Option<Work>,
         untold: &mut Untold,
     ) {
-        let corrected = timeout(SECOND_LOOK * 2, self.correct(context, told, work, untold));
+        let corrected = timeout(SECOND_LOOK * 3, self.correct(context, told, work, untold));
         let words = match corrected.await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
@@ -186,17 +188,20 @@ impl Teller<'_> {
                 .github
                 .write_status_comment(number, Some(&comment), &body);
             let status = async {
-                let is_in_vain = untold.is_forbidden(STATUS) || untold.is_unanswered(STATUS);
-                if !message.is_state() || is_in_vain {
-                    return Ok(());
+                if !message.is_state() || untold.is_forbidden(STATUS) {
+                    return Ok(Ok(()));
                 }
                 let set = self.set_status(context, StatusState::Success, &description);
                 // The comment is looked at again in any case, which this must leave time for.
-                timeout(SECOND_LOOK / 2, set).await.unwrap_or(Ok(()))
+                timeout(SECOND_LOOK, set).await
             };
             let (corrected, status) = tokio::join!(corrected, status);
-            if let Err(error) = status {
-                untold.note(STATUS, Err(error));
+            match status {
+                Ok(status) => untold.note(STATUS, status),
+                Err(_) => self.log.warning(&format!(
+                    "the commit status could not be corrected: no answer within {} s",
+                    SECOND_LOOK.as_secs()
+                )),
             }
             comment = corrected?;
         }

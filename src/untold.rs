@@ -1,8 +1,10 @@
 //! What could not be told to the pull request, and the permission that is missing for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::github::ApiError;
+use crate::silence;
 
 /// A kind of message to the pull request, and the permission it takes.
 pub type Kind = (&'static str, &'static str);
@@ -19,8 +21,8 @@ pub struct Untold {
     /// By permission: what needs it, and the first answer.
     forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
     other: Vec<String>,
-    unanswered: BTreeSet<&'static str>,
     is_limited: bool,
+    does_status_hang: bool,
 }
 
 impl Untold {
@@ -29,11 +31,6 @@ impl Untold {
         let (what, permission) = kind;
         if kind == COMMENT {
             self.is_limited = outcome.as_ref().is_err_and(ApiError::is_rate_limit);
-        }
-        if outcome.as_ref().is_err_and(ApiError::is_unanswered) {
-            self.unanswered.insert(what);
-        } else {
-            self.unanswered.remove(what);
         }
         match outcome {
             Err(error) if error.is_forbidden() => {
@@ -52,6 +49,12 @@ impl Untold {
         }
     }
 
+    /// The same for the commit status, which took that long.
+    pub fn note_status(&mut self, outcome: Result<(), ApiError>, taken: Duration) {
+        self.does_status_hang = outcome.is_err() && taken >= silence::LONGEST;
+        self.note(STATUS, outcome);
+    }
+
     /// Whether this is known to be in vain.
     pub fn is_forbidden(&self, (what, permission): Kind) -> bool {
         self.forbidden
@@ -59,9 +62,9 @@ impl Untold {
             .is_some_and(|(whats, _)| whats.contains(&what))
     }
 
-    /// Whether it had no answer the last time, however often it was tried: the next may take as long.
-    pub fn is_unanswered(&self, (what, _): Kind) -> bool {
-        self.unanswered.contains(what)
+    /// Whether the commit status was waited for in vain, and the next one may take as long.
+    pub fn does_status_hang(&self) -> bool {
+        self.does_status_hang
     }
 
     /// Whether GitHub takes no more comments for now.
@@ -140,21 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn what_had_no_answer_is_known_until_it_has_one() {
+    fn a_commit_status_hangs_where_it_takes_long_and_fails() {
         let mut untold = Untold::default();
-        untold.note(STATUS, Err(ApiError::answered(502, "Bad Gateway", None)));
-        assert!(!untold.is_unanswered(STATUS));
-        untold.note(STATUS, Err(ApiError::unanswered("timed out")));
-        untold.note(COMMENT, Ok(()));
-        assert!(untold.is_unanswered(STATUS) && !untold.is_unanswered(COMMENT));
-        untold.note(STATUS, Ok(()));
-        assert!(!untold.is_unanswered(STATUS));
-        assert_eq!(
-            untold.warnings(),
-            [
-                "the commit status could not be written: POST x: 502: Bad Gateway",
-                "the commit status could not be written: POST x: timed out",
-            ]
-        );
+        let failed = || Err(ApiError::answered(502, "Bad Gateway", None));
+        for (outcome, seconds, hangs) in [
+            (failed(), 24, false),
+            (failed(), 25, true),
+            (Ok(()), 60, false),
+        ] {
+            untold.note_status(outcome, Duration::from_secs(seconds));
+            assert_eq!(untold.does_status_hang(), hangs, "{seconds}");
+        }
+        let words = "the commit status could not be written: POST x: 502: Bad Gateway";
+        assert_eq!(untold.warnings(), [words; 2]);
     }
 }

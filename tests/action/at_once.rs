@@ -157,7 +157,7 @@ fn a_state_that_github_does_not_document_takes_no_environment_down() {
     assert_eq!(story.instances(), [Story::path("dev")]);
     let warning = annotation(&outcome, "warning");
     for words in [
-        "whether the pull request is still open could not be asked",
+        "whether the pull request is still open could not be seen",
         "its state is called \"archived\"",
     ] {
         assert!(warning.contains(words), "{warning}");
@@ -203,8 +203,12 @@ fn a_comment_is_corrected_where_the_commit_status_cannot_be() {
             "the commit status could not be written; add `statuses: write`",
         ),
         (
-            Fault::on("POST", STATUSES).answer_text(502, "Bad Gateway"),
+            Fault::on("POST", STATUSES).answer_text(422, "No more than 1000 statuses"),
             "the commit status could not be written: ",
+        ),
+        (
+            Fault::on("POST", STATUSES).hang(),
+            "the commit status could not be corrected: no answer within 10 s",
         ),
     ] {
         let story = Story::new();
@@ -254,7 +258,7 @@ fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
     assert!(told.contains("`rita` had asked for it"), "{told}");
     for words in [
         "- Open: <https://dev.example.com>\n",
-        "Flux sees the commit",
+        "Flux sees the change",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }

@@ -128,7 +128,7 @@ spec:
         format!(
             "<!-- flux-ephemeral-env --> -->\n### 🚀 Deployed\n\n- Namespace: `dev`\n- Branch: `dev` at `{}`\n\
              - Commit: {server}/commit/{commit}\n- Run: {server}/actions/runs/1\n\n\
-             Flux sees the commit at its next look at `main` (every minute by default, at once where a webhook tells it). \
+             Flux sees the change at its next look at `main` (every minute by default, at once where a webhook tells it). \
              Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
              A push to the branch is applied within 1m0s.\n\n\
              Comment `/destroy-ephemeral` to take it down; closing the pull request does the same.\n<!-- /state -->\n",

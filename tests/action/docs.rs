@@ -449,7 +449,7 @@ fn the_troubleshooting_page_quotes_the_warnings() {
         ("comment", "GitHub was given up"),
         (
             "comment",
-            "the commit status was not tried any more for these pull requests: ",
+            "the commit status was not set any more for these pull requests: ",
         ),
         (
             "lib",
@@ -457,9 +457,13 @@ fn the_troubleshooting_page_quotes_the_warnings() {
         ),
         (
             "lib",
-            "whether the pull request is still open could not be asked",
+            "whether the pull request is still open could not be seen",
         ),
         ("report", "make sure that a Flux Kustomization applies it"),
+        (
+            "tell",
+            "the commit status could not be corrected: no answer",
+        ),
         ("untold", "could not be written; add `"),
         ("untold", "could not be written: "),
         ("workflow", "writing the job summary to GITHUB_STEP_SUMMARY"),

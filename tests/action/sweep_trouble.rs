@@ -396,7 +396,7 @@ pub(crate) fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_reque
     assert_eq!(
         warnings[1],
         format!(
-            "the commit status was not tried any more for these pull requests: {second}, {third}"
+            "the commit status was not set any more for these pull requests: {second}, {third}"
         )
     );
     let asked = story.requests()["POST /statuses/*"];
