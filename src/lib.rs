@@ -53,7 +53,7 @@ use crate::decide::{
 };
 use crate::event::{PullRequest, State, odd_state};
 use crate::failure::Failure;
-use crate::git::{Published, Target, Work};
+use crate::git::{Published, Work};
 use crate::github::{ApiError, GitHub, Reaction, StatusComment, StatusState};
 use crate::plan::{Plan, Tip};
 use crate::publish::{publish, read, target, too_late};
@@ -188,6 +188,14 @@ struct Run<'a> {
     now: DateTime<Utc>,
 }
 
+/// What became of a decision.
+struct Changed {
+    published: Result<Published, Failure>,
+    /// The repository that it was made in.
+    work: Option<Work>,
+    taken_down: Option<TakenDown>,
+}
+
 /// A deploy that landed behind the close, and was to be removed again.
 struct TakenDown {
     decision: Decision,
@@ -235,9 +243,8 @@ impl Run<'_> {
                 Err(refusal) => return report::refused(&context, &refusal),
             };
             let planned = decision.clone();
-            let plan = read(self.target(&context), None, move |tip| {
-                plan_of(&planned, tip)
-            });
+            let target = target(self.teller.config, &context.target_branch);
+            let plan = read(target, None, move |tip| plan_of(&planned, tip));
             match plan.await.map(|(plan, _)| plan) {
                 Ok(Ok(plan)) => {
                     self.teller.preview(&plan);
@@ -378,35 +385,13 @@ impl Run<'_> {
                 () = too_late(cancellation) => (None, Ok(())),
             }
         };
-        let changing = async {
-            let target = || self.target(&context);
-            let planned = decision.clone();
-            let plan = move |tip: &Tip| plan_of(&planned, tip);
-            let (published, work) = publish(target(), plan, None, cancellation).await;
-            let landed = match decision {
-                Decision::Create(_) => published.as_ref().ok().and_then(Published::commit),
-                Decision::Destroy(_) => None,
-            };
-            let Some(landed) = landed.map(str::to_owned) else {
-                return (published, work, None);
-            };
-            let Some(pull_request) = self.closed_meanwhile(cancellation).await else {
-                return (published, work, None);
-            };
-            let down = destroy(self.request, &pull_request, self.teller.config);
-            let planned = down.clone();
-            let plan = move |tip: &Tip| Ok(Ok(plan::destroy(&planned, tip)));
-            let (published, work) = publish(target(), plan, work, cancellation).await;
-            let last = published.as_ref().ok().and_then(Published::commit);
-            let taken_down = TakenDown {
-                decision: Decision::Destroy(down),
-                commit: last.map_or(landed, str::to_owned),
-            };
-            let published = published.map(|_| Published::Refused(Refusal::Closed));
-            (published, work, Some(taken_down))
-        };
-        let ((published, work, taken_down), (mut found, pending)) =
-            tokio::join!(changing, announce);
+        let changing = self.change(&context, decision, cancellation);
+        let (changed, (mut found, pending)) = tokio::join!(changing, announce);
+        let Changed {
+            published,
+            work,
+            taken_down,
+        } = changed;
         untold.note(STATUS, pending);
         self.teller.log.debug(&format!("{published:?}"));
         if taken_down.is_some() {
@@ -444,6 +429,60 @@ impl Run<'_> {
             report,
             found,
             work,
+        }
+    }
+
+    /// Makes the change. A deploy that landed behind the close is taken back.
+    async fn change(
+        &self,
+        context: &Context,
+        decision: &Decision,
+        cancellation: &Cancellation,
+    ) -> Changed {
+        let changed = self.publish(context, decision, None, cancellation).await;
+        let landed = match (decision, &changed.published) {
+            (Decision::Create(_), Ok(published)) => published.commit(),
+            _ => None,
+        };
+        let Some(landed) = landed.map(str::to_owned) else {
+            return changed;
+        };
+        let Some(pull_request) = self.closed_meanwhile(cancellation).await else {
+            return changed;
+        };
+        let down = destroy(self.request, &pull_request, self.teller.config);
+        let down = Decision::Destroy(down);
+        let work = changed.work;
+        let Changed {
+            published, work, ..
+        } = self.publish(context, &down, work, cancellation).await;
+        let last = published.as_ref().ok().and_then(Published::commit);
+        let taken_down = TakenDown {
+            decision: down,
+            commit: last.map_or(landed, str::to_owned),
+        };
+        Changed {
+            published: published.map(|_| Published::Refused(Refusal::Closed)),
+            work,
+            taken_down: Some(taken_down),
+        }
+    }
+
+    async fn publish(
+        &self,
+        context: &Context,
+        decision: &Decision,
+        work: Option<Work>,
+        cancellation: &Cancellation,
+    ) -> Changed {
+        let target = target(self.teller.config, &context.target_branch);
+        let decision = decision.clone();
+        let plan = move |tip: &Tip| plan_of(&decision, tip);
+        let (published, work) = publish(target, plan, work, cancellation).await;
+        Changed {
+            published,
+            work,
+            taken_down: None,
         }
     }
 
@@ -507,10 +546,6 @@ impl Run<'_> {
                 .teller
                 .context(self.request.pull_request, branch, self.now)
         }
-    }
-
-    fn target(&self, context: &Context) -> Target {
-        target(self.teller.config, &context.target_branch)
     }
 }
 
