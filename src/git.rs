@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
 use git2::{
-    AutotagOption, ConfigLevel, ErrorClass, ErrorCode, FetchOptions, FileMode, ObjectType, Oid,
-    PushOptions, RemoteCallbacks, RemoteRedirect, Repository, RepositoryInitOptions,
-    RepositoryOpenFlags, Signature, Sort, Tree,
+    AutotagOption, ConfigLevel, ErrorClass, ErrorCode, FetchOptions, FileMode, IndexEntry,
+    IndexTime, ObjectType, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Repository,
+    RepositoryInitOptions, RepositoryOpenFlags, Signature, Sort, Tree,
 };
 use tempfile::TempDir;
 
@@ -88,6 +88,14 @@ pub enum Published {
 }
 
 impl Published {
+    fn pushed(plan: Plan, commit: Oid) -> Published {
+        Published::Pushed {
+            plan,
+            commit: commit.to_string(),
+            warning: None,
+        }
+    }
+
     /// The commit, where there is one.
     pub fn commit(&self) -> Option<&str> {
         match self {
@@ -230,7 +238,7 @@ impl Work {
                 .position(|(commit, _)| self.contains(tip, *commit));
             if let Some(index) = landed {
                 let (commit, plan) = attempted.swap_remove(index);
-                return Ok(self.pushed(plan, commit));
+                return Ok(Published::pushed(plan, commit));
             }
             if !attempted.is_empty() {
                 self.check_time()?;
@@ -251,7 +259,7 @@ impl Work {
             // Without the push itself, whose answer may be what takes so long.
             let taken = began.elapsed();
             match self.push(tip, commit)? {
-                Push::Landed => return Ok(self.pushed(planned, commit)),
+                Push::Landed => return Ok(Published::pushed(planned, commit)),
                 Push::Failed(failure) => return Err(failure),
                 Push::Again(words) => {
                     self.words = words;
@@ -296,7 +304,8 @@ impl Work {
             .min(LONGEST_PAUSE.max(taken.saturating_mul(8)));
         self.tries += 1;
         let left = self.patience.saturating_sub(self.started.elapsed());
-        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left);
+        // No longer than leaves time for another try.
+        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left / 2);
         while Instant::now() < end && !self.stop.is_stopped() {
             let step = Duration::from_millis(50);
             std::thread::sleep(step.min(end.saturating_duration_since(Instant::now())));
@@ -642,24 +651,18 @@ impl Work {
         self.target.token.redact(&words.join("\n"))
     }
 
-    fn pushed(&mut self, plan: Plan, commit: Oid) -> Published {
-        let followed = match &mut self.workspace {
-            Some(workspace) if workspace.on_target => {
-                let followed = workspace.follow(&self.repository, commit, &self.target.branch);
-                if followed.is_ok() {
-                    workspace.head = commit;
-                }
-                followed
-            }
-            _ => Ok(()),
+    /// Has the checkout in the workspace follow the pushed commit, where the target branch is checked out there.
+    ///
+    /// # Errors
+    /// It does not, or not all of it does.
+    pub fn follow(&mut self, commit: &str) -> Result<()> {
+        let Some(workspace) = self.workspace.as_mut().filter(|it| it.on_target) else {
+            return Ok(());
         };
-        Published::Pushed {
-            plan,
-            commit: commit.to_string(),
-            warning: followed.err().map(|error| {
-                format!("the change is pushed, but the checkout could not follow it: {error:#}")
-            }),
-        }
+        let commit = Oid::from_str(commit)?;
+        workspace.follow(&self.repository, commit, &self.target.branch)?;
+        workspace.head = commit;
+        Ok(())
     }
 }
 
@@ -838,13 +841,20 @@ impl Workspace {
         let tree = theirs.find_commit(commit)?.tree()?;
         let head_tree = theirs.find_commit(self.head)?.tree()?;
         let diff = theirs.diff_tree_to_tree(Some(&head_tree), Some(&tree), None)?;
-        *changed = diff
+        let differing: BTreeSet<PathBuf> = diff
             .deltas()
             .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
             .flatten()
             .map(|path| PathBuf::from(OsStr::from_bytes(path)))
-            .filter(|path| !self.is_behind_a_link(path))
             .collect();
+        if let Some(path) = differing.iter().find(|path| self.is_behind_a_pipe(path)) {
+            bail!(
+                "something that is no file stands where Git reads one for {}",
+                path.display()
+            );
+        }
+        let is_within = |path: &&PathBuf| !self.is_behind_a_link(path);
+        *changed = differing.iter().filter(is_within).cloned().collect();
         let mut checkout = CheckoutBuilder::new();
         // Safe: a file with somebody's changes is left as it is, and the others are not held up by it.
         checkout
@@ -860,6 +870,8 @@ impl Workspace {
                 .checkout_tree(tree.as_object(), Some(&mut checkout))
                 .with_context(|| format!("writing files in {}", self.root.display()))?;
         }
+        follow_in_index(&theirs, &differing, &head_tree, &tree)
+            .with_context(|| format!("writing the index in {}", self.root.display()))?;
         let message = "flux-ephemeral-env: follow the pushed commit";
         theirs
             .reference_matching(
@@ -873,13 +885,20 @@ impl Workspace {
         Ok(())
     }
 
-    /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace, or holds attributes
-    /// that nobody can read to their end.
+    /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace.
     fn is_behind_a_link(&self, path: &Path) -> bool {
-        path.ancestors().skip(1).any(|parent| {
-            let parent = self.root.join(parent);
-            is_link(&parent) || is_pipe(&parent.join(".gitattributes"))
-        })
+        let mut parents = path.ancestors().skip(1);
+        parents.any(|parent| is_link(&self.root.join(parent)))
+    }
+
+    /// Whether libgit2 would read something for `path` that nobody can read to its end.
+    fn is_behind_a_pipe(&self, path: &Path) -> bool {
+        let mut parents = path.ancestors().skip(1);
+        is_pipe(&self.root.join(path))
+            || parents.any(|parent| {
+                let parent = self.root.join(parent);
+                is_pipe(&parent.join(".gitattributes")) || is_pipe(&parent.join(".gitignore"))
+            })
     }
 
     /// Gives what root wrote to the owner of the workspace: the next job's checkout has to remove it.
@@ -895,9 +914,11 @@ impl Workspace {
         for directory in ["refs", "logs", "objects/pack", "objects/info"] {
             list(&git.join(directory), &mut written);
         }
-        for path in changed {
-            let parents = path.ancestors().filter(|path| !path.as_os_str().is_empty());
-            written.extend(parents.map(|path| self.root.join(path)));
+        // By now some may be behind a link that came with the commit.
+        for path in changed.iter().flat_map(|path| path.ancestors()) {
+            if !path.as_os_str().is_empty() && !self.is_behind_a_link(path) {
+                written.push(self.root.join(path));
+            }
         }
         for path in written {
             let Ok(metadata) = fs::symlink_metadata(&path) else {
@@ -912,6 +933,59 @@ impl Workspace {
             }
         }
         Ok(())
+    }
+}
+
+/// Has the index follow where the checkout left a file alone: it is somebody's, or outside of a sparse checkout. The index
+/// would go on holding what the branch held before, and the next commit would bring that back. What somebody staged stays.
+fn follow_in_index(
+    repository: &Repository,
+    differing: &BTreeSet<PathBuf>,
+    before: &Tree<'_>,
+    after: &Tree<'_>,
+) -> Result<(), git2::Error> {
+    let file = |tree: &Tree<'_>, path: &Path| {
+        let entry = tree.get_path(path).ok()?;
+        let mode = u32::try_from(entry.filemode()).ok()?;
+        (entry.kind() != Some(ObjectType::Tree)).then_some((entry.id(), mode))
+    };
+    let mut index = repository.index()?;
+    for path in differing {
+        let held = index.get_path(path, 0);
+        let is_staged = held.as_ref().map(|entry| (entry.id, entry.mode)) != file(before, path);
+        if is_staged {
+            continue;
+        }
+        match (file(after, path), held) {
+            (Some((id, mode)), Some(entry)) => index.add(&IndexEntry {
+                id,
+                mode,
+                file_size: 0,
+                ..entry
+            })?,
+            (Some((id, mode)), None) => index.add(&new_entry(path, id, mode))?,
+            (None, Some(_)) => index.remove_path(path)?,
+            (None, None) => {}
+        }
+    }
+    index.write()
+}
+
+/// An entry of the index that says nothing of a file in the work tree.
+fn new_entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
+    IndexEntry {
+        ctime: IndexTime::new(0, 0),
+        mtime: IndexTime::new(0, 0),
+        dev: 0,
+        ino: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_os_str().as_bytes().to_vec(),
     }
 }
 

@@ -20,6 +20,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// libgit2 waits for each read and never for the whole, so a server that sends on and on would not be left by itself.
 const LAST_ANSWERS: Duration = Duration::from_secs(25);
 
+/// How long the checkout may take to follow the pushed commit.
+const FOLLOWED: Duration = Duration::from_secs(20);
+
 /// Where changes go, and what of it is read.
 pub fn target(config: &Config, branch: &str) -> Target {
     let inputs = &config.inputs;
@@ -63,9 +66,42 @@ pub async fn publish(
         }
     };
     match published {
+        Ok((Ok(Published::Pushed { plan, commit, .. }), work)) => {
+            let (warning, work) = follow(&commit, work, cancellation).await;
+            let published = Published::Pushed {
+                plan,
+                commit,
+                warning,
+            };
+            (Ok(published), work)
+        }
         Ok((published, work)) => (published, Some(work)),
         Err(failure) => (Err(failure), None),
     }
+}
+
+/// Has the checkout follow what was pushed, or says why it does not: the change has landed either way.
+async fn follow(
+    commit: &str,
+    mut work: Work,
+    cancellation: &Cancellation,
+) -> (Option<String>, Option<Work>) {
+    let commit = commit.to_owned();
+    let following = spawn_blocking(move || Ok((work.follow(&commit), work)));
+    let followed = tokio::select! {
+        followed = timeout(FOLLOWED, following) => {
+            followed.map_err(|_| format!("it takes longer than {} s", FOLLOWED.as_secs()))
+        }
+        () = too_late(cancellation) => Err("the run was cancelled".to_owned()),
+    };
+    let (words, work) = match followed.map(flatten) {
+        Ok(Ok((Ok(()), work))) => return (None, Some(work)),
+        Ok(Ok((Err(error), work))) => (format!("{error:#}"), Some(work)),
+        Ok(Err(failure)) => (failure.to_string(), None),
+        Err(words) => (words, None),
+    };
+    let warning = format!("the change is pushed, but the checkout could not follow it: {words}");
+    (Some(warning), work)
 }
 
 /// Reads the tip, in the repository that something was done in before if there is one, and gives the repository back.

@@ -435,7 +435,7 @@ fn the_troubleshooting_page_quotes_the_warnings() {
     let warnings = section(TROUBLESHOOTING, "Warnings");
     for (file, words) in [
         (
-            "git",
+            "publish",
             "the change is pushed, but the checkout could not follow it: ",
         ),
         (

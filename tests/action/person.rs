@@ -527,30 +527,14 @@ fn a_file_where_the_instances_directory_should_be_is_left_alone() {
     refused(&story, &story.deploy(), "file-not-ours");
 }
 
-/// Puts a link (`120000`) or a submodule (`160000`) on the target branch, in place of what is there.
-fn plant(story: &Story, mode: &str, path: &str) {
-    let repository = &story.repository;
-    let object = match mode {
-        "160000" => story.head(),
-        _ => repository.git(&["rev-parse", "main:README.md"]),
-    };
-    repository.git(&["read-tree", "refs/heads/main"]);
-    let entry = format!("{mode},{object},{path}");
-    repository.git(&["update-index", "--add", "--replace", "--cacheinfo", &entry]);
-    let tree = repository.git(&["write-tree"]);
-    let parent = ["-p", "refs/heads/main", "-m", "Plant it", &tree];
-    let commit = repository.git(&[&["commit-tree"], &parent[..]].concat());
-    repository.force_branch("main", &commit);
-}
-
 #[test]
 fn a_link_or_submodule_on_the_way_to_the_instance_is_left_alone() {
     let story = Story::new();
     let clean = story.repository.tip("main").unwrap();
     let instance = Story::path("dev");
     for path in ["k8s", "k8s/app/overlays", INSTANCES, &instance] {
-        for mode in ["120000", "160000"] {
-            plant(&story, mode, path);
+        for (mode, object) in [("120000", "main:README.md"), ("160000", "dev")] {
+            story.plant(mode, object, path);
 
             let told = refused(&story, &story.deploy(), "file-not-ours");
             assert!(

@@ -312,6 +312,19 @@ impl Story {
         await_that(|| self.requests().contains_key(request), request, running);
     }
 
+    /// Puts a link (`120000`) or a submodule (`160000`) on the target branch, in place of what is there.
+    pub(crate) fn plant(&self, mode: &str, object: &str, path: &str) {
+        let repository = &self.repository;
+        let object = repository.git(&["rev-parse", object]);
+        repository.git(&["read-tree", "refs/heads/main"]);
+        let entry = format!("{mode},{object},{path}");
+        repository.git(&["update-index", "--add", "--replace", "--cacheinfo", &entry]);
+        let tree = repository.git(&["write-tree"]);
+        let parent = ["-p", "refs/heads/main", "-m", "Plant it", &tree];
+        let commit = repository.git(&[&["commit-tree"], &parent[..]].concat());
+        repository.force_branch("main", &commit);
+    }
+
     /// Nothing was asked, written, pushed or said.
     pub(crate) fn assert_untouched(&self) {
         assert_eq!(self.requests(), BTreeMap::new());

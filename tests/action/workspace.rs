@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use forge::{Fault, Forge};
 use tempfile::TempDir;
 
-use crate::story::{INSTANCES, Story, ending, succeed};
+use crate::story::{INSTANCES, Story, annotation, ending, finish, start, succeed};
 
 /// A checkout of the story's repository.
 fn checkout(story: &Story, args: &[&str]) -> TempDir {
@@ -197,16 +198,94 @@ fn uncommitted_work_stays_as_it_is() {
         story.repository.tip("main").unwrap()
     );
     assert!(root.join(Story::path("dev")).exists());
-    let lines = |status: &str| {
-        status
-            .lines()
-            .map(|line| line[2..].trim().to_owned())
-            .collect::<Vec<_>>()
-    };
+    assert_eq!(git(root, &["status", "--porcelain"]), status);
+}
+
+#[test]
+fn what_the_checkout_leaves_alone_is_not_brought_back_by_the_next_commit() {
+    let theirs = [
+        ("changed.txt", Some("theirs\n")),
+        ("deleted.txt", Some("theirs\n")),
+        ("removed.txt", None),
+        ("added.txt", Some("theirs\n")),
+        ("sparse/outside.txt", Some("theirs\n")),
+    ];
+    let story = Story::new();
+    let before = [
+        "changed.txt",
+        "deleted.txt",
+        "removed.txt",
+        "sparse/outside.txt",
+    ];
+    let before = before.map(|path| (path, Some("before\n")));
+    story.repository.commit("main", &before, "Before");
+    let workspace = checkout(&story, &["--depth", "1"]);
+    let root = workspace.path();
+    git(root, &["sparse-checkout", "set", "k8s"]);
+    for path in ["changed.txt", "removed.txt", "added.txt"] {
+        fs::write(root.join(path), "mine\n").unwrap();
+    }
+    fs::remove_file(root.join("deleted.txt")).unwrap();
+    story.repository.commit("main", &theirs, "Theirs");
+
+    deploy(&story, root);
+    succeed(&story.deploy().input("interval", "2m0s").workspace(root));
+
+    assert_eq!(git(root, &["diff", "--cached", "--stat"]), "");
     assert_eq!(
-        lines(&git(root, &["status", "--porcelain"])),
-        lines(&status)
+        git(root, &["rev-parse", "HEAD"]),
+        story.repository.tip("main").unwrap()
     );
+    assert_eq!(
+        git(root, &["status", "--porcelain"]),
+        " M added.txt\n M changed.txt\n D deleted.txt\n?? removed.txt"
+    );
+    let flags = git(root, &["ls-files", "-t", "sparse"]);
+    assert_eq!(flags, "S sparse/outside.txt");
+    for path in ["changed.txt", "removed.txt", "added.txt"] {
+        assert_eq!(fs::read_to_string(root.join(path)).unwrap(), "mine\n");
+    }
+}
+
+pub(crate) fn a_checkout_that_does_not_come_to_an_end_keeps_nobody_from_being_told() {
+    thread::scope(|scope| {
+        for is_closed in [false, true] {
+            scope.spawn(move || {
+                let story = Story::new();
+                let workspace = checkout(&story, &[]);
+                let gate = story.gate(Fault::on("POST", "/octo-org/demo/git-receive-pack"));
+                let running = start(&story.deploy().workspace(workspace.path()));
+                gate.wait();
+                // Nobody writes into it, so whoever reads it waits for ever.
+                let config = workspace.path().join(".git/config");
+                fs::remove_file(&config).unwrap();
+                make_pipe(&config);
+                if is_closed {
+                    story.forge.close_pull_request(story.number);
+                }
+                gate.open();
+
+                let outcome = finish(running);
+
+                assert!(outcome.duration.as_secs() < 60, "{:?}", outcome.duration);
+                assert_eq!(outcome.outputs["changed"], "true");
+                let tip = story.repository.tip("main");
+                assert_eq!(Some(&outcome.outputs["commit"]), tip.as_ref());
+                let told = story.status_comment();
+                if is_closed {
+                    assert_eq!(story.instances(), [] as [String; 0]);
+                    assert!(told.contains("The pull request is closed."), "{told}");
+                } else {
+                    assert_eq!(story.instances(), [Story::path("dev")]);
+                    assert!(told.contains("### 🚀 Deployed"), "{told}");
+                    assert_eq!(
+                        annotation(&outcome, "warning"),
+                        "the change is pushed, but the checkout could not follow it: it takes longer than 20 s"
+                    );
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -338,6 +417,9 @@ fn a_pipe_in_the_checkout_is_not_waited_for() {
         "info/attributes",
         "../.gitattributes",
         "../k8s/.gitattributes",
+        "../.gitignore",
+        "../k8s/app/.gitignore",
+        "../k8s/app/overlays/ephemeral-instances/sync-dev.yaml",
     ] {
         let story = Story::new();
         let workspace = checkout(&story, &[]);
@@ -357,7 +439,7 @@ fn a_pipe_in_the_checkout_is_not_waited_for() {
             "{place}"
         );
         assert!(
-            outcome.duration.as_secs() < 60,
+            outcome.duration.as_secs() < 15,
             "{place}: {:?}",
             outcome.duration
         );
@@ -596,6 +678,30 @@ fn a_link_in_the_checkout_is_not_written_through() {
         change_beside(&story, workspace.path(), outside.path(), "the file");
         assert_eq!(fs::read_link(&link).unwrap(), target);
     }
+}
+
+#[test]
+fn what_comes_to_be_behind_a_link_is_given_to_nobody() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        // Only root gives files away.
+        return;
+    }
+    let story = Story::new();
+    let outside = TempDir::new().unwrap();
+    let file = outside.path().join("f");
+    fs::write(&file, "root's\n").unwrap();
+    let target = outside.path().to_str();
+    let files = [("a/f", Some("x\n")), ("target", target)];
+    story.repository.commit("main", &files, "A directory");
+    let workspace = checkout(&story, &[]);
+    let root = workspace.path();
+    give_away(root);
+    story.plant("120000", "main:target", "a");
+
+    deploy(&story, root);
+
+    assert!(fs::symlink_metadata(root.join("a")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&file).unwrap().uid(), 0);
 }
 
 #[test]
