@@ -37,7 +37,7 @@ impl Environment {
         prefix: &str,
         instances_path: &str,
     ) -> Environment {
-        let name = name(&label(branch, fork_owner));
+        let name = name(&label(branch, fork_owner), prefix);
         Environment {
             namespace: format!("{prefix}{name}"),
             path: format!("{instances_path}/{FILE_PREFIX}{name}{FILE_SUFFIX}"),
@@ -77,10 +77,13 @@ fn label(branch: &str, fork_owner: Option<&str>) -> String {
     }
 }
 
-/// The label itself where it is a legal and unmistakable name, else a readable prefix and a digest of it.
-fn name(label: &str) -> String {
+/// The label itself where it is a legal and unmistakable name, by itself and behind the prefix, else a readable part and a
+/// digest of it.
+fn name(label: &str, prefix: &str) -> String {
+    let is_string =
+        |name: &str| is_plain_string(name) && is_plain_string(&format!("{prefix}{name}"));
     let slug = slug(label);
-    if label == slug && label.len() <= LONGEST_PLAIN_NAME && is_plain_string(label) {
+    if label == slug && label.len() <= LONGEST_PLAIN_NAME && is_string(label) {
         return slug;
     }
     let readable: String = slug.chars().take(READABLE_PREFIX).collect();
@@ -94,7 +97,7 @@ fn name(label: &str) -> String {
         .collect();
     let digest: String = digest.chars().take(DIGEST_DIGITS).collect();
     let name = format!("{readable}-{digest}");
-    if is_plain_string(&name) {
+    if is_string(&name) {
         return name;
     }
     // Digits and an `e` before a digest of digits alone are a number, `34e-52191657`, and to Go's reader so is `0x-` before
@@ -240,6 +243,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_prefix_makes_no_number_and_no_word() {
+        for (prefix, branch) in [
+            ("1", "e5"),
+            ("0x", "1f"),
+            ("nul", "l"),
+            ("2026-", "1-1"),
+            ("1", "E"),
+        ] {
+            let environment = Environment::new(branch, None, prefix, "i");
+            assert_ne!(environment.name, branch, "{prefix}");
+            assert!(
+                !not_a_string().is_match(&environment.namespace),
+                "{}",
+                environment.namespace
+            );
+        }
+        assert_eq!(Environment::new("e5", None, "pr-", "i").namespace, "pr-e5");
+    }
+
+    #[test]
     fn what_yaml_reads_as_something_else_than_a_string_gets_a_digest() {
         for branch in [
             "on",
@@ -319,11 +342,15 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn every_name_is_legal_and_a_string_to_every_reader(branch in branches(), owner in proptest::option::of("[A-Za-z0-9-]{1,39}")) {
-            let environment = Environment::new(&branch, owner.as_deref(), "a23456789-123456789-123", "i");
+        fn every_name_is_legal_and_a_string_to_every_reader(
+            branch in branches(), owner in proptest::option::of("[A-Za-z0-9-]{1,39}"), prefix in "|[0-9ex]{1,2}|a23456789-123456789-123",
+        ) {
+            let environment = Environment::new(&branch, owner.as_deref(), &prefix, "i");
             let legal = Regex::new("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$").unwrap();
             prop_assert!(legal.is_match(&environment.name), "{}", environment.name);
-            prop_assert!(!not_a_string().is_match(&environment.name), "{}", environment.name);
+            for name in [&environment.name, &environment.namespace] {
+                prop_assert!(!not_a_string().is_match(name), "{name}");
+            }
             prop_assert!(environment.namespace.len() <= LONGEST_NAMESPACE);
             prop_assert!(environment.object_name().len() <= LONGEST_NAMESPACE);
         }
