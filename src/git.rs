@@ -5,10 +5,11 @@
 //! for that: a pull request may have written them. The workspace itself is only touched where it has the target branch
 //! checked out, after the push.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,11 @@ const BOT: (&str, &str) = (
 const TIP: &str = "refs/flux-ephemeral-env/tip";
 /// Where the workspace's head is kept in our repository: what the server need not send.
 const HAVE: &str = "refs/flux-ephemeral-env/have";
+/// More objects than this are a whole history and not what came since: the second parent of a merge brings that into a
+/// shallow repository, which has nothing to connect it to.
+const MOST_OBJECTS: usize = 1_000;
+/// How many generations are asked for instead.
+const DEPTH: i32 = 50;
 /// Longest wait for one answer of the server.
 const ANSWER: Duration = Duration::from_secs(20);
 /// A quarter of the longest first wait, unless the try before it took longer than that.
@@ -116,6 +122,8 @@ enum Push {
 /// What one fetch came to.
 enum Fetch {
     Tip(Oid),
+    /// The server was about to send a whole history.
+    TooLarge,
     Again(String),
     Failed(Failure),
 }
@@ -314,8 +322,17 @@ impl Work {
 
     /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
     fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
+        let mut is_too_large = false;
         loop {
-            match self.fetch()? {
+            let depth = match self.tip() {
+                _ if is_too_large => Some(DEPTH),
+                // The first tip needs no history, unless a checkout is to follow it. Later ones do: they are searched for
+                // our commit.
+                None if !self.follows() => Some(1),
+                _ => None,
+            };
+            match self.fetch(depth)? {
+                Fetch::TooLarge => is_too_large = true,
                 Fetch::Tip(tip) => match self.read_tip(tip)? {
                     Some(contents) => return Ok((tip, contents)),
                     None => self.leave_workspace()?,
@@ -337,10 +354,16 @@ impl Work {
         format!("Authorization: Basic {}", self.target.token.basic())
     }
 
-    fn fetch(&self) -> Result<Fetch> {
+    /// Fetches the tip and what is new of its history, or `depth` generations of it.
+    fn fetch(&self, depth: Option<i32>) -> Result<Fetch> {
+        let is_bounded = depth.is_none() && self.repository.is_shallow();
+        let is_too_large = Cell::new(false);
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
         let mut callbacks = RemoteCallbacks::new();
-        callbacks.transfer_progress(|_| !self.stop.is_stopped());
+        callbacks.transfer_progress(|progress| {
+            is_too_large.set(is_bounded && progress.total_objects() > MOST_OBJECTS);
+            !self.stop.is_stopped() && !is_too_large.get()
+        });
         let mut options = FetchOptions::new();
         options
             .remote_callbacks(callbacks)
@@ -348,14 +371,17 @@ impl Work {
             .update_fetchhead(false)
             .follow_redirects(RemoteRedirect::None)
             .custom_headers(&[&self.authorization()]);
-        // The first tip needs no history, unless a checkout is to follow it. Later ones do: they are searched for our commit.
-        if self.tip().is_none() && !self.follows() {
-            options.depth(1);
+        if let Some(depth) = depth {
+            options.depth(depth);
         }
         let branch = &self.target.branch;
         let refspec = format!("+refs/heads/{branch}:{TIP}");
-        if let Err(error) = remote.fetch(&[refspec], Some(&mut options), None) {
-            return Ok(self.failed_fetch(&error));
+        let fetched = remote.fetch(&[refspec], Some(&mut options), None);
+        drop(options);
+        match fetched {
+            Err(_) if is_too_large.get() => return Ok(Fetch::TooLarge),
+            Err(error) => return Ok(self.failed_fetch(&error)),
+            Ok(()) => {}
         }
         let advertised = remote.list().context("reading what the server has")?;
         if !advertised
@@ -812,7 +838,7 @@ impl Workspace {
         changed: &mut BTreeSet<PathBuf>,
     ) -> Result<()> {
         if !ours.graph_descendant_of(commit, self.head)? {
-            bail!("it has commits that are not on the remote branch");
+            bail!("it has commits that are not on the remote branch, or is far behind it");
         }
         let theirs = open_workspace(&self.root)?;
         let mut walk = ours.revwalk()?;
@@ -824,19 +850,19 @@ impl Workspace {
         let odb = theirs.odb()?;
         let mut writer = odb.packwriter()?;
         let mut failure = None;
-        pack.foreach(
-            |bytes| match std::io::Write::write_all(&mut writer, bytes) {
-                Ok(()) => true,
-                Err(error) => {
-                    failure = Some(error);
-                    false
-                }
-            },
-        )?;
+        pack.foreach(|bytes| match writer.write_all(bytes) {
+            Ok(()) => true,
+            Err(error) => {
+                failure = Some(error);
+                false
+            }
+        })?;
         if let Some(error) = failure {
             return Err(error).context("writing the pushed commit into the checkout");
         }
         writer.commit()?;
+        self.follow_in_shallow(ours, commit)
+            .with_context(|| format!("writing what {} has no history of", self.root.display()))?;
 
         let tree = theirs.find_commit(commit)?.tree()?;
         let head_tree = theirs.find_commit(self.head)?.tree()?;
@@ -883,6 +909,27 @@ impl Workspace {
             )
             .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
         Ok(())
+    }
+
+    /// Notes which of the commits that came have no parents here, as ours does.
+    fn follow_in_shallow(&self, ours: &Repository, commit: Oid) -> Result<()> {
+        let Ok(roots) = fs::read_to_string(ours.path().join("shallow")) else {
+            return Ok(());
+        };
+        let roots: BTreeSet<&str> = roots.lines().collect();
+        let mut walk = ours.revwalk()?;
+        walk.push(commit)?;
+        walk.hide(self.head)?;
+        let mut lines = String::new();
+        for came in walk {
+            let came = came?.to_string();
+            if roots.contains(came.as_str()) {
+                lines += &format!("{came}\n");
+            }
+        }
+        let shallow = self.root.join(".git/shallow");
+        let mut shallow = fs::OpenOptions::new().append(true).open(shallow)?;
+        Ok(shallow.write_all(lines.as_bytes())?)
     }
 
     /// Whether a directory on the way to `path` is a symbolic link, which may lead out of the workspace.
@@ -1014,6 +1061,7 @@ fn has_links(git: &Path, branch: &str) -> bool {
         "HEAD".to_owned(),
         "index".to_owned(),
         "packed-refs".to_owned(),
+        "shallow".to_owned(),
         "logs/HEAD".to_owned(),
         "objects/info".to_owned(),
         "objects/pack".to_owned(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use forge::{Fault, Forge};
+use forge::{Fault, Forge, Repository};
 use tempfile::TempDir;
 
 use crate::story::{INSTANCES, Story, annotation, ending, finish, start, succeed};
@@ -295,6 +295,100 @@ fn another_branch_is_left_alone() {
     let before = contents(workspace.path());
     deploy(&story, workspace.path());
     assert_eq!(contents(workspace.path()), before);
+}
+
+/// A branch whose history has something large, far back.
+fn with_large_history(story: &Story) -> String {
+    let files: Vec<(String, String)> = (0..1_200)
+        .map(|index| (format!("large/{index}.txt"), format!("{index}\n")))
+        .collect();
+    let added: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), Some(text.as_str())))
+        .collect();
+    let removed: Vec<_> = files
+        .iter()
+        .map(|(path, _)| (path.as_str(), None))
+        .collect();
+    let large = story.repository.commit("old", &added, "Large");
+    story.repository.commit("old", &removed, "No more");
+    for index in 0..60 {
+        let text = format!("{index}\n");
+        let change = [("old.txt", Some(text.as_str()))];
+        story.repository.commit("old", &change, "Later");
+    }
+    large
+}
+
+/// Merges a branch into the target branch, which keeps its files.
+fn merge(repository: &Repository, branch: &str) {
+    let tree = repository.git(&["rev-parse", "main^{tree}"]);
+    let parents = ["-p", "refs/heads/main", "-p", branch, "-m", "Merge"];
+    let commit = repository.git(&[&["commit-tree", &tree], &parents[..]].concat());
+    repository.force_branch("main", &commit);
+}
+
+#[test]
+fn a_merge_brings_no_whole_history_into_a_shallow_checkout() {
+    let story = Story::new();
+    let large = with_large_history(&story);
+    let workspace = checkout(&story, &["--depth", "1"]);
+    let root = workspace.path();
+    merge(&story.repository, "old");
+    lose_a_race(&story);
+
+    deploy(&story, root);
+
+    assert_followed(&story, root);
+    let objects = git(
+        root,
+        &[
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check=%(objectname)",
+        ],
+    );
+    assert!(!objects.contains(&large), "the whole history is there");
+    // And it goes on from there.
+    story
+        .repository
+        .commit("main", &[("later.txt", Some("x\n"))], "Later");
+    succeed(&story.deploy().input("interval", "2m0s").workspace(root));
+    assert_followed(&story, root);
+}
+
+#[test]
+fn a_race_that_is_lost_to_a_merge_is_pushed_again_without_its_history() {
+    let story = Story::new();
+    with_large_history(&story);
+    let repository = story.repository.clone();
+    let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
+    story
+        .forge
+        .fault(push.run(move |_| merge(&repository, "old")));
+    let places = TempDir::new().unwrap();
+    let gate = story.gate(Fault::on("POST", "/octo-org/demo/git-receive-pack"));
+    let job = story
+        .deploy()
+        .env("TMPDIR", places.path().to_str().unwrap());
+    let running = start(&job);
+    gate.wait();
+    let ours = fs::read_dir(places.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let counted = git(&ours.path(), &["count-objects", "-v"]);
+    gate.open();
+
+    finish(running);
+
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    let packed = counted
+        .lines()
+        .find_map(|line| line.strip_prefix("in-pack: "));
+    let packed: usize = packed.unwrap().parse().unwrap();
+    assert!(packed < 1_000, "{counted}");
 }
 
 #[test]
