@@ -168,11 +168,7 @@ fn a_state_that_github_does_not_document_takes_no_environment_down() {
 fn a_deploy_that_the_close_overtakes_is_told_as_destroyed() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.push_more();
-    // The deploy has landed and is about to say so.
-    let gate = story.gate(Fault::on("PATCH", EDIT));
-    let running = start(&story.deploy().run_id(2));
-    gate.wait();
+    let (gate, running) = story.about_to_tell();
     let close = succeed(&story.close().run_id(3));
     assert_eq!(ending(&close), ("destroy", "pull-request-closed", "true"));
     gate.open();
@@ -213,15 +209,9 @@ fn a_comment_is_corrected_where_the_commit_status_cannot_be() {
     ] {
         let story = Story::new();
         succeed(&story.deploy());
-        story.push_more();
-        let gate = story.gate(Fault::on("PATCH", EDIT));
-        let running = start(&story.deploy().run_id(2));
-        gate.wait();
+        let (gate, running) = story.about_to_tell();
         story.forge.fault(fault.always());
-        // Not by a run, which would be told of the fault as well.
-        let path = Story::path("dev");
-        let gone = [(path.as_str(), None)];
-        story.repository.commit("main", &gone, "Somebody's");
+        story.remove_by_hand();
         gate.open();
 
         let outcome = finish(running);

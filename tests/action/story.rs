@@ -312,6 +312,22 @@ impl Story {
         await_that(|| self.requests().contains_key(request), request, running);
     }
 
+    /// Deploys a new commit, up to where the change has landed and the comment is about to say so.
+    pub(crate) fn about_to_tell(&self) -> (Gate, RunningJob) {
+        self.push_more();
+        let gate = self.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
+        let running = start(&self.deploy().run_id(2));
+        gate.wait();
+        (gate, running)
+    }
+
+    /// Takes the environment away without a run.
+    pub(crate) fn remove_by_hand(&self) {
+        let path = Story::path("dev");
+        let gone = [(path.as_str(), None)];
+        self.repository.commit("main", &gone, "Somebody's");
+    }
+
     /// Puts a link (`120000`) or a submodule (`160000`) on the target branch, in place of what is there.
     pub(crate) fn plant(&self, mode: &str, object: &str, path: &str) {
         let repository = &self.repository;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use forge::{Fault, Forge, Job, Outcome};
 use serde_json::{Value, json};
 
-use crate::story::{REVIEWER, Story, annotations, ending, fail, finish, run, start, succeed};
+use crate::story::{REVIEWER, Story, annotations, ending, fail, finish, run, succeed};
 
 const PULL_REQUEST: &str = "/repos/*/pulls/*";
 const COMMENTS: &str = "/repos/*/issues/*/comments";
@@ -111,17 +111,11 @@ fn an_outage_during_the_push_does_not_keep_the_end_from_being_told() {
 fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.push_more();
-    let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
     // Pending, success, and what is corrected.
     let lost = Fault::on("POST", STATUSES).skip(2);
     story.forge.fault(lost.answer_text(502, "Bad Gateway"));
-    let running = start(&story.deploy().run_id(2));
-    gate.wait();
-    // Not by a run, whose statuses would be counted.
-    let path = Story::path("dev");
-    let gone = [(path.as_str(), None)];
-    story.repository.commit("main", &gone, "Somebody's");
+    let (gate, running) = story.about_to_tell();
+    story.remove_by_hand();
     gate.open();
 
     let outcome = finish(running);
