@@ -841,6 +841,23 @@ impl Workspace {
             bail!("it has commits that are not on the remote branch, or is far behind it");
         }
         let theirs = open_workspace(&self.root)?;
+        self.copy_commits(ours, &theirs, commit)?;
+        self.check_out(&theirs, commit, changed)?;
+        let message = "flux-ephemeral-env: follow the pushed commit";
+        theirs
+            .reference_matching(
+                &format!("refs/heads/{branch}"),
+                commit,
+                true,
+                self.head,
+                message,
+            )
+            .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
+        Ok(())
+    }
+
+    /// Brings what came since the old head, the pushed commit with it, into the checkout's objects.
+    fn copy_commits(&self, ours: &Repository, theirs: &Repository, commit: Oid) -> Result<()> {
         let mut walk = ours.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL)?;
         walk.push(commit)?;
@@ -862,8 +879,16 @@ impl Workspace {
         }
         writer.commit()?;
         self.follow_in_shallow(ours, commit)
-            .with_context(|| format!("writing what {} has no history of", self.root.display()))?;
+            .with_context(|| format!("writing what {} has no history of", self.root.display()))
+    }
 
+    /// Has files and index follow from the old head's tree to the commit's. What is written is put into `changed` before.
+    fn check_out(
+        &self,
+        theirs: &Repository,
+        commit: Oid,
+        changed: &mut BTreeSet<PathBuf>,
+    ) -> Result<()> {
         let tree = theirs.find_commit(commit)?.tree()?;
         let head_tree = theirs.find_commit(self.head)?.tree()?;
         let diff = theirs.diff_tree_to_tree(Some(&head_tree), Some(&tree), None)?;
@@ -896,19 +921,8 @@ impl Workspace {
                 .checkout_tree(tree.as_object(), Some(&mut checkout))
                 .with_context(|| format!("writing files in {}", self.root.display()))?;
         }
-        follow_in_index(&theirs, &differing, &head_tree, &tree)
-            .with_context(|| format!("writing the index in {}", self.root.display()))?;
-        let message = "flux-ephemeral-env: follow the pushed commit";
-        theirs
-            .reference_matching(
-                &format!("refs/heads/{branch}"),
-                commit,
-                true,
-                self.head,
-                message,
-            )
-            .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
-        Ok(())
+        follow_in_index(theirs, &differing, &head_tree, &tree)
+            .with_context(|| format!("writing the index in {}", self.root.display()))
     }
 
     /// Notes which of the commits that came have no parents here, as ours does.
@@ -941,7 +955,9 @@ impl Workspace {
     /// Whether libgit2 would read something for `path` that nobody can read to its end.
     fn is_behind_a_pipe(&self, path: &Path) -> bool {
         let mut parents = path.ancestors().skip(1);
-        is_pipe(&self.root.join(path))
+        let file = self.root.join(path);
+        // A link is read as such.
+        !is_link(&file) && is_pipe(&file)
             || parents.any(|parent| {
                 let parent = self.root.join(parent);
                 is_pipe(&parent.join(".gitattributes")) || is_pipe(&parent.join(".gitignore"))
