@@ -878,7 +878,7 @@ impl Workspace {
             return Err(error).context("writing the pushed commit into the checkout");
         }
         writer.commit()?;
-        self.follow_in_shallow(ours, commit)
+        self.follow_in_shallow(ours, theirs, commit)
             .with_context(|| format!("writing what {} has no history of", self.root.display()))
     }
 
@@ -925,20 +925,22 @@ impl Workspace {
             .with_context(|| format!("writing the index in {}", self.root.display()))
     }
 
-    /// Notes which of the commits that came have no parents here, as ours does.
-    fn follow_in_shallow(&self, ours: &Repository, commit: Oid) -> Result<()> {
+    /// Notes which of the commits that came have parents that did not: ours may know more of them, or less.
+    fn follow_in_shallow(&self, ours: &Repository, theirs: &Repository, commit: Oid) -> Result<()> {
         let Ok(roots) = fs::read_to_string(ours.path().join("shallow")) else {
             return Ok(());
         };
         let roots: BTreeSet<&str> = roots.lines().collect();
+        let odb = theirs.odb()?;
         let mut walk = ours.revwalk()?;
         walk.push(commit)?;
         walk.hide(self.head)?;
         let mut lines = String::new();
         for came in walk {
-            let came = came?.to_string();
-            if roots.contains(came.as_str()) {
-                lines += &format!("{came}\n");
+            let came = ours.find_commit(came?)?;
+            let id = came.id().to_string();
+            if roots.contains(id.as_str()) || came.parent_ids().any(|parent| !odb.exists(parent)) {
+                lines += &format!("{id}\n");
             }
         }
         let shallow = self.root.join(".git/shallow");

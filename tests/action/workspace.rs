@@ -297,7 +297,7 @@ fn another_branch_is_left_alone() {
     assert_eq!(contents(workspace.path()), before);
 }
 
-/// A branch whose history has something large, far back.
+/// The target branch has something large, far back, and a branch that begins before its tip. Gives what is large.
 fn with_large_history(story: &Story) -> String {
     let files: Vec<(String, String)> = (0..1_200)
         .map(|index| (format!("large/{index}.txt"), format!("{index}\n")))
@@ -310,13 +310,18 @@ fn with_large_history(story: &Story) -> String {
         .iter()
         .map(|(path, _)| (path.as_str(), None))
         .collect();
-    let large = story.repository.commit("old", &added, "Large");
-    story.repository.commit("old", &removed, "No more");
+    let change = |branch: &str, text: &str| {
+        let change = [("later.txt", Some(text))];
+        story.repository.commit(branch, &change, "Later");
+    };
+    let large = story.repository.commit("main", &added, "Large");
+    story.repository.commit("main", &removed, "No more");
     for index in 0..60 {
-        let text = format!("{index}\n");
-        let change = [("old.txt", Some(text.as_str()))];
-        story.repository.commit("old", &change, "Later");
+        change("main", &format!("{index}\n"));
     }
+    story.repository.create_branch("topic", "main");
+    change("topic", "topic\n");
+    change("main", "main\n");
     large
 }
 
@@ -334,7 +339,7 @@ fn a_merge_brings_no_whole_history_into_a_shallow_checkout() {
     let large = with_large_history(&story);
     let workspace = checkout(&story, &["--depth", "1"]);
     let root = workspace.path();
-    merge(&story.repository, "old");
+    merge(&story.repository, "topic");
     lose_a_race(&story);
 
     deploy(&story, root);
@@ -365,7 +370,7 @@ fn a_race_that_is_lost_to_a_merge_is_pushed_again_without_its_history() {
     let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
     story
         .forge
-        .fault(push.run(move |_| merge(&repository, "old")));
+        .fault(push.run(move |_| merge(&repository, "topic")));
     let places = TempDir::new().unwrap();
     let gate = story.gate(Fault::on("POST", "/octo-org/demo/git-receive-pack"));
     let job = story
