@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
 use git2::{
-    AutotagOption, ConfigLevel, ErrorClass, ErrorCode, FetchOptions, FileMode, IndexEntry,
+    AutotagOption, ConfigLevel, Diff, ErrorClass, ErrorCode, FetchOptions, FileMode, IndexEntry,
     IndexTime, ObjectType, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Repository,
     RepositoryInitOptions, RepositoryOpenFlags, Signature, Sort, Tree,
 };
@@ -41,10 +41,10 @@ const BOT: (&str, &str) = (
 const TIP: &str = "refs/flux-ephemeral-env/tip";
 /// Where the workspace's head is kept in our repository: what the server need not send.
 const HAVE: &str = "refs/flux-ephemeral-env/have";
-/// More objects than this are a whole history and not what came since: the second parent of a merge brings that into a
+/// More objects than this may be a whole history and not what came since: the second parent of a merge brings that into a
 /// shallow repository, which has nothing to connect it to.
-const MOST_OBJECTS: usize = 1_000;
-/// How many generations are asked for instead.
+const MOST_OBJECTS: usize = 10_000;
+/// How many generations are asked for instead, where those are fewer objects.
 const DEPTH: i32 = 50;
 /// Longest wait for one answer of the server.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -52,6 +52,10 @@ const ANSWER: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait between two tries, unless one takes long by itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// With less time than this left there is no further try.
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+/// Mode of a submodule, whose commit is another repository's.
+const SUBMODULE: u32 = 0o160_000;
 /// What an overlay's own file may be called
 /// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
 const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -102,10 +106,12 @@ impl Published {
         }
     }
 
-    /// The commit, where there is one.
-    pub fn commit(&self) -> Option<&str> {
+    /// The commit, where there is one, and what went wrong after it.
+    pub fn landed(&self) -> Option<(String, Option<String>)> {
         match self {
-            Published::Pushed { commit, .. } => Some(commit),
+            Published::Pushed {
+                commit, warning, ..
+            } => Some((commit.clone(), warning.clone())),
             Published::Unchanged(_) | Published::Refused(_) => None,
         }
     }
@@ -312,8 +318,9 @@ impl Work {
             .min(LONGEST_PAUSE.max(taken.saturating_mul(8)));
         self.tries += 1;
         let left = self.patience.saturating_sub(self.started.elapsed());
-        // No longer than leaves time for another try.
-        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(left / 2);
+        // No longer than leaves time for another try, where there is time for any.
+        let longest = if left > LAST_PAUSE { left / 2 } else { left };
+        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(longest);
         while Instant::now() < end && !self.stop.is_stopped() {
             let step = Duration::from_millis(50);
             std::thread::sleep(step.min(end.saturating_duration_since(Instant::now())));
@@ -322,23 +329,28 @@ impl Work {
 
     /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
     fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
-        let mut is_too_large = false;
+        let mut too_large = 0;
         loop {
-            let depth = match self.tip() {
-                _ if is_too_large => Some(DEPTH),
+            let depth = match (self.tip(), too_large) {
                 // The first tip needs no history, unless a checkout is to follow it. Later ones do: they are searched for
                 // our commit.
-                None if !self.follows() => Some(1),
+                (None, 0) if !self.follows() => Some(1),
+                (_, 1) => Some(DEPTH),
                 _ => None,
             };
-            match self.fetch(depth)? {
-                Fetch::TooLarge => is_too_large = true,
+            let is_bounded = too_large < 2 && self.repository.is_shallow();
+            match self.fetch(depth, is_bounded)? {
+                Fetch::TooLarge => too_large += 1,
                 Fetch::Tip(tip) => match self.read_tip(tip)? {
                     Some(contents) => return Ok((tip, contents)),
-                    None => self.leave_workspace()?,
+                    None => {
+                        self.leave_workspace()?;
+                        too_large = 0;
+                    }
                 },
                 Fetch::Failed(Failure::Broken(_)) if self.workspace.is_some() => {
                     self.leave_workspace()?;
+                    too_large = 0;
                 }
                 Fetch::Failed(failure) => return Err(failure),
                 Fetch::Again(words) => {
@@ -354,9 +366,9 @@ impl Work {
         format!("Authorization: Basic {}", self.target.token.basic())
     }
 
-    /// Fetches the tip and what is new of its history, or `depth` generations of it.
-    fn fetch(&self, depth: Option<i32>) -> Result<Fetch> {
-        let is_bounded = depth.is_none() && self.repository.is_shallow();
+    /// Fetches the tip and what is new of its history, or `depth` generations of it; no more than [`MOST_OBJECTS`] where it
+    /// is bounded.
+    fn fetch(&self, depth: Option<i32>, is_bounded: bool) -> Result<Fetch> {
         let is_too_large = Cell::new(false);
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
         let mut callbacks = RemoteCallbacks::new();
@@ -686,7 +698,7 @@ impl Work {
             return Ok(());
         };
         let commit = Oid::from_str(commit)?;
-        workspace.follow(&self.repository, commit, &self.target.branch)?;
+        workspace.follow(&self.repository, commit, &self.target.branch, &self.stop)?;
         workspace.head = commit;
         Ok(())
     }
@@ -822,9 +834,9 @@ impl Workspace {
     }
 
     /// Moves the branch, the index and the files that nobody touched from the old head to the pushed commit.
-    fn follow(&self, ours: &Repository, commit: Oid, branch: &str) -> Result<()> {
+    fn follow(&self, ours: &Repository, commit: Oid, branch: &str, stop: &Stop) -> Result<()> {
         let mut changed = BTreeSet::new();
-        let moved = self.move_to(ours, commit, branch, &mut changed);
+        let moved = self.move_to(ours, commit, branch, stop, &mut changed);
         // Half of it is somebody's as well.
         let given_back = self.give_back(&changed);
         moved.and(given_back)
@@ -835,6 +847,7 @@ impl Workspace {
         ours: &Repository,
         commit: Oid,
         branch: &str,
+        stop: &Stop,
         changed: &mut BTreeSet<PathBuf>,
     ) -> Result<()> {
         if !ours.graph_descendant_of(commit, self.head)? {
@@ -842,6 +855,9 @@ impl Workspace {
         }
         let theirs = open_workspace(&self.root)?;
         self.copy_commits(ours, &theirs, commit)?;
+        if stop.is_stopped() {
+            bail!("it was stopped");
+        }
         self.check_out(&theirs, commit, changed)?;
         let message = "flux-ephemeral-env: follow the pushed commit";
         theirs
@@ -891,19 +907,20 @@ impl Workspace {
     ) -> Result<()> {
         let tree = theirs.find_commit(commit)?.tree()?;
         let head_tree = theirs.find_commit(self.head)?.tree()?;
-        let diff = theirs.diff_tree_to_tree(Some(&head_tree), Some(&tree), None)?;
-        let differing: BTreeSet<PathBuf> = diff
-            .deltas()
-            .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
-            .flatten()
-            .map(|path| PathBuf::from(OsStr::from_bytes(path)))
-            .collect();
+        let mut differing =
+            paths(&theirs.diff_tree_to_tree(Some(&head_tree), Some(&tree), None)?);
         if let Some(path) = differing.iter().find(|path| self.is_behind_a_pipe(path)) {
             bail!(
                 "something that is no file stands where Git reads one for {}",
                 path.display()
             );
         }
+        // What somebody staged stays as it is.
+        let staged = paths(&theirs.diff_tree_to_index(Some(&head_tree), None, None)?);
+        differing.retain(|path| {
+            let mut staged = staged.iter();
+            !staged.any(|staged| staged.starts_with(path) || path.starts_with(staged))
+        });
         let is_within = |path: &&PathBuf| !self.is_behind_a_link(path);
         *changed = differing.iter().filter(is_within).cloned().collect();
         let mut checkout = CheckoutBuilder::new();
@@ -925,26 +942,26 @@ impl Workspace {
             .with_context(|| format!("writing the index in {}", self.root.display()))
     }
 
-    /// Notes which of the commits that came have parents that did not: ours may know more of them, or less.
+    /// Notes which of the commits that came have parents that did not: ours may know by now what is behind the old head, and
+    /// does not copy that.
     fn follow_in_shallow(&self, ours: &Repository, theirs: &Repository, commit: Oid) -> Result<()> {
-        let Ok(roots) = fs::read_to_string(ours.path().join("shallow")) else {
-            return Ok(());
-        };
-        let roots: BTreeSet<&str> = roots.lines().collect();
         let odb = theirs.odb()?;
         let mut walk = ours.revwalk()?;
         walk.push(commit)?;
         walk.hide(self.head)?;
         let mut lines = String::new();
         for came in walk {
-            let came = ours.find_commit(came?)?;
-            let id = came.id().to_string();
-            if roots.contains(id.as_str()) || came.parent_ids().any(|parent| !odb.exists(parent)) {
-                lines += &format!("{id}\n");
+            let came = theirs.find_commit(came?)?;
+            if came.parent_ids().any(|parent| !odb.exists(parent)) {
+                lines += &format!("{}\n", came.id());
             }
         }
+        if lines.is_empty() {
+            return Ok(());
+        }
         let shallow = self.root.join(".git/shallow");
-        let mut shallow = fs::OpenOptions::new().append(true).open(shallow)?;
+        let mut options = fs::OpenOptions::new();
+        let mut shallow = options.append(true).create(true).open(shallow)?;
         Ok(shallow.write_all(lines.as_bytes())?)
     }
 
@@ -1001,24 +1018,37 @@ impl Workspace {
     }
 }
 
+/// The files that differ.
+fn paths(diff: &Diff<'_>) -> BTreeSet<PathBuf> {
+    diff.deltas()
+        .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
+        .flatten()
+        .map(|path| PathBuf::from(OsStr::from_bytes(path)))
+        .collect()
+}
+
+/// What of a tree's file an index entry may hold, too: object and mode.
+fn file(tree: &Tree<'_>, path: &Path) -> Option<(Oid, u32)> {
+    let entry = tree.get_path(path).ok()?;
+    let mode = u32::try_from(entry.filemode()).ok()?;
+    (entry.kind() != Some(ObjectType::Tree)).then_some((entry.id(), mode))
+}
+
 /// Has the index follow where the checkout left a file alone: it is somebody's, or outside of a sparse checkout. The index
-/// would go on holding what the branch held before, and the next commit would bring that back. What somebody staged stays.
+/// would go on holding what the branch held before, and the next commit would bring that back.
 fn follow_in_index(
     repository: &Repository,
     differing: &BTreeSet<PathBuf>,
     before: &Tree<'_>,
     after: &Tree<'_>,
 ) -> Result<(), git2::Error> {
-    let file = |tree: &Tree<'_>, path: &Path| {
-        let entry = tree.get_path(path).ok()?;
-        let mode = u32::try_from(entry.filemode()).ok()?;
-        (entry.kind() != Some(ObjectType::Tree)).then_some((entry.id(), mode))
-    };
-    let mut index = repository.index()?;
+    let (odb, mut index) = (repository.odb()?, repository.index()?);
     for path in differing {
         let held = index.get_path(path, 0);
-        let is_staged = held.as_ref().map(|entry| (entry.id, entry.mode)) != file(before, path);
-        if is_staged {
+        let has_followed = held.as_ref().map(|entry| (entry.id, entry.mode)) != file(before, path);
+        // What a partial clone does not have cannot be put into the index.
+        let is_missing = |(id, mode): (Oid, u32)| mode != SUBMODULE && !odb.exists(id);
+        if has_followed || file(after, path).is_some_and(is_missing) {
             continue;
         }
         match (file(after, path), held) {

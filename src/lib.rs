@@ -201,6 +201,8 @@ struct TakenDown {
     decision: Decision,
     /// The last commit of the two.
     commit: String,
+    /// What went wrong after the pushes.
+    warnings: Vec<String>,
 }
 
 /// What came of a request, and what it takes to tell.
@@ -413,6 +415,7 @@ impl Run<'_> {
         if let Some(taken_down) = taken_down {
             report.outputs.changed = true;
             report.outputs.commit = taken_down.commit;
+            report.warnings.extend(taken_down.warnings);
         }
         if is_close && report.message.is_none() {
             let stale = tokio::select! {
@@ -441,10 +444,10 @@ impl Run<'_> {
     ) -> Changed {
         let changed = self.publish(context, decision, None, cancellation).await;
         let landed = match (decision, &changed.published) {
-            (Decision::Create(_), Ok(published)) => published.commit(),
+            (Decision::Create(_), Ok(published)) => published.landed(),
             _ => None,
         };
-        let Some(landed) = landed.map(str::to_owned) else {
+        let Some((commit, warning)) = landed else {
             return changed;
         };
         let Some(pull_request) = self.closed_meanwhile(cancellation).await else {
@@ -456,10 +459,12 @@ impl Run<'_> {
         let Changed {
             published, work, ..
         } = self.publish(context, &down, work, cancellation).await;
-        let last = published.as_ref().ok().and_then(Published::commit);
+        let last = published.as_ref().ok().and_then(Published::landed);
+        let (last, last_warning) = last.unwrap_or((commit, None));
         let taken_down = TakenDown {
             decision: down,
-            commit: last.map_or(landed, str::to_owned),
+            commit: last,
+            warnings: warning.into_iter().chain(last_warning).collect(),
         };
         Changed {
             published: published.map(|_| Published::Refused(Refusal::Closed)),

@@ -48,6 +48,10 @@ pub async fn publish(
 ) -> (Result<Published, Failure>, Option<Work>) {
     let stop = Stop::default();
     let (given, stopped) = (target.timeout, stop.clone());
+    let without_workspace = Target {
+        workspace: None,
+        ..target.clone()
+    };
     let mut publishing = spawn_blocking(move || {
         let mut work = Work::resume(work, target, stopped)?;
         let published = work.publish(plan);
@@ -67,25 +71,32 @@ pub async fn publish(
     };
     match published {
         Ok((Ok(Published::Pushed { plan, commit, .. }), work)) => {
-            let (warning, work) = follow(&commit, work, cancellation).await;
+            let (followed, work) = follow(&commit, work, cancellation).await;
             let published = Published::Pushed {
                 plan,
                 commit,
-                warning,
+                warning: followed.err().map(|words| {
+                    format!("the change is pushed, but the checkout could not follow it: {words}")
+                }),
             };
-            (Ok(published), work)
+            let anew = || {
+                // Whoever still follows has the checkout for itself, as far as that goes.
+                stop.stop();
+                Work::resume(None, without_workspace, Stop::default()).ok()
+            };
+            (Ok(published), work.or_else(anew))
         }
         Ok((published, work)) => (published, Some(work)),
         Err(failure) => (Err(failure), None),
     }
 }
 
-/// Has the checkout follow what was pushed, or says why it does not: the change has landed either way.
+/// Has the checkout follow what was pushed, or says why it does not; and gives the work back, where that is at an end.
 async fn follow(
     commit: &str,
     mut work: Work,
     cancellation: &Cancellation,
-) -> (Option<String>, Option<Work>) {
+) -> (Result<(), String>, Option<Work>) {
     let commit = commit.to_owned();
     let following = spawn_blocking(move || Ok((work.follow(&commit), work)));
     let followed = tokio::select! {
@@ -94,14 +105,11 @@ async fn follow(
         }
         () = too_late(cancellation) => Err("the run was cancelled".to_owned()),
     };
-    let (words, work) = match followed.map(flatten) {
-        Ok(Ok((Ok(()), work))) => return (None, Some(work)),
-        Ok(Ok((Err(error), work))) => (format!("{error:#}"), Some(work)),
-        Ok(Err(failure)) => (failure.to_string(), None),
-        Err(words) => (words, None),
-    };
-    let warning = format!("the change is pushed, but the checkout could not follow it: {words}");
-    (Some(warning), work)
+    match followed.map(flatten) {
+        Ok(Ok((followed, work))) => (followed.map_err(|error| format!("{error:#}")), Some(work)),
+        Ok(Err(failure)) => (Err(failure.to_string()), None),
+        Err(words) => (Err(words), None),
+    }
 }
 
 /// Reads the tip, in the repository that something was done in before if there is one, and gives the repository back.
