@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use forge::{Fault, Forge, Job, Outcome};
@@ -402,7 +403,7 @@ fn no_server(rubbish: Option<&'static [u8]>) -> String {
     let listener = TcpListener::bind("127.0.0.3:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     if let Some(rubbish) = rubbish {
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 // Who hung up has heard enough.
                 let _ = stream.write_all(rubbish);
@@ -414,26 +415,28 @@ fn no_server(rubbish: Option<&'static [u8]>) -> String {
 
 #[test]
 fn a_server_that_is_none_is_told_by_its_url() {
-    for rubbish in [None, Some(&b"SSH-2.0-OpenSSH_9.2\r\n"[..]), Some(b"")] {
-        let url = no_server(rubbish);
-        let story = Story::new();
-        let job = story.deploy().env("GITHUB_API_URL", &url);
-        let (outcome, error) = fail(&job.env("GITHUB_GRAPHQL_URL", &url));
-        assert_eq!(ending(&outcome), ("none", "github-failed", "false"));
-        assert!(error.contains(&format!("GET {url}/repos/")), "{error}");
-        story.assert_untouched();
+    thread::scope(|scope| {
+        for rubbish in [None, Some(&b"SSH-2.0-OpenSSH_9.2\r\n"[..]), Some(b"")] {
+            scope.spawn(move || {
+                let url = no_server(rubbish);
+                let story = Story::new();
+                let job = story.deploy().env("GITHUB_API_URL", &url);
+                let (outcome, error) = fail(&job.env("GITHUB_GRAPHQL_URL", &url));
+                assert_eq!(ending(&outcome), ("none", "github-failed", "false"));
+                assert!(error.contains(&format!("GET {url}/repos/")), "{error}");
+                story.assert_untouched();
 
-        let job = story.deploy().env("GITHUB_SERVER_URL", &url);
-        let (outcome, error) = fail(&job.input("push-timeout", "300ms"));
-        assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
-        assert!(
-            error.contains(&format!("from {url}/octo-org/demo")),
-            "{error}"
-        );
-        assert!(story.status_comment().contains("### 👎 Failed"));
-        assert_eq!(story.statuses(), ["pending", "error"]);
-        assert_eq!(story.landed(), []);
-    }
+                let job = story.deploy().env("GITHUB_SERVER_URL", &url);
+                let (outcome, error) = fail(&job.input("push-timeout", "300ms"));
+                assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
+                let from = format!("from {url}/octo-org/demo");
+                assert!(error.contains(&from), "{error}");
+                assert!(story.status_comment().contains("### 👎 Failed"));
+                assert_eq!(story.statuses(), ["pending", "error"]);
+                assert_eq!(story.landed(), []);
+            });
+        }
+    });
 }
 
 /// Nobody was waited for any longer than that.
@@ -471,7 +474,7 @@ pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
             ("create", "deploy-command", "true"),
         ),
     ];
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for (fault, dry_run, expected) in waiting {
             scope.spawn(move || {
                 let story = Story::new();
@@ -510,7 +513,7 @@ pub(crate) fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_r
         (refs, ("create", "push-timeout", "false")),
         (later, ("create", "deploy-command", "true")),
     ];
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for (fault, expected) in ends {
             scope.spawn(move || {
                 let story = Story::new();
