@@ -22,7 +22,7 @@ use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
 use git2::{
     AutotagOption, ConfigLevel, Diff, ErrorClass, ErrorCode, FetchOptions, FileMode, IndexEntry,
     IndexTime, ObjectType, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Repository,
-    RepositoryInitOptions, RepositoryOpenFlags, Signature, Sort, Tree,
+    RepositoryInitOptions, RepositoryOpenFlags, Revwalk, Signature, Sort, Tree,
 };
 use tempfile::TempDir;
 
@@ -872,14 +872,19 @@ impl Workspace {
         Ok(())
     }
 
-    /// Brings what came since the old head, the pushed commit with it, into the checkout's objects.
-    fn copy_commits(&self, ours: &Repository, theirs: &Repository, commit: Oid) -> Result<()> {
+    /// The commits since the old head, the pushed one with them.
+    fn came<'a>(&self, ours: &'a Repository, commit: Oid) -> Result<Revwalk<'a>, git2::Error> {
         let mut walk = ours.revwalk()?;
         walk.set_sorting(Sort::TOPOLOGICAL)?;
         walk.push(commit)?;
         walk.hide(self.head)?;
+        Ok(walk)
+    }
+
+    /// Brings what came into the checkout's objects.
+    fn copy_commits(&self, ours: &Repository, theirs: &Repository, commit: Oid) -> Result<()> {
         let mut pack = ours.packbuilder()?;
-        pack.insert_walk(&mut walk)?;
+        pack.insert_walk(&mut self.came(ours, commit)?)?;
         let odb = theirs.odb()?;
         let mut writer = odb.packwriter()?;
         let mut failure = None;
@@ -946,11 +951,8 @@ impl Workspace {
     /// does not copy that.
     fn follow_in_shallow(&self, ours: &Repository, theirs: &Repository, commit: Oid) -> Result<()> {
         let odb = theirs.odb()?;
-        let mut walk = ours.revwalk()?;
-        walk.push(commit)?;
-        walk.hide(self.head)?;
         let mut lines = String::new();
-        for came in walk {
+        for came in self.came(ours, commit)? {
             let came = theirs.find_commit(came?)?;
             if came.parent_ids().any(|parent| !odb.exists(parent)) {
                 lines += &format!("{}\n", came.id());
@@ -1044,23 +1046,21 @@ fn follow_in_index(
 ) -> Result<(), git2::Error> {
     let (odb, mut index) = (repository.odb()?, repository.index()?);
     for path in differing {
-        let held = index.get_path(path, 0);
+        let (held, now) = (index.get_path(path, 0), file(after, path));
         let has_followed = held.as_ref().map(|entry| (entry.id, entry.mode)) != file(before, path);
         // What a partial clone does not have cannot be put into the index.
-        let is_missing = |(id, mode): (Oid, u32)| mode != SUBMODULE && !odb.exists(id);
-        if has_followed || file(after, path).is_some_and(is_missing) {
+        let is_missing = now.is_some_and(|(id, mode)| mode != SUBMODULE && !odb.exists(id));
+        if has_followed || is_missing {
             continue;
         }
-        match (file(after, path), held) {
-            (Some((id, mode)), Some(entry)) => index.add(&IndexEntry {
+        match now {
+            Some((id, mode)) => index.add(&IndexEntry {
                 id,
                 mode,
                 file_size: 0,
-                ..entry
+                ..held.unwrap_or_else(|| new_entry(path, id, mode))
             })?,
-            (Some((id, mode)), None) => index.add(&new_entry(path, id, mode))?,
-            (None, Some(_)) => index.remove_path(path)?,
-            (None, None) => {}
+            None => index.remove_path(path)?,
         }
     }
     index.write()

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use crate::story::{INSTANCES, Story, annotation, ending, finish, start, succeed};
 
+const PUSH: &str = "/octo-org/demo/git-receive-pack";
+
 /// A checkout of the story's repository.
 fn checkout(story: &Story, args: &[&str]) -> TempDir {
     let workspace = TempDir::new().unwrap();
@@ -92,7 +94,7 @@ fn deploy(story: &Story, workspace: &Path) {
 /// Somebody else lands a commit just before our push.
 fn lose_a_race(story: &Story) {
     let repository = story.repository.clone();
-    let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
+    let push = Fault::on("POST", PUSH);
     story.forge.fault(push.run(move |_| {
         repository.commit(
             "main",
@@ -253,7 +255,7 @@ pub(crate) fn a_checkout_that_does_not_come_to_an_end_keeps_nobody_from_being_to
             scope.spawn(move || {
                 let story = Story::new();
                 let workspace = checkout(&story, &[]);
-                let gate = story.gate(Fault::on("POST", "/octo-org/demo/git-receive-pack"));
+                let gate = story.gate(Fault::on("POST", PUSH));
                 let running = start(&story.deploy().workspace(workspace.path()));
                 gate.wait();
                 // Nobody writes into it, so whoever reads it waits for ever.
@@ -404,12 +406,12 @@ fn a_race_that_is_lost_to_a_merge_is_pushed_again_without_its_history() {
     let story = Story::new();
     with_large_history(&story, 60);
     let repository = story.repository.clone();
-    let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
+    let push = Fault::on("POST", PUSH);
     story
         .forge
         .fault(push.run(move |_| merge(&repository, "topic")));
     let places = TempDir::new().unwrap();
-    let gate = story.gate(Fault::on("POST", "/octo-org/demo/git-receive-pack"));
+    let gate = story.gate(Fault::on("POST", PUSH));
     let job = story
         .deploy()
         .env("TMPDIR", places.path().to_str().unwrap());
