@@ -14,10 +14,10 @@ ENV CARGO_BUILD_TARGET=host-tuple \
 # Cargo wants to see every member of the workspace and every target that a manifest names, so the test server's manifest
 # and the benchmarks are here too; they are not built.
 COPY Cargo.toml Cargo.lock ./
-COPY tests/forge/Cargo.toml tests/forge/
-RUN mkdir -p benches src tests/cluster tests/forge/src \
+COPY tests/local-github/Cargo.toml tests/local-github/
+RUN mkdir -p benches src tests/cluster tests/local-github/src \
  && touch benches/action.rs benches/cluster.rs tests/cluster/main.rs \
- && echo '//! Stub.' | tee src/lib.rs tests/forge/src/lib.rs \
+ && echo '//! Stub.' | tee src/lib.rs tests/local-github/src/lib.rs \
  && printf '//! Stub.\nfn main() {}\n' > src/main.rs \
  && cargo build --release --locked --package flux-ephemeral-env
 

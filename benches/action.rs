@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flux_ephemeral_env::config::INPUTS;
-use forge::{Forge, Job, Outcome};
+use local_github::{Job, LocalGitHub, Outcome};
 
 const RUNS: usize = 21;
 /// Instances where there are many.
@@ -26,10 +26,10 @@ fn main() {
         "", "wall", "CPU", "CPU, most", "memory, most"
     );
 
-    let forge = Forge::start();
-    let (number, [deploy, destroy]) = pull_request(&forge, "dev");
-    let chat = commented(&forge, number, "Looks good");
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let (number, [deploy, destroy]) = pull_request(&github, "dev");
+    let chat = commented(&github, number, "Looks good");
+    let repository = github.repository();
 
     measure("a comment that is no command", || {}, &chat);
     measure("a deploy, no checkout", || drop(run(&destroy)), &deploy);
@@ -53,16 +53,16 @@ fn main() {
 
 /// The same among many instances.
 fn among_many() {
-    let forge = Forge::start();
-    let repository = forge.repository();
-    let (number, [deploy, destroy]) = pull_request(&forge, "dev");
-    let numbers = add_instances(&forge, number, &deploy, &destroy);
+    let github = LocalGitHub::start();
+    let repository = github.repository();
+    let (number, [deploy, destroy]) = pull_request(&github, "dev");
+    let numbers = add_instances(&github, number, &deploy, &destroy);
 
     let close = {
-        forge.close_pull_request(number);
-        let event = forge.pull_request_event(number, "closed", "paul");
-        forge.reopen_pull_request(number);
-        job(&forge).event("pull_request_target", &event)
+        github.close_pull_request(number);
+        let event = github.pull_request_event(number, "closed", "paul");
+        github.reopen_pull_request(number);
+        job(&github).event("pull_request_target", &event)
     };
     let row = |what: &str, prepare: &Job, job: &Job| {
         let what = format!("{MANY} instances: {what}");
@@ -81,18 +81,18 @@ fn among_many() {
     // The server tells each fetch of every reference, three for a pull request.
     let branches: Vec<String> = numbers.map(branch).collect();
     repository.create_branches(&branches, "dev");
-    forge.open_pull_requests(&repository, &branches, "paul");
+    github.open_pull_requests(&repository, &branches, "paul");
     row("a deploy, all the pull requests there", &destroy, &deploy);
 
     drop(run(&close));
-    let sweep = job(&forge).event("schedule", &forge.schedule_event());
+    let sweep = job(&github).event("schedule", &github.schedule_event());
     let what = format!("{MANY} instances: a sweep, nothing to remove");
     measure(&what, || {}, &sweep);
-    forge.close_pull_request(number);
+    github.close_pull_request(number);
     let event_was_lost = || {
-        forge.reopen_pull_request(number);
+        github.reopen_pull_request(number);
         drop(run(&deploy));
-        forge.close_pull_request(number);
+        github.close_pull_request(number);
     };
     let what = format!("{MANY} instances: a sweep, one to remove");
     measure(&what, event_was_lost, &sweep);
@@ -100,8 +100,13 @@ fn among_many() {
 
 /// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action
 /// renders them.
-fn add_instances(forge: &Forge, number: u64, deploy: &Job, destroy: &Job) -> RangeInclusive<u64> {
-    let repository = forge.repository();
+fn add_instances(
+    github: &LocalGitHub,
+    number: u64,
+    deploy: &Job,
+    destroy: &Job,
+) -> RangeInclusive<u64> {
+    let repository = github.repository();
     let outcome = run(deploy);
     let model = repository
         .read("main", &outcome.outputs["manifest"])
@@ -134,26 +139,26 @@ fn branch(number: u64) -> String {
 }
 
 /// A pull request, and the steps that deploy and destroy its instance.
-fn pull_request(forge: &Forge, branch: &str) -> (u64, [Job; 2]) {
-    forge.set_permission("rita", "write");
-    let repository = forge.repository();
+fn pull_request(github: &LocalGitHub, branch: &str) -> (u64, [Job; 2]) {
+    github.set_permission("rita", "write");
+    let repository = github.repository();
     repository.commit(branch, &[("app.txt", Some("new\n"))], "Change the app");
-    let number = forge.open_pull_request(&repository, branch, "paul");
+    let number = github.open_pull_request(&repository, branch, "paul");
     let jobs = ["/deploy-ephemeral", "/destroy-ephemeral"];
     (
         number,
-        jobs.map(|command| commented(forge, number, command)),
+        jobs.map(|command| commented(github, number, command)),
     )
 }
 
 /// The step that a comment starts.
-fn commented(forge: &Forge, number: u64, body: &str) -> Job {
-    let event = forge.issue_comment_event(forge.comment(number, "rita", body), "created");
-    job(forge).event("issue_comment", &event)
+fn commented(github: &LocalGitHub, number: u64, body: &str) -> Job {
+    let event = github.issue_comment_event(github.comment(number, "rita", body), "created");
+    job(github).event("issue_comment", &event)
 }
 
-fn job(forge: &Forge) -> Job {
-    Job::new(forge).declared_inputs(&INPUTS)
+fn job(github: &LocalGitHub) -> Job {
+    Job::new(github).declared_inputs(&INPUTS)
 }
 
 fn run(job: &Job) -> Outcome {

@@ -200,7 +200,7 @@ impl<'a> Bench<'a> {
 
     /// When the newest push of the action had its answer.
     fn pushed(&self) -> Instant {
-        let requests = self.cluster.forge.requests();
+        let requests = self.cluster.github.requests();
         let push = requests
             .iter()
             .rfind(|request| {

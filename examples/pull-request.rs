@@ -16,16 +16,16 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flux_ephemeral_env::config::INPUTS;
-use forge::{Forge, Job, Outcome, Repository};
+use local_github::{Job, LocalGitHub, Outcome, Repository};
 
 fn main() {
     let executable = build_action();
     let paint = Paint::new();
-    let forge = Forge::start();
-    let repository = forge.repository();
-    forge.set_permission("rita", "write");
+    let github = LocalGitHub::start();
+    let repository = github.repository();
+    github.set_permission("rita", "write");
     let mut story = Story {
-        forge: &forge,
+        github: &github,
         repository: &repository,
         executable: &executable,
         paint: &paint,
@@ -39,7 +39,7 @@ fn main() {
         &[("app.txt", Some("a new feature\n"))],
         "Add a feature",
     );
-    story.number = forge.open_pull_request(&repository, "dev", "paul");
+    story.number = github.open_pull_request(&repository, "dev", "paul");
     story.show("main", &log(&repository));
 
     story.chapter("rita, who may write to the repository, comments: /deploy-ephemeral");
@@ -68,8 +68,8 @@ fn main() {
     story.comment("mallory", "/destroy-ephemeral");
 
     story.chapter("paul merges the pull request");
-    forge.merge_pull_request(story.number);
-    let event = forge.pull_request_event(story.number, "closed", "paul");
+    github.merge_pull_request(story.number);
+    let event = github.pull_request_event(story.number, "closed", "paul");
     story.run("pull_request_target", &event);
     story.show("main", &log(&repository));
     assert_none_left(&repository);
@@ -77,12 +77,12 @@ fn main() {
 
     story.chapter("paul tries something out, and rita gives it a second: /deploy-ephemeral ttl=1s");
     repository.commit("idea", &[("app.txt", Some("an idea\n"))], "Try an idea");
-    story.turn_to(forge.open_pull_request(&repository, "idea", "paul"));
+    story.turn_to(github.open_pull_request(&repository, "idea", "paul"));
     story.comment("rita", "/deploy-ephemeral ttl=1s");
 
     story.chapter("a second later, a schedule starts a sweep");
     sleep(rest_of_this_second());
-    story.run("schedule", &forge.schedule_event());
+    story.run("schedule", &github.schedule_event());
     assert_none_left(&repository);
     story.say("Nobody had to ask: the file is gone, and the pull request is still open.");
 }
@@ -104,7 +104,7 @@ const INSTANCES: &str = "k8s/app/overlays/ephemeral-instances";
 
 /// What is told, and to whom.
 struct Story<'a> {
-    forge: &'a Forge,
+    github: &'a LocalGitHub,
     repository: &'a Repository,
     executable: &'a Path,
     paint: &'a Paint,
@@ -136,11 +136,11 @@ impl Story<'_> {
     }
 
     fn comment(&mut self, login: &str, body: &str) {
-        let comment = self.forge.comment(self.number, login, body);
-        let event = self.forge.issue_comment_event(comment, "created");
+        let comment = self.github.comment(self.number, login, body);
+        let event = self.github.issue_comment_event(comment, "created");
         self.run("issue_comment", &event);
         let reactions: Vec<String> = self
-            .forge
+            .github
             .reactions(comment)
             .into_iter()
             .map(|(_, content)| content)
@@ -151,7 +151,7 @@ impl Story<'_> {
     /// Starts the action on an event, and shows what came of it.
     fn run(&mut self, name: &str, event: &serde_json::Value) {
         let before = self.repository.tip("main");
-        let outcome = Job::new(self.forge)
+        let outcome = Job::new(self.github)
             .declared_inputs(&INPUTS)
             .event(name, event)
             .run(self.executable);
@@ -169,7 +169,7 @@ impl Story<'_> {
                 .git(&["show", "--stat", "--format=%h %an%n%n%B", "main"]);
             self.show("the commit", &commit);
         }
-        let comments = self.forge.comments(self.number);
+        let comments = self.github.comments(self.number);
         if let Some(ours) = comments
             .into_iter()
             .find(|comment| comment.login == "github-actions[bot]")

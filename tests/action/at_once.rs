@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use forge::{Fault, Job};
+use local_github::{Fault, Job};
 use serde_json::json;
 
 use crate::story::{
@@ -36,7 +36,7 @@ fn two_deploys_of_one_pull_request_at_once_make_one_instance_and_one_comment() {
 
     assert_eq!(story.instances(), [Story::path("dev")]);
     assert_eq!(story.landed().len(), 1);
-    let url = story.forge.comments(story.number).remove(2).url;
+    let url = story.github.comments(story.number).remove(2).url;
     assert!(story.status_comment().contains("### 🚀 Deployed"));
     for outcome in outcomes {
         assert_eq!(outcome.outputs["comment-url"], url);
@@ -74,12 +74,12 @@ fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
     let story = Story::new();
     let gate = story.gate(Fault::on("POST", PUSH));
     let busy = Fault::on("POST", PUSH).always().answer_text(503, "busy");
-    story.forge.fault(busy);
+    story.github.fault(busy);
     let deploy = story.deploy().input("push-timeout", "5s");
     let (outcome, _) = thread::scope(|scope| {
         let failing = scope.spawn(|| fail(&deploy));
         gate.wait();
-        story.forge.close_pull_request(story.number);
+        story.github.close_pull_request(story.number);
         gate.open();
         failing.join().unwrap()
     });
@@ -95,7 +95,7 @@ fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
         assert!(told.contains(words), "no {words} in {told}");
     }
     assert!(!told.contains("give the command again"), "{told}");
-    story.forge.clear_faults();
+    story.github.clear_faults();
     succeed(&story.destroy());
     assert_eq!(story.instances(), [] as [String; 0]);
 }
@@ -143,12 +143,12 @@ fn a_deploy_that_lands_after_the_close_is_taken_back() {
 fn a_state_that_github_does_not_document_takes_no_environment_down() {
     let story = Story::new();
     let mut odd = story
-        .forge
+        .github
         .pull_request_event(story.number, "opened", AUTHOR);
     odd["pull_request"]["state"] = json!("archived");
     let second = Fault::on("GET", "/repos/*/pulls/*").skip(1);
     story
-        .forge
+        .github
         .fault(second.answer(200, odd["pull_request"].take()));
 
     let outcome = succeed(&story.deploy());
@@ -184,7 +184,7 @@ fn a_deploy_that_the_close_overtakes_is_told_as_destroyed() {
         "{told}"
     );
     assert!(!told.contains("Deployed"), "{told}");
-    let last = story.forge.statuses(&story.head()).pop().unwrap();
+    let last = story.github.statuses(&story.head()).pop().unwrap();
     assert_eq!(
         (last.state.as_str(), last.description.as_deref()),
         ("success", Some("Destroyed"))
@@ -210,7 +210,7 @@ fn a_comment_is_corrected_where_the_commit_status_cannot_be() {
         let story = Story::new();
         succeed(&story.deploy());
         let (gate, running) = story.about_to_tell();
-        story.forge.fault(fault.always());
+        story.github.fault(fault.always());
         story.remove_by_hand();
         gate.open();
 
@@ -253,7 +253,7 @@ fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
         assert!(told.contains(words), "no {words} in {told}");
     }
     assert!(!told.contains("Destroyed"), "{told}");
-    let last = story.forge.statuses(&story.head()).pop().unwrap();
+    let last = story.github.statuses(&story.head()).pop().unwrap();
     assert_eq!(
         last.description.as_deref(),
         Some("Deployed to namespace dev")
@@ -316,8 +316,8 @@ fn a_deploy_and_a_close_at_the_same_moment_end_as_the_comment_says() {
         }
         let running = start(&deploy);
         thread::sleep(Duration::from_millis(40 * round));
-        story.forge.close_pull_request(number);
-        let event = story.forge.pull_request_event(number, "closed", AUTHOR);
+        story.github.close_pull_request(number);
+        let event = story.github.pull_request_event(number, "closed", AUTHOR);
         let close = story.job().event("pull_request_target", &event);
         let closed = close.spawn(Path::new(EXECUTABLE));
         for outcome in [finish(running), finish(closed)] {

@@ -1,7 +1,7 @@
 //! A bad value fails before any request: one error that names the input, the value and what is allowed.
 
 use flux_ephemeral_env::config::INPUTS;
-use forge::Job;
+use local_github::Job;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
@@ -11,7 +11,7 @@ use crate::story::{REVIEWER, Story, ending, fail, run, succeed};
 use crate::trouble::spoiled;
 
 /// Runs a deploy that must fail before anything is asked, and gives back the error.
-fn rejected(story: &Story, change: impl Fn(forge::Job) -> forge::Job) -> String {
+fn rejected(story: &Story, change: impl Fn(local_github::Job) -> local_github::Job) -> String {
     let (outcome, error) = fail(&change(story.deploy()));
     assert_eq!(outcome.outputs.get("decision"), None);
     story.assert_untouched();
@@ -153,8 +153,8 @@ fn an_event_that_is_not_as_documented_names_the_field() {
 
 /// A comment that is no command: where it is read to its end, there is nothing to do.
 fn plain_comment(story: &Story) -> Value {
-    let comment = story.forge.comment(story.number, REVIEWER, "Looks good");
-    story.forge.issue_comment_event(comment, "created")
+    let comment = story.github.comment(story.number, REVIEWER, "Looks good");
+    story.github.issue_comment_event(comment, "created")
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn an_event_that_breaks_off_anywhere_is_an_error() {
     let story = Story::new();
     let (job, comment) = story.commented(REVIEWER, "/deploy-ephemeral");
     let whole = story
-        .forge
+        .github
         .issue_comment_event(comment, "created")
         .to_string();
     for places in 0..50 {
@@ -217,7 +217,7 @@ fn an_event_that_breaks_off_anywhere_is_an_error() {
 /// it is an error that names the field, before any request.
 fn spoil(story: &Story, event: &str, payload: &Value, pointer: &str) {
     for spoiled in spoiled(payload, pointer) {
-        let requests = story.forge.requests().len();
+        let requests = story.github.requests().len();
         let job = story.job().event(event, &spoiled).input("label", "preview");
         let outcome = run(&job.input("dry-run", "true"));
         let shown = format!(
@@ -236,7 +236,7 @@ fn spoil(story: &Story, event: &str, payload: &Value, pointer: &str) {
             let is_named = outcome.stdout.contains(field)
                 || (field == "sha" && outcome.stdout.contains("not a commit"));
             assert!(is_named, "{shown}");
-            assert_eq!(story.forge.requests().len(), requests, "{shown}");
+            assert_eq!(story.github.requests().len(), requests, "{shown}");
         } else {
             // Another type than the documented one is never good enough.
             let value = spoiled.pointer(pointer);
@@ -273,21 +273,21 @@ fn an_event_with_any_field_that_is_not_as_documented_is_an_error() {
     }
     story.assert_untouched();
 
-    let dispatch = story.forge.dispatch_event(REVIEWER);
+    let dispatch = story.github.dispatch_event(REVIEWER);
     for pointer in ["/repository", "/repository/default_branch"] {
         spoil(&story, "workflow_dispatch", &dispatch, pointer);
     }
     story.assert_unsaid();
 
     let labeled = story
-        .forge
+        .github
         .label_event(story.number, "labeled", "preview", REVIEWER);
     for pointer in ["/label", "/label/name"] {
         spoil(&story, "pull_request_target", &labeled, pointer);
     }
-    story.forge.close_pull_request(story.number);
+    story.github.close_pull_request(story.number);
     let closed = story
-        .forge
+        .github
         .pull_request_event(story.number, "closed", REVIEWER);
     let both = [labeled, closed];
     for (payload, pointer) in both
@@ -447,7 +447,7 @@ fn no_environment_and_no_payload_is_more_than_one_error() {
                 .filter(|line| line.starts_with("::error"));
             prop_assert_eq!(errors.count(), usize::try_from(outcome.status).unwrap());
             prop_assert!(outcome.status <= 1, "{}", outcome.status);
-            prop_assert!(!outcome.stdout.contains(&story.forge.token()));
+            prop_assert!(!outcome.stdout.contains(&story.github.token()));
             Ok(())
         },
     );

@@ -1,6 +1,6 @@
 //! What the pull request is told, and where.
 
-use forge::Fault;
+use local_github::Fault;
 use serde_json::json;
 
 use crate::story::{AUTHOR, REVIEWER, Story, ending, finish, start, succeed};
@@ -10,7 +10,7 @@ fn one_comment_is_created_and_then_edited() {
     let story = Story::new();
     succeed(&story.deploy());
     let first = story
-        .forge
+        .github
         .comments(story.number)
         .into_iter()
         .find(|comment| comment.login.ends_with("[bot]"))
@@ -29,11 +29,11 @@ fn one_comment_is_created_and_then_edited() {
 fn our_comment_is_found_behind_a_hundred_others() {
     let story = Story::new();
     for _ in 0..130 {
-        story.forge.comment(story.number, AUTHOR, "words");
+        story.github.comment(story.number, AUTHOR, "words");
     }
     succeed(&story.deploy());
     for _ in 0..130 {
-        story.forge.comment(story.number, AUTHOR, "more words");
+        story.github.comment(story.number, AUTHOR, "more words");
     }
     succeed(&story.destroy());
 
@@ -44,13 +44,13 @@ fn our_comment_is_found_behind_a_hundred_others() {
 fn a_strangers_comment_with_our_marker_is_not_ours() {
     let story = Story::new();
     let theirs = "<!-- flux-ephemeral-env -->\nAll is well";
-    story.forge.comment(story.number, "mallory", theirs);
+    story.github.comment(story.number, "mallory", theirs);
 
     succeed(&story.deploy());
 
     assert!(story.status_comment().contains("### 🚀 Deployed\n"));
     let mallorys: Vec<_> = story
-        .forge
+        .github
         .comments(story.number)
         .into_iter()
         .filter(|comment| comment.login == "mallory")
@@ -106,7 +106,7 @@ fn nothing_of_a_strangers_text_takes_effect() {
 #[test]
 fn a_missing_permission_is_named_once_and_the_rest_goes_on() {
     let story = Story::new();
-    story.forge.restrict_token(&[
+    story.github.restrict_token(&[
         "contents:write",
         "metadata:read",
         "pull-requests:read",
@@ -141,12 +141,12 @@ fn a_missing_permission_is_named_once_and_the_rest_goes_on() {
 fn a_comment_of_ours_that_was_deleted_is_written_anew() {
     let story = Story::new();
     let outcome = succeed(&story.deploy());
-    let comment = story.forge.comments(story.number).remove(1);
+    let comment = story.github.comments(story.number).remove(1);
     assert_eq!(comment.url, outcome.outputs["comment-url"]);
     let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
     let running = start(&story.destroy());
     gate.wait();
-    story.forge.delete_comment(comment.id);
+    story.github.delete_comment(comment.id);
     gate.open();
 
     let outcome = finish(running);
@@ -159,7 +159,7 @@ fn a_comment_of_ours_that_was_deleted_is_written_anew() {
 fn trouble_after_the_push_is_a_warning() {
     let story = Story::new();
     let gone = || json!({ "message": "This comment was locked" });
-    story.forge.fault(
+    story.github.fault(
         Fault::on("POST", "/repos/*/issues/*/comments")
             .always()
             .answer(422, gone()),
@@ -185,7 +185,7 @@ fn an_answer_that_was_lost_is_not_doubled() {
         "/repos/*/statuses/*",
         "/repos/*/reactions",
     ] {
-        story.forge.fault(Fault::on("POST", path).lose_answer());
+        story.github.fault(Fault::on("POST", path).lose_answer());
     }
     let (job, comment) = story.commented(REVIEWER, "/deploy-ephemeral");
 
@@ -209,7 +209,7 @@ fn one_bad_gateway_on_each_call_is_survived() {
         ("POST", "/graphql"),
     ] {
         story
-            .forge
+            .github
             .fault(Fault::on(method, path).answer_text(502, "Bad Gateway"));
     }
     let (job, comment) = story.commented(REVIEWER, "/deploy-ephemeral");

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
 
-fn assert_nothing_to_do(story: &Story, job: &forge::Job, reason: &str) {
+fn assert_nothing_to_do(story: &Story, job: &local_github::Job, reason: &str) {
     let outcome = succeed(job);
     assert_eq!(
         ending(&outcome),
@@ -41,10 +41,10 @@ fn a_comment_that_is_no_command_is_nothing_to_do() {
 fn an_edited_or_deleted_comment_is_nothing_to_do() {
     let story = Story::new();
     let comment = story
-        .forge
+        .github
         .comment(story.number, REVIEWER, "/deploy-ephemeral");
     for action in ["edited", "deleted"] {
-        let event = story.forge.issue_comment_event(comment, action);
+        let event = story.github.issue_comment_event(comment, action);
         assert_nothing_to_do(
             &story,
             &story.job().event("issue_comment", &event),
@@ -56,9 +56,9 @@ fn an_edited_or_deleted_comment_is_nothing_to_do() {
 #[test]
 fn a_command_on_a_plain_issue_is_nothing_to_do() {
     let story = Story::new();
-    let issue = story.forge.open_issue(AUTHOR, "Broken");
-    let comment = story.forge.comment(issue, REVIEWER, "/deploy-ephemeral");
-    let event = story.forge.issue_comment_event(comment, "created");
+    let issue = story.github.open_issue(AUTHOR, "Broken");
+    let comment = story.github.comment(issue, REVIEWER, "/deploy-ephemeral");
+    let event = story.github.issue_comment_event(comment, "created");
     assert_nothing_to_do(
         &story,
         &story.job().event("issue_comment", &event),
@@ -70,9 +70,9 @@ fn a_command_on_a_plain_issue_is_nothing_to_do() {
 fn a_bots_command_is_nothing_to_do() {
     let story = Story::new();
     let comment = story
-        .forge
+        .github
         .comment(story.number, "renovate[bot]", "/deploy-ephemeral");
-    let event = story.forge.issue_comment_event(comment, "created");
+    let event = story.github.issue_comment_event(comment, "created");
     assert_eq!(event["comment"]["user"]["type"], "Bot");
     assert_nothing_to_do(
         &story,
@@ -86,7 +86,9 @@ fn other_actions_of_a_pull_request_are_nothing_to_do() {
     let story = Story::new();
     for name in ["pull_request", "pull_request_target"] {
         for action in ["opened", "synchronize", "reopened"] {
-            let event = story.forge.pull_request_event(story.number, action, AUTHOR);
+            let event = story
+                .github
+                .pull_request_event(story.number, action, AUTHOR);
             assert_nothing_to_do(
                 &story,
                 &story.job().event(name, &event),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use std::time::Duration;
 
-use forge::{Fault, Kind};
+use local_github::{Fault, Kind};
 
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
 
@@ -17,7 +17,7 @@ fn a_comment_becomes_a_commit() {
     let outcome = succeed(&job);
 
     let port = story
-        .forge
+        .github
         .server_url()
         .rsplit(':')
         .next()
@@ -110,7 +110,7 @@ spec:
             ("manifest", &Story::path("dev")),
             ("commit", &commit),
             ("environment-url", ""),
-            ("comment-url", &story.forge.comments(1)[1].url),
+            ("comment-url", &story.github.comments(1)[1].url),
             ("swept", ""),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
@@ -137,7 +137,7 @@ spec:
     );
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
     assert_eq!(story.statuses(), ["pending", "success"]);
-    let statuses = story.forge.statuses(&head);
+    let statuses = story.github.statuses(&head);
     assert_eq!(
         statuses[1].target_url.as_deref(),
         Some(format!("{server}/actions/runs/1").as_str())
@@ -169,7 +169,7 @@ fn a_repeated_deploy_changes_nothing_and_says_so() {
     let story = Story::new();
     succeed(&story.deploy());
     let before = story.repository.tip("main");
-    story.forge.set_permission("ruth", "admin");
+    story.github.set_permission("ruth", "admin");
 
     let (job, comment) = story.commented("ruth", "/deploy-ephemeral");
     let outcome = succeed(&job);
@@ -286,7 +286,7 @@ fn a_fork_that_is_allowed_is_pinned_and_given_no_secret() {
     let name = &outcome.outputs["name"];
     assert_eq!(name, "octo-fork-dev");
     let manifest = story.instance(name).unwrap();
-    let url = format!("url: {}/octo-fork/demo.git\n", story.forge.server_url());
+    let url = format!("url: {}/octo-fork/demo.git\n", story.github.server_url());
     assert!(manifest.contains(&url), "{manifest}");
     assert!(
         manifest.contains(&format!("    branch: dev\n    commit: {}\n", story.head())),
@@ -299,11 +299,11 @@ fn a_fork_that_is_allowed_is_pinned_and_given_no_secret() {
 #[test]
 fn a_forks_branch_and_ours_of_the_same_name_are_two_instances() {
     let mut story = Story::new();
-    let fork = story.forge.fork("octo-fork");
+    let fork = story.github.fork("octo-fork");
     fork.commit("dev", &[("app.txt", Some("theirs\n"))], "Change the app");
     succeed(&story.deploy());
     let ours = (story.number, story.instance("dev").unwrap());
-    story.number = story.forge.open_pull_request(&fork, "dev", "octo-fork");
+    story.number = story.github.open_pull_request(&fork, "dev", "octo-fork");
 
     let outcome = succeed(&story.deploy().input("allow-forks", "true"));
 
@@ -351,7 +351,7 @@ fn a_forks_commit_is_deployed_only_while_it_is_the_head() {
 fn a_pull_request_whose_repository_is_called_otherwise_by_now_is_still_from_here() {
     let story = Story::new();
     let event = story
-        .forge
+        .github
         .pull_request_event(story.number, "opened", AUTHOR);
     let mut pull_request = event["pull_request"].clone();
     let head = &mut pull_request["head"]["repo"];
@@ -361,7 +361,7 @@ fn a_pull_request_whose_repository_is_called_otherwise_by_now_is_still_from_here
     head["clone_url"] = "https://evil.example/mallory/other.git".into();
     head["fork"] = true.into();
     story
-        .forge
+        .github
         .fault(Fault::on("GET", "/repos/*/pulls/*").answer(200, pull_request));
 
     let outcome = succeed(&story.deploy());
@@ -380,7 +380,7 @@ fn a_pull_request_whose_repository_is_called_otherwise_by_now_is_still_from_here
 fn a_deleted_forks_instance_is_destroyed_by_command() {
     let story = Story::of_fork("dev");
     succeed(&story.deploy().input("allow-forks", "true"));
-    story.forge.delete_head_repository(story.number);
+    story.github.delete_head_repository(story.number);
 
     let outcome = succeed(&story.destroy());
 
@@ -394,7 +394,7 @@ fn a_deleted_forks_instance_is_destroyed_by_command() {
 fn a_renamed_branchs_instance_moves_with_it() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.forge.rename_head(story.number, "develop");
+    story.github.rename_head(story.number, "develop");
 
     let outcome = succeed(&story.deploy());
 
@@ -412,7 +412,7 @@ fn requests_that_do_not_wait_for_one_another_run_side_by_side() {
     let delay = Duration::from_secs(2);
     // A second time after the push, when the comment and the status may be under way.
     let pull_request = Fault::on("GET", "/repos/*/pulls/*").delay(delay);
-    story.forge.fault(pull_request);
+    story.github.fault(pull_request);
     for (method, path) in [
         ("GET", "/repos/*/permission"),
         ("POST", "/repos/*/reactions"),
@@ -422,13 +422,13 @@ fn requests_that_do_not_wait_for_one_another_run_side_by_side() {
         ("POST", "/repos/*/issues/*/comments"),
     ] {
         story
-            .forge
+            .github
             .fault(Fault::on(method, path).always().delay(delay));
     }
 
     succeed(&story.deploy());
 
-    let requests = story.forge.requests();
+    let requests = story.github.requests();
     let rounds = [
         ["/pulls/1", "/permission", "/reactions"],
         ["/comments?", "/graphql", "/statuses/"],

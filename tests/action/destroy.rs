@@ -1,6 +1,6 @@
 //! A destroy command, or the end of the pull request, removes the file.
 
-use forge::Fault;
+use local_github::Fault;
 use serde_json::Value;
 
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
@@ -69,9 +69,9 @@ fn a_close_removes_the_file_merged_or_not() {
         let story = Story::new();
         succeed(&story.deploy());
         let job = if merged {
-            story.forge.merge_pull_request(story.number);
+            story.github.merge_pull_request(story.number);
             let event = story
-                .forge
+                .github
                 .pull_request_event(story.number, "closed", AUTHOR);
             story.job().event("pull_request", &event)
         } else {
@@ -100,7 +100,7 @@ fn a_close_removes_the_file_merged_or_not() {
 fn a_close_needs_no_permission() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.forge.set_permission(AUTHOR, "none");
+    story.github.set_permission(AUTHOR, "none");
 
     succeed(&story.close());
 
@@ -111,9 +111,9 @@ fn a_close_needs_no_permission() {
 fn a_close_by_an_account_that_is_gone_removes_the_file() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.forge.close_pull_request(story.number);
+    story.github.close_pull_request(story.number);
     let mut event = story
-        .forge
+        .github
         .pull_request_event(story.number, "closed", AUTHOR);
     event["sender"] = Value::Null;
 
@@ -129,18 +129,18 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
     let story = Story::new();
     succeed(&story.deploy());
     let close = story.close();
-    story.forge.fault(
+    story.github.fault(
         Fault::on("PATCH", "/repos/*/issues/comments/*")
             .always()
             .answer_text(404, "no"),
     );
-    story.forge.fault(
+    story.github.fault(
         Fault::on("POST", "/repos/*/issues/*/comments")
             .always()
             .answer_text(410, "no"),
     );
     succeed(&close);
-    story.forge.clear_faults();
+    story.github.clear_faults();
     assert!(story.status_comment().contains("### 🚀 Deployed\n"));
 
     let outcome = succeed(&close);
@@ -154,7 +154,7 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
     assert!(!told.contains("Deployed"), "{told}");
     assert_eq!(story.landed().len(), 2);
     // And then there is no more to say.
-    story.forge.clear_requests();
+    story.github.clear_requests();
     succeed(&close);
     assert!(
         !story
@@ -194,7 +194,7 @@ fn a_close_without_an_instance_says_nothing_anywhere() {
 fn a_deleted_forks_instance_is_cleaned_up() {
     let story = Story::of_fork("dev");
     succeed(&story.deploy().input("allow-forks", "true"));
-    story.forge.delete_head_repository(story.number);
+    story.github.delete_head_repository(story.number);
 
     let outcome = succeed(&story.close());
 
@@ -206,7 +206,7 @@ fn a_deleted_forks_instance_is_cleaned_up() {
 fn a_closed_pull_requests_instance_is_destroyed_by_command() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.forge.close_pull_request(story.number);
+    story.github.close_pull_request(story.number);
 
     let outcome = succeed(&story.destroy());
 
@@ -218,7 +218,7 @@ fn a_closed_pull_requests_instance_is_destroyed_by_command() {
 fn a_renamed_branchs_instance_is_found_by_its_owner() {
     let story = Story::new();
     succeed(&story.deploy().input("namespace-prefix", "old-"));
-    story.forge.rename_head(story.number, "develop");
+    story.github.rename_head(story.number, "develop");
 
     let outcome = succeed(&story.destroy().input("namespace-prefix", "new-"));
 

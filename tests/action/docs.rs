@@ -505,7 +505,7 @@ fn sources(directory: PathBuf) -> String {
 #[test]
 fn every_threat_on_the_security_page_has_stories_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code: String = ["tests/action", "tests/cluster", "tests/crowd", "src"]
+    let code: String = ["tests/action", "tests/cluster", "tests/load", "src"]
         .into_iter()
         .map(|directory| sources(root.join(directory)))
         .collect();

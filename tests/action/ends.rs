@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use forge::{Fault, Job, Outcome, Recorded, RunningJob};
+use local_github::{Fault, Job, Outcome, Recorded, RunningJob};
 use tempfile::TempDir;
 
 use crate::story::{EXECUTABLE, Story, annotation, await_that, ending, fail, succeed};
@@ -29,7 +29,7 @@ impl Moment {
     /// Every request so far as the moment that it came.
     fn of(story: &Story) -> Vec<Moment> {
         let mut seen = BTreeMap::new();
-        let requests = story.forge.requests();
+        let requests = story.github.requests();
         let moments = requests.iter().map(|request| {
             let (method, path) = look(request);
             let count = seen.entry((method.clone(), path.clone())).or_insert(0);
@@ -50,7 +50,7 @@ impl Moment {
     /// Waits until the request is there, or the work behind it is done.
     fn await_it(&self, story: &Story, running: &RunningJob, is_done: bool) {
         let has_come = || {
-            let mut alike = story.forge.requests().into_iter().filter(|request| {
+            let mut alike = story.github.requests().into_iter().filter(|request| {
                 let (method, path) = look(request);
                 (method, path) == (self.method.clone(), self.path.clone())
             });
@@ -92,8 +92,8 @@ enum Cut {
 fn cancelled(story: &Story, job: &Job, moment: &Moment, cut: Cut, signals: &[&str]) -> Outcome {
     let what = format!("{cut:?} {moment:?} {signals:?}");
     let before = story.landed().len();
-    story.forge.clear_requests();
-    story.forge.fault(match cut {
+    story.github.clear_requests();
+    story.github.fault(match cut {
         Cut::Undone => moment.fault().hang(),
         Cut::Unanswered => moment.fault().withhold_answer(),
     });
@@ -112,7 +112,7 @@ fn cancelled(story: &Story, job: &Job, moment: &Moment, cut: Cut, signals: &[&st
     }
     let outcome = running.wait();
 
-    story.forge.clear_faults();
+    story.github.clear_faults();
     let said = &outcome.stdout;
     assert!(signalled.elapsed() < SECONDS, "{what}: {said}");
     assert_eq!(outcome.stderr, "", "{what}");
@@ -187,7 +187,7 @@ fn a_command_that_is_cancelled_at_any_of_its_requests_is_put_right_by_a_second_r
     let deploys = cuts(&Moment::of(&story));
     let manifest = story.instance("dev").unwrap();
     let head = story.head();
-    story.forge.clear_requests();
+    story.github.clear_requests();
     succeed(&story.destroy());
     let destroys = cuts(&Moment::of(&story));
     assert!(deploys.len() >= 28, "{deploys:#?}");
@@ -236,7 +236,7 @@ fn a_close_that_is_cancelled_at_any_of_its_requests_is_done_by_a_second_run() {
     let story = Story::new();
     succeed(&story.deploy());
     let job = story.close();
-    story.forge.clear_requests();
+    story.github.clear_requests();
     succeed(&job);
     let closes = cuts(&Moment::of(&story));
     assert!(closes.len() >= 18, "{closes:#?}");
@@ -267,7 +267,7 @@ fn the_commit_does_not_stay_pending_where_the_server_is_slow_to_note_that() {
     let story = Story::new();
     let statuses = "/repos/*/statuses/*";
     story
-        .forge
+        .github
         .fault(Fault::on("POST", statuses).delay(Duration::from_millis(1_500)));
     let running = story.deploy().spawn(Path::new(EXECUTABLE));
     story.await_request("POST /statuses/*", &running);
@@ -298,14 +298,14 @@ fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
             .env("TMPDIR", places.path().to_str().unwrap());
         // However late the signal comes on a busy machine, the run is not through before.
         let pull_request = Fault::on("GET", "/repos/*/pulls/*");
-        story.forge.fault(pull_request.hang());
+        story.github.fault(pull_request.hang());
         let running = job.spawn(Path::new(EXECUTABLE));
         running.signal(signal);
         let signalled = Instant::now();
         let outcome = running.wait();
         let taken = signalled.elapsed();
 
-        story.forge.clear_faults();
+        story.github.clear_faults();
         assert!(taken < SECONDS, "{signal}, {taken:?}: {outcome:?}");
         // Whether it already listens or is ended by the system.
         assert!([1, 130, 143].contains(&outcome.status), "{outcome:?}");
@@ -321,7 +321,7 @@ fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
 /// A program of these lines of shell.
 fn program(directory: &TempDir, lines: &str) -> PathBuf {
     let path = directory.path().join("program");
-    forge::script(&path, &format!("#!/bin/sh\n{lines}\n"));
+    local_github::script(&path, &format!("#!/bin/sh\n{lines}\n"));
     path
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use forge::Fault;
+use local_github::Fault;
 use serde_json::json;
 
 use crate::story::{Story, ending, fail, succeed};
@@ -27,7 +27,7 @@ fn a_lost_race_is_pushed_again_onto_the_new_tip() {
     let repository = story.repository.clone();
     let mut landed = 0;
     story
-        .forge
+        .github
         .fault(Fault::on("POST", PUSH).times(2).run(move |_| {
             landed += 1;
             let content = format!("{landed}\n");
@@ -64,7 +64,7 @@ fn a_lost_race_is_pushed_again_onto_the_new_tip() {
 #[test]
 fn a_push_whose_answer_was_lost_is_not_doubled() {
     let story = Story::new();
-    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    story.github.fault(Fault::on("POST", PUSH).lose_answer());
 
     let outcome = succeed(&story.deploy());
 
@@ -80,9 +80,9 @@ fn a_push_whose_answer_was_lost_is_not_doubled() {
 #[test]
 fn a_push_whose_answer_was_lost_is_found_below_somebody_elses_commit() {
     let story = Story::new();
-    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    story.github.fault(Fault::on("POST", PUSH).lose_answer());
     let repository = story.repository.clone();
-    story.forge.fault(
+    story.github.fault(
         Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack")
             .skip(1)
             .run(move |_| {
@@ -104,10 +104,10 @@ fn a_push_that_lands_only_after_it_was_looked_for_is_still_ours() {
     let story = Story::new();
     let before = story.repository.tip("main").unwrap();
     let first: Arc<Mutex<Option<String>>> = Arc::default();
-    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    story.github.fault(Fault::on("POST", PUSH).lose_answer());
     // The look behind it still sees the old tip, and comes late enough for the next commit to be another one.
     let (repository, found) = (story.repository.clone(), first.clone());
-    story.forge.fault(
+    story.github.fault(
         Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack")
             .skip(1)
             .delay(Duration::from_millis(1_100))
@@ -117,7 +117,7 @@ fn a_push_that_lands_only_after_it_was_looked_for_is_still_ours() {
             }),
     );
     let (repository, found) = (story.repository.clone(), first.clone());
-    story.forge.fault(Fault::on("POST", PUSH).run(move |_| {
+    story.github.fault(Fault::on("POST", PUSH).run(move |_| {
         repository.force_branch("main", found.lock().unwrap().as_deref().unwrap());
     }));
 
@@ -216,7 +216,7 @@ fn a_rejection_that_is_the_servers_own_trouble_is_pushed_again() {
         } else {
             let trouble = Fault::on("POST", PUSH).answer_text(200, &answer);
             let kind = "application/x-git-receive-pack-result";
-            story.forge.fault(trouble.header("content-type", kind));
+            story.github.fault(trouble.header("content-type", kind));
         }
 
         let outcome = succeed(&story.deploy());
@@ -231,7 +231,7 @@ fn a_rejection_that_is_the_servers_own_trouble_is_pushed_again() {
 fn before_the_push(story: &Story, args: &'static [&str]) {
     let repository = story.repository.clone();
     let refs = Fault::on("GET", "/octo-org/demo/info/refs?service=git-receive-pack");
-    story.forge.fault(refs.run(move |_| {
+    story.github.fault(refs.run(move |_| {
         repository.git(args);
     }));
 }
@@ -299,7 +299,7 @@ pub(crate) fn a_locked_reference_is_pushed_again_until_the_time_is_over() {
         if is_let_go {
             let let_go = move |_: &_| fs::remove_file(&lock).unwrap();
             story
-                .forge
+                .github
                 .fault(Fault::on("POST", PUSH).skip(1).run(let_go));
             assert_eq!(ending(&succeed(&story.deploy())).2, "true");
             assert_eq!(story.requests()["POST /git-receive-pack"], 2);
@@ -329,7 +329,7 @@ fn a_push_whose_answer_breaks_off_anywhere_has_landed_once() {
     let story = Story::new();
     for (landed, bytes) in [0, 3, 20, 38, 45, 60, 70].into_iter().enumerate() {
         story
-            .forge
+            .github
             .fault(Fault::on("POST", PUSH).cut_body_after(bytes));
         let job = if landed % 2 == 0 {
             story.deploy()
@@ -349,12 +349,12 @@ fn a_push_whose_answer_breaks_off_anywhere_has_landed_once() {
 
 #[test]
 fn a_redirect_to_another_server_is_not_followed() {
-    let elsewhere = forge::Forge::start_on([127, 0, 0, 2].into());
+    let elsewhere = local_github::LocalGitHub::start_on([127, 0, 0, 2].into());
     for (method, service) in SERVICES {
         let story = Story::new();
-        elsewhere.add_personal_token(&story.forge.token(), "thief");
+        elsewhere.add_personal_token(&story.github.token(), "thief");
         let location = format!("{}/octo-org/demo/{service}", elsewhere.server_url());
-        story.forge.fault(
+        story.github.fault(
             Fault::on(method, &format!("/octo-org/demo/{service}"))
                 .answer_text(301, "Moved")
                 .header("location", &location),
@@ -381,7 +381,7 @@ fn a_renamed_repository_on_the_same_server_is_found() {
     let story = Story::new();
     for service in ["git-upload-pack", "git-receive-pack"] {
         let refs = |name| format!("/octo-org/{name}/info/refs?service={service}");
-        story.forge.fault(
+        story.github.fault(
             Fault::on("GET", &refs("demo"))
                 .always()
                 .answer_text(301, "Moved")
@@ -402,7 +402,7 @@ fn a_repository_of_sha_256_is_named_as_such() {
     fs::create_dir(&directory).unwrap();
     let format = "--object-format=sha256";
     let init = ["init", "--quiet", "--bare", format, "--initial-branch=main"];
-    forge::git(&directory, &init);
+    local_github::git(&directory, &init);
     story
         .repository
         .commit("main", &[("a.txt", Some("a\n"))], "start");
@@ -419,8 +419,8 @@ fn a_repository_of_sha_256_is_named_as_such() {
 /// ([docs](https://git-scm.com/docs/reftable#_version_1)).
 fn make_reftable(checkout: &Path) {
     let git = checkout.join(".git");
-    forge::git(checkout, &["config", "core.repositoryFormatVersion", "1"]);
-    forge::git(checkout, &["config", "extensions.refStorage", "reftable"]);
+    local_github::git(checkout, &["config", "core.repositoryFormatVersion", "1"]);
+    local_github::git(checkout, &["config", "extensions.refStorage", "reftable"]);
     fs::remove_dir_all(git.join("refs")).unwrap();
     fs::create_dir(git.join("refs")).unwrap();
     fs::write(
@@ -443,8 +443,8 @@ fn a_checkout_in_a_format_that_cannot_be_read_is_as_good_as_none() {
             make_reftable(path);
         } else {
             let format = "--object-format=sha256";
-            forge::git(path, &["init", "--quiet", format, "--initial-branch=main"]);
-            forge::git(
+            local_github::git(path, &["init", "--quiet", format, "--initial-branch=main"]);
+            local_github::git(
                 path,
                 &["commit", "--quiet", "--allow-empty", "--message=theirs"],
             );
@@ -466,7 +466,7 @@ fn a_checkout_in_a_format_that_cannot_be_read_is_as_good_as_none() {
 #[test]
 fn a_token_that_may_not_push_is_told_the_missing_permission() {
     let story = Story::new();
-    story.forge.restrict_token(&[
+    story.github.restrict_token(&[
         "contents:read",
         "pull-requests:write",
         "statuses:write",
@@ -491,7 +491,7 @@ fn a_server_that_does_not_know_the_token_is_not_asked_again() {
     for (method, service) in SERVICES {
         for status in [401, 403, 404] {
             let story = Story::new();
-            story.forge.fault(
+            story.github.fault(
                 Fault::on(method, &format!("/octo-org/demo/{service}"))
                     .always()
                     .answer_text(status, "no"),
@@ -518,7 +518,7 @@ fn a_server_that_does_not_know_the_token_is_not_asked_again() {
                     .contains("permissions:\n  contents: write")
             );
             assert_eq!(story.statuses(), ["pending", "failure"]);
-            let requests = story.forge.requests();
+            let requests = story.github.requests();
             let asked = requests
                 .iter()
                 .filter(|request| request.status == Some(status));
@@ -548,7 +548,7 @@ fn an_empty_repository_is_told_as_such() {
     let job = story.close();
     for reference in ["heads/main", "heads/dev", "pull/1/head", "pull/1/merge"] {
         let reference = format!("refs/{reference}");
-        forge::git(
+        local_github::git(
             &story.repository.git_dir(),
             &["update-ref", "-d", &reference],
         );
@@ -589,7 +589,7 @@ fn a_server_in_trouble_is_asked_again() {
             scope.spawn(move || {
                 let story = Story::new();
                 for fault in faults {
-                    story.forge.fault(fault);
+                    story.github.fault(fault);
                 }
 
                 let outcome = succeed(&story.deploy());
@@ -605,7 +605,7 @@ fn a_server_in_trouble_is_asked_again() {
 pub(crate) fn push_timeout_ends_the_tries() {
     let story = Story::new();
     story
-        .forge
+        .github
         .fault(Fault::on("POST", PUSH).always().answer_text(503, "busy"));
 
     let (outcome, error) = fail(&story.deploy().input("push-timeout", "20s"));
@@ -620,9 +620,9 @@ pub(crate) fn push_timeout_ends_the_tries() {
 fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
     for signal in ["INT", "TERM"] {
         let story = Story::new();
-        story.forge.fault(Fault::on("POST", PUSH).hang());
+        story.github.fault(Fault::on("POST", PUSH).hang());
         story
-            .forge
+            .github
             .fault(Fault::on("GET", "/repos/*/issues/*/comments?*").hang());
         let running = story.deploy().spawn(Path::new(crate::story::EXECUTABLE));
         story.await_request("POST /git-receive-pack", &running);
@@ -651,7 +651,7 @@ fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
 fn a_cancelled_dry_run_ends() {
     let story = Story::new();
     story
-        .forge
+        .github
         .fault(Fault::on("GET", "/repos/*/pulls/*").hang());
     let job = story.deploy().input("dry-run", "true");
     let running = job.spawn(Path::new(crate::story::EXECUTABLE));
@@ -672,10 +672,10 @@ fn a_cancelled_dry_run_ends() {
 #[test]
 fn the_token_is_nowhere() {
     let story = Story::new();
-    let token = story.forge.token();
+    let token = story.github.token();
     let basic = flux_ephemeral_env::config::Token::new(&token).basic();
     let said = format!("echo '{token} {basic}'; exit 1");
-    let secret_of = |outcome: &forge::Outcome| {
+    let secret_of = |outcome: &local_github::Outcome| {
         let told = format!(
             "{}{}{}{:?}",
             outcome.stdout, outcome.stderr, outcome.summary, outcome.outputs
@@ -704,14 +704,14 @@ fn the_token_is_nowhere() {
 #[test]
 fn a_personal_token_pushes_and_finds_its_own_comment() {
     let story = Story::new();
-    story.forge.add_personal_token("ghp_personal", "deployer");
-    story.forge.set_permission("deployer", "write");
+    story.github.add_personal_token("ghp_personal", "deployer");
+    story.github.set_permission("deployer", "write");
 
     succeed(&story.deploy().input("token", "ghp_personal"));
     succeed(&story.destroy().input("token", "ghp_personal"));
 
     let comments: Vec<_> = story
-        .forge
+        .github
         .comments(story.number)
         .into_iter()
         .filter(|comment| comment.login == "deployer")
@@ -735,7 +735,7 @@ fn a_wrong_token_is_told_as_such() {
 #[test]
 fn an_api_that_does_not_answer_a_fact_is_a_failure() {
     let story = Story::new();
-    story.forge.fault(
+    story.github.fault(
         Fault::on("GET", "/repos/*/pulls/*")
             .always()
             .answer(404, json!({ "message": "Not Found" })),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flux_ephemeral_env::config::Token;
 use flux_ephemeral_env::report::OUTPUTS;
-use forge::{Fault, Job, Outcome};
+use local_github::{Fault, Job, Outcome};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -116,7 +116,7 @@ fn outside_code_and_commits(markdown: &str) -> String {
 
 /// No text of a stranger's got into the address of a request.
 fn assert_requests_are_plain(story: &Story) {
-    for request in story.forge.requests() {
+    for request in story.github.requests() {
         let is_plain = request
             .path
             .chars()
@@ -276,7 +276,7 @@ fn odd_branch_names_are_deployed_each_under_its_own_name_and_take_effect_nowhere
         let title = format!("{HOSTILE} {branch}");
         story.number =
             story
-                .forge
+                .github
                 .open_pull_request_titled(&story.repository, branch, AUTHOR, &title);
 
         let outcome = done(&story.deploy().env("RUNNER_DEBUG", "1"));
@@ -285,8 +285,8 @@ fn odd_branch_names_are_deployed_each_under_its_own_name_and_take_effect_nowhere
         told.insert(outside);
         let other = names.insert(name, branch);
         assert_eq!(other, None, "{branch} and another one have the same name");
-        // The forge has less to follow.
-        story.forge.close_pull_request(story.number);
+        // The local GitHub has less to follow.
+        story.github.close_pull_request(story.number);
     }
     // One text for those that Flux follows, and one for those it cannot.
     assert_eq!(told.len(), 2, "{told:#?}");
@@ -299,7 +299,7 @@ fn odd_branch_names_are_deployed_each_under_its_own_name_and_take_effect_nowhere
 fn a_branch_that_git_would_not_take_takes_effect_nowhere_either() {
     let story = Story::new();
     let event = story
-        .forge
+        .github
         .pull_request_event(story.number, "opened", AUTHOR);
     for branch in [
         "::error::x",
@@ -326,9 +326,9 @@ fn a_branch_that_git_would_not_take_takes_effect_nowhere_either() {
         let mut pull_request = event["pull_request"].clone();
         pull_request["head"]["ref"] = branch.into();
         pull_request["head"]["label"] = format!("octo-org:{branch}").into();
-        story.forge.clear_faults();
+        story.github.clear_faults();
         let told = Fault::on("GET", "/repos/*/pulls/*").always();
-        story.forge.fault(told.answer(200, pull_request));
+        story.github.fault(told.answer(200, pull_request));
 
         let outcome = done(&story.deploy().env("RUNNER_DEBUG", "1"));
 
@@ -381,7 +381,7 @@ fn an_odd_login_takes_effect_nowhere() {
             );
         }
 
-        story.forge.set_permission(login, "write");
+        story.github.set_permission(login, "write");
         done(&story.destroy());
         let (job, _) = story.commented(login, "/deploy-ephemeral");
         let outcome = done(&job.env("RUNNER_DEBUG", "1"));
@@ -468,7 +468,7 @@ fn what_githubs_api_says_takes_effect_nowhere() {
         ("POST", "/repos/*/reactions", 403, "deploy-command"),
     ] {
         let story = Story::new();
-        story.forge.fault(
+        story.github.fault(
             Fault::on(method, path)
                 .always()
                 .answer(status, words.clone()),
@@ -511,7 +511,7 @@ fn an_answer_that_is_as_documented_but_for_its_words_takes_effect_nowhere() {
     ] {
         let story = Story::new();
         story
-            .forge
+            .github
             .fault(Fault::on("GET", path).always().answer(200, answer));
 
         let outcome = run(&story.deploy().env("RUNNER_DEBUG", "1"));
@@ -564,7 +564,7 @@ fn what_a_git_server_says_takes_effect_nowhere() {
     );
     assert_eq!(story.landed(), []);
 
-    story.forge.fault(instead_of_references(HOSTILE));
+    story.github.fault(instead_of_references(HOSTILE));
     let outcome = run(&story
         .deploy()
         .env("RUNNER_DEBUG", "1")
@@ -585,20 +585,20 @@ fn strangers_copies_of_our_comment_are_left_alone_and_ours_is_found_among_them()
     let story = Story::new();
     let longest = format!("{forged}{}", "x".repeat(65_536 - forged.chars().count()));
     for body in [forged, &longest] {
-        story.forge.comment(story.number, "mallory", body);
+        story.github.comment(story.number, "mallory", body);
         // Somebody's login may be what ours is without its suffix.
-        story.forge.comment(story.number, "github-actions", body);
+        story.github.comment(story.number, "github-actions", body);
     }
     for _ in 0..125 {
-        story.forge.comment(story.number, "mallory", forged);
+        story.github.comment(story.number, "mallory", forged);
     }
     succeed(&story.deploy());
     let ours = story.status_comment();
     for _ in 0..125 {
-        story.forge.comment(story.number, "mallory", &ours);
+        story.github.comment(story.number, "mallory", &ours);
     }
     let theirs = || {
-        let mut comments = story.forge.comments(story.number);
+        let mut comments = story.github.comments(story.number);
         comments.retain(|comment| ["mallory", "github-actions"].contains(&comment.login.as_str()));
         comments
     };
@@ -622,7 +622,7 @@ fn a_comment_that_leaves_no_room_is_written_all_the_same() {
     let story = Story::new();
     succeed(&story.deploy());
     let ours = || {
-        let mut comments = story.forge.comments(story.number);
+        let mut comments = story.github.comments(story.number);
         comments.retain(|comment| comment.login == "github-actions[bot]");
         assert_eq!(comments.len(), 1);
         comments.remove(0)
@@ -633,7 +633,9 @@ fn a_comment_that_leaves_no_room_is_written_all_the_same() {
         .replace("### 🚀 Deployed", &"😀".repeat(100_000));
     let end = "\n<!-- /state -->\n";
     let kept: String = filled.chars().take(65_536 - end.len()).collect();
-    story.forge.edit_comment(ours().id, &format!("{kept}{end}"));
+    story
+        .github
+        .edit_comment(ours().id, &format!("{kept}{end}"));
 
     let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral now");
     let outcome = succeed(&job);
@@ -669,13 +671,13 @@ fn assert_told_no_secret(story: &Story, outcome: &Outcome, secrets: &[String]) {
         format!("{:?}", outcome.outputs),
     ];
     let said = story
-        .forge
+        .github
         .comments(story.number)
         .into_iter()
         .map(|comment| comment.body);
-    let statuses = format!("{:?}", story.forge.statuses(&story.head()));
+    let statuses = format!("{:?}", story.github.statuses(&story.head()));
     let asked = story
-        .forge
+        .github
         .requests()
         .into_iter()
         .map(|request| format!("{} {:?}", request.path, request.body));
@@ -739,9 +741,9 @@ fn command_lines(pid: u32) -> Vec<String> {
 #[test]
 fn the_token_is_in_no_file_and_no_command_line_while_the_action_pushes() {
     let story = Story::new();
-    let secrets = forms(&story.forge.token());
+    let secrets = forms(&story.github.token());
     let push = "/octo-org/demo/git-receive-pack";
-    story.forge.fault(Fault::on("POST", push).hang());
+    story.github.fault(Fault::on("POST", push).hang());
     let places = TempDir::new().unwrap();
     let place = |name: &str| {
         let path = places.path().join(name);
@@ -790,8 +792,8 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
     let token = "gh.*+?(x)|[a]`\"\\q$1'<b>%0A::error::_-~^";
     let secrets = forms(token);
     let story = Story::new();
-    story.forge.add_personal_token(token, "deployer");
-    story.forge.set_permission("deployer", "write");
+    story.github.add_personal_token(token, "deployer");
+    story.github.set_permission("deployer", "write");
     // Right where words are cut off, too.
     let echo = |room: usize| {
         format!(
@@ -825,7 +827,7 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
     for room in [3_875, 3_883, 3_890] {
         let words = json!({ "message": echo(room) });
         let permission = Fault::on("GET", "/repos/*/permission");
-        story.forge.fault(permission.answer(422, words));
+        story.github.fault(permission.answer(422, words));
         let outcome = run(&deploy());
         assert_eq!(ending(&outcome).1, "permission-unknown");
         assert_told_no_secret(&story, &outcome, &secrets);
@@ -839,20 +841,20 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
         ),
         ("/repos/*/pulls/*", json!({ "number": echo(0) })),
     ] {
-        story.forge.clear_faults();
+        story.github.clear_faults();
         story
-            .forge
+            .github
             .fault(Fault::on("GET", path).always().answer(200, answer));
         let outcome = run(&deploy());
         assert_told_no_secret(&story, &outcome, &secrets);
     }
-    story.forge.clear_faults();
+    story.github.clear_faults();
     for room in [0, 3_900, 3_925] {
-        story.forge.fault(instead_of_references(&echo(room)));
+        story.github.fault(instead_of_references(&echo(room)));
         let outcome = run(&deploy().input("push-timeout", "250ms"));
         assert_told_no_secret(&story, &outcome, &secrets);
         assert_no_piece(&story, token);
-        story.forge.clear_faults();
+        story.github.clear_faults();
     }
     assert_eq!(story.landed(), []);
 }
@@ -860,7 +862,7 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
 /// Not even the beginning of the token was told.
 fn assert_no_piece(story: &Story, token: &str) {
     let piece = &token[..10];
-    for comment in story.forge.comments(story.number) {
+    for comment in story.github.comments(story.number) {
         assert!(!comment.body.contains(piece), "{}", comment.body);
     }
 }

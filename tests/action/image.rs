@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use forge::Fault;
+use local_github::Fault;
 use tempfile::TempDir;
 
 use crate::story::{Story, ending, succeed};
@@ -78,7 +78,7 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
     for signal in ["INT", "TERM"] {
         let story = Story::new();
         let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
-        story.forge.fault(push.hang());
+        story.github.fault(push.hang());
         let job = story.deploy();
         let running = job.spawn_image(&image());
         story.await_request("POST /git-receive-pack", &running);

@@ -18,7 +18,7 @@ fn deployed_with(input: &str, value: &str) -> String {
 #[test]
 fn deploy_command_and_destroy_command_are_other_words() {
     let story = Story::new();
-    let words = |job: forge::Job| {
+    let words = |job: local_github::Job| {
         job.input("deploy-command", "!up")
             .input("destroy-command", "!down")
     };

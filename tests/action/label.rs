@@ -1,13 +1,13 @@
 //! A label deploys while it is there: adding it is the deploy command, removing it the destroy command.
 
-use forge::Job;
+use local_github::Job;
 
 use crate::person::refused;
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
 
 /// Runs a step that must be nothing to do, without any request.
 fn nothing_to_do(story: &Story, job: &Job, reason: &str) {
-    story.forge.clear_requests();
+    story.github.clear_requests();
     let outcome = succeed(job);
     assert_eq!(ending(&outcome), ("none", reason, "false"));
     story.assert_untouched();
@@ -19,7 +19,7 @@ fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
         let story = Story::new();
         let step = |action: &str| {
             let payload = story
-                .forge
+                .github
                 .label_event(story.number, action, "preview", REVIEWER);
             story.job().input("label", "preview").event(event, &payload)
         };
@@ -79,8 +79,8 @@ fn the_senders_permission_counts() {
     ] {
         let story = Story::new();
         // Whose pull request it is does not matter.
-        story.forge.set_permission(AUTHOR, "admin");
-        story.forge.set_permission("somebody", permission);
+        story.github.set_permission(AUTHOR, "admin");
+        story.github.set_permission("somebody", permission);
         let job = story.label("labeled", "preview", "somebody");
         if may {
             assert_eq!(ending(&succeed(&job)).2, "true", "{permission}");
@@ -104,7 +104,7 @@ fn the_senders_permission_counts() {
     }
     let story = Story::new();
     let job = story.label("labeled", "preview", "somebody");
-    story.forge.remove_user("somebody");
+    story.github.remove_user("somebody");
     refused(&story, &job, "permission-unknown");
     assert_eq!(story.landed(), []);
 }
@@ -153,7 +153,7 @@ fn a_branch_of_ours_that_was_pushed_to_since_is_deployed_at_its_head() {
 #[test]
 fn a_draft_is_deployed() {
     let story = Story::new();
-    story.forge.set_draft(story.number, true);
+    story.github.set_draft(story.number, true);
     let job = story.label("labeled", "preview", REVIEWER);
     assert_eq!(ending(&succeed(&job)), ("create", "label-added", "true"));
     assert_eq!(story.instances(), [Story::path("dev")]);
@@ -168,7 +168,7 @@ fn another_label_or_none_to_look_for_is_nothing_to_do() {
             nothing_to_do(&story, &job, "another-label");
         }
         let payload = story
-            .forge
+            .github
             .label_event(story.number, action, "preview", REVIEWER);
         let job = story.job().event("pull_request", &payload);
         nothing_to_do(&story, &job, "action-not-handled");
@@ -223,7 +223,7 @@ fn the_labels_name_is_text_and_no_markdown() {
 fn a_closed_pull_request_is_not_deployed_by_a_label_and_cleaned_up_by_its_removal() {
     let story = Story::new();
     succeed(&story.deploy());
-    story.forge.close_pull_request(story.number);
+    story.github.close_pull_request(story.number);
     let told = refused(
         &story,
         &story.label("labeled", "preview", REVIEWER),

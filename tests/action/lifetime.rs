@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use forge::{Job, Outcome};
+use local_github::{Job, Outcome};
 
 use crate::person::refused;
 use crate::story::{REVIEWER, Story, annotations, ending, succeed};

@@ -1,6 +1,6 @@
 //! There may be so many environments and no more, whoever is first.
 
-use forge::{Fault, Job, RunningJob};
+use local_github::{Fault, Job, RunningJob};
 
 use crate::person::refused;
 use crate::story::{INSTANCES, REVIEWER, Story, ending, finish, start, succeed};
@@ -84,7 +84,7 @@ fn deploying_again_what_exists_is_no_new_one() {
     assert_eq!(ending(&outcome).2, "false");
 
     // Nor is one in its place, under another name.
-    story.forge.rename_head(story.number, "renamed");
+    story.github.rename_head(story.number, "renamed");
     let outcome = succeed(&deploy(&story, story.number, "1"));
     assert_eq!(ending(&outcome).2, "true");
     let both = ["other", "renamed"].map(Story::path);

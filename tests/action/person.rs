@@ -1,6 +1,6 @@
 //! Who may, and what is refused: an answer with a remedy, exit 0, and nothing changed.
 
-use forge::{Fault, Job};
+use local_github::{Fault, Job};
 use serde_json::json;
 
 use crate::story::{AUTHOR, INSTANCES, REVIEWER, Story, ending, succeed};
@@ -37,7 +37,7 @@ fn write_maintain_and_admin_may_and_nobody_else() {
         ("none", false),
     ] {
         let story = Story::new();
-        story.forge.set_permission("somebody", permission);
+        story.github.set_permission("somebody", permission);
         let (job, comment) = story.commented("somebody", "/deploy-ephemeral");
         if may {
             assert_eq!(
@@ -67,7 +67,7 @@ fn the_allowed_permission_is_the_least() {
     for (needs, allowed) in levels.iter().enumerate() {
         for has in [needs.checked_sub(1), Some(needs)].into_iter().flatten() {
             let story = Story::new();
-            story.forge.set_permission("somebody", levels[has]);
+            story.github.set_permission("somebody", levels[has]);
             let (job, _) = story.commented("somebody", "/deploy-ephemeral");
             let job = job.input("allowed-permission", allowed);
             if has >= needs {
@@ -111,8 +111,8 @@ fn anything_but_a_clear_yes_is_a_no() {
         permission().answer_text(200, "{\"permission\": \"admin\""),
         permission().answer_text(200, ""),
     ] {
-        story.forge.clear_faults();
-        story.forge.fault(fault);
+        story.github.clear_faults();
+        story.github.fault(fault);
         for command in ["/deploy-ephemeral", "/destroy-ephemeral"] {
             let (job, comment) = story.commented(REVIEWER, command);
             let told = refused(&story, &job, "permission-unknown");
@@ -130,7 +130,7 @@ fn a_server_that_never_says_who_may_is_asked_a_few_times() {
     let story = Story::new();
     let path = "/repos/*/permission";
     let hung_up = Fault::on("GET", path).always().drop_connection();
-    story.forge.fault(hung_up);
+    story.github.fault(hung_up);
 
     refused(&story, &story.deploy(), "permission-unknown");
 
@@ -152,7 +152,7 @@ fn what_a_role_is_called_gives_no_more_than_the_permission() {
         let story = Story::new();
         let answer = json!({ "permission": permission, "role_name": role });
         story
-            .forge
+            .github
             .fault(Fault::on("GET", "/repos/*/permission").answer(200, answer));
         if may {
             assert_eq!(ending(&succeed(&story.deploy())).0, "create", "{role}");
@@ -165,11 +165,11 @@ fn what_a_role_is_called_gives_no_more_than_the_permission() {
 #[test]
 fn a_bot_is_known_by_its_kind_and_not_by_its_login() {
     let story = Story::new();
-    story.forge.set_permission("deployer", "admin");
+    story.github.set_permission("deployer", "admin");
     let comment = story
-        .forge
+        .github
         .comment(story.number, "deployer", "/deploy-ephemeral");
-    let mut event = story.forge.issue_comment_event(comment, "created");
+    let mut event = story.github.issue_comment_event(comment, "created");
     event["comment"]["user"]["type"] = "Bot".into();
 
     let outcome = succeed(&story.job().event("issue_comment", &event));
@@ -181,12 +181,12 @@ fn a_bot_is_known_by_its_kind_and_not_by_its_login() {
 #[test]
 fn who_comments_through_an_app_counts_as_the_person_they_are() {
     let story = Story::new();
-    story.forge.set_permission("owner", "admin");
+    story.github.set_permission("owner", "admin");
     for (login, decision) in [("somebody", "refuse"), (REVIEWER, "create")] {
         let comment = story
-            .forge
+            .github
             .comment(story.number, login, "/deploy-ephemeral");
-        let mut event = story.forge.issue_comment_event(comment, "created");
+        let mut event = story.github.issue_comment_event(comment, "created");
         // What an app, or the payload, says besides gives nobody anything.
         event["comment"]["performed_via_github_app"] = json!({
             "slug": "app",
@@ -213,12 +213,12 @@ fn who_comments_through_an_app_counts_as_the_person_they_are() {
 fn a_deleted_account_may_nothing() {
     let story = Story::new();
     let (_, comment) = story.commented(REVIEWER, "/deploy-ephemeral");
-    story.forge.remove_user(REVIEWER);
-    let event = story.forge.issue_comment_event(comment, "created");
+    story.github.remove_user(REVIEWER);
+    let event = story.github.issue_comment_event(comment, "created");
     assert!(event["comment"]["user"].is_null());
     let command = story.job().event("issue_comment", &event);
     let mut event = story
-        .forge
+        .github
         .label_event(story.number, "labeled", "preview", REVIEWER);
     event["sender"] = serde_json::Value::Null;
     let label = story.job().input("label", "preview");
@@ -287,7 +287,7 @@ fn a_commit_that_is_not_the_head_is_refused() {
 #[test]
 fn a_closed_pull_request_is_not_deployed() {
     let story = Story::new();
-    story.forge.close_pull_request(story.number);
+    story.github.close_pull_request(story.number);
     refused(&story, &story.deploy(), "pull-request-is-closed");
 }
 
@@ -333,7 +333,7 @@ fn a_fork_that_was_pushed_to_after_the_comment_is_not_deployed() {
 fn a_fork_that_looks_like_ours_is_still_a_fork() {
     let story = Story::of_fork("dev");
     let event = story
-        .forge
+        .github
         .pull_request_event(story.number, "opened", AUTHOR);
     let mut pull_request = event["pull_request"].clone();
     let theirs = pull_request["head"]["repo"]["id"].clone();
@@ -341,7 +341,7 @@ fn a_fork_that_looks_like_ours_is_still_a_fork() {
     pull_request["head"]["repo"]["id"] = theirs;
     pull_request["head"]["label"] = "octo-org:dev".into();
     pull_request["head"]["user"] = pull_request["base"]["user"].clone();
-    story.forge.fault(
+    story.github.fault(
         Fault::on("GET", "/repos/*/pulls/*")
             .always()
             .answer(200, pull_request),
@@ -355,7 +355,7 @@ fn a_fork_that_looks_like_ours_is_still_a_fork() {
 #[test]
 fn a_deleted_head_repository_is_not_deployed() {
     let story = Story::of_fork("dev");
-    story.forge.delete_head_repository(story.number);
+    story.github.delete_head_repository(story.number);
     for allowed in ["false", "true"] {
         let job = story.deploy().input("allow-forks", allowed);
         let told = refused(&story, &job, "head-repository-deleted");
@@ -460,9 +460,9 @@ fn another_pull_requests_instance_is_not_overwritten() {
     succeed(&story.deploy());
     let first = story.number;
     // Nobody told the action that the first one was closed.
-    story.forge.close_pull_request(first);
+    story.github.close_pull_request(first);
     story.number = story
-        .forge
+        .github
         .open_pull_request(&story.repository, "dev", AUTHOR);
     assert_ne!(story.number, first);
 

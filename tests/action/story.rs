@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flux_ephemeral_env::config::INPUTS;
-use forge::{Fault, Forge, Job, Kind, Outcome, Repository, RunningJob};
+use local_github::{Fault, Job, Kind, LocalGitHub, Outcome, Repository, RunningJob};
 
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_flux-ephemeral-env");
@@ -23,7 +23,7 @@ const EARLIER: &str = include_str!("earlier.yaml");
 
 /// A local GitHub with one pull request, `dev` onto `main`.
 pub(crate) struct Story {
-    pub(crate) forge: Forge,
+    pub(crate) github: LocalGitHub,
     pub(crate) repository: Repository,
     pub(crate) number: u64,
     base: usize,
@@ -37,11 +37,11 @@ impl Story {
 
     /// The same from another branch.
     pub(crate) fn of_branch(branch: &str) -> Story {
-        let forge = Forge::start();
-        let repository = forge.repository();
+        let github = LocalGitHub::start();
+        let repository = github.repository();
         repository.commit(branch, &[("app.txt", Some("new\n"))], "Change the app");
-        let number = forge.open_pull_request(&repository, branch, AUTHOR);
-        Story::on(forge, number)
+        let number = github.open_pull_request(&repository, branch, AUTHOR);
+        Story::on(github, number)
     }
 
     /// The same from a fork of `octo-fork`.
@@ -51,19 +51,19 @@ impl Story {
 
     /// The same, and the fork.
     pub(crate) fn with_fork(branch: &str) -> (Story, Repository) {
-        let forge = Forge::start();
-        let fork = forge.fork("octo-fork");
+        let github = LocalGitHub::start();
+        let fork = github.fork("octo-fork");
         fork.commit(branch, &[("app.txt", Some("theirs\n"))], "Change the app");
-        let number = forge.open_pull_request(&fork, branch, "octo-fork");
-        (Story::on(forge, number), fork)
+        let number = github.open_pull_request(&fork, branch, "octo-fork");
+        (Story::on(github, number), fork)
     }
 
-    fn on(forge: Forge, number: u64) -> Story {
-        forge.set_permission(REVIEWER, "write");
-        let repository = forge.repository();
+    fn on(github: LocalGitHub, number: u64) -> Story {
+        github.set_permission(REVIEWER, "write");
+        let repository = github.repository();
         let base = repository.log("main").len();
         Story {
-            forge,
+            github,
             repository,
             number,
             base,
@@ -74,7 +74,7 @@ impl Story {
     pub(crate) fn another(&self, branch: &str) -> u64 {
         self.repository
             .commit(branch, &[("app.txt", Some("other\n"))], "Another change");
-        self.forge
+        self.github
             .open_pull_request(&self.repository, branch, AUTHOR)
     }
 
@@ -91,8 +91,8 @@ impl Story {
 
     /// The same on another pull request.
     pub(crate) fn commented_on(&self, number: u64, login: &str, body: &str) -> (Job, u64) {
-        let comment = self.forge.comment(number, login, body);
-        let event = self.forge.issue_comment_event(comment, "created");
+        let comment = self.github.comment(number, login, body);
+        let event = self.github.issue_comment_event(comment, "created");
         (self.job().event("issue_comment", &event), comment)
     }
 
@@ -108,22 +108,24 @@ impl Story {
 
     /// The step of the workflow that closing the pull request starts.
     pub(crate) fn close(&self) -> Job {
-        self.forge.close_pull_request(self.number);
-        let event = self.forge.pull_request_event(self.number, "closed", AUTHOR);
+        self.github.close_pull_request(self.number);
+        let event = self
+            .github
+            .pull_request_event(self.number, "closed", AUTHOR);
         self.job().event("pull_request_target", &event)
     }
 
     /// The step of the workflow that a label starts which was put on the pull request (`labeled`) or taken off it
     /// (`unlabeled`), where the label `preview` deploys.
     pub(crate) fn label(&self, action: &str, label: &str, sender: &str) -> Job {
-        let event = self.forge.label_event(self.number, action, label, sender);
+        let event = self.github.label_event(self.number, action, label, sender);
         let job = self.job().input("label", "preview");
         job.event("pull_request_target", &event)
     }
 
     /// The step of the workflow that a schedule starts.
     pub(crate) fn sweep(&self) -> Job {
-        self.job().event("schedule", &self.forge.schedule_event())
+        self.job().event("schedule", &self.github.schedule_event())
     }
 
     /// The file of an instance as an earlier version of the action wrote it.
@@ -148,7 +150,7 @@ impl Story {
     /// The same of one that was closed, and no run saw it.
     pub(crate) fn another_closed(&self, branch: &str) -> u64 {
         let number = self.another_deployed(branch);
-        self.forge.close_pull_request(number);
+        self.github.close_pull_request(number);
         number
     }
 
@@ -156,7 +158,7 @@ impl Story {
     pub(crate) fn many_deployed(&self, names: &[String], from: &str) -> Vec<u64> {
         self.repository.create_branches(names, from);
         let numbers = self
-            .forge
+            .github
             .open_pull_requests(&self.repository, names, AUTHOR);
         let commit = self.head_of(numbers[0]);
         let files: Vec<(String, String)> = names
@@ -174,7 +176,7 @@ impl Story {
 
     /// A step with every input at its default, as the runner sets them.
     pub(crate) fn job(&self) -> Job {
-        Job::new(&self.forge).declared_inputs(&INPUTS)
+        Job::new(&self.github).declared_inputs(&INPUTS)
     }
 
     /// Where the instance of the branch `name` is.
@@ -238,7 +240,7 @@ impl Story {
 
     /// The same on another pull request.
     pub(crate) fn our_comments_on(&self, number: u64) -> Vec<String> {
-        self.forge
+        self.github
             .comments(number)
             .into_iter()
             .filter(|comment| comment.login == "github-actions[bot]")
@@ -248,7 +250,7 @@ impl Story {
 
     /// The states of our commit status on the head, oldest first.
     pub(crate) fn statuses(&self) -> Vec<String> {
-        self.forge
+        self.github
             .statuses(&self.head())
             .into_iter()
             .inspect(|status| assert_eq!(status.context, "flux-ephemeral-env"))
@@ -258,7 +260,7 @@ impl Story {
 
     /// Our reactions to a comment.
     pub(crate) fn reactions(&self, comment: u64) -> Vec<String> {
-        self.forge
+        self.github
             .reactions(comment)
             .into_iter()
             .map(|(_, content)| content)
@@ -268,7 +270,7 @@ impl Story {
     /// How often each endpoint was asked, numbers and names of commits left out.
     pub(crate) fn requests(&self) -> BTreeMap<String, usize> {
         let mut counted = BTreeMap::new();
-        for request in self.forge.requests() {
+        for request in self.github.requests() {
             let path = match request.kind {
                 Kind::Git => request.path.trim_start_matches("/octo-org/demo"),
                 _ => request.path.trim_start_matches("/repos/octo-org/demo"),
@@ -303,7 +305,7 @@ impl Story {
             let _ = arrive.send(());
             let _ = opened.recv();
         };
-        self.forge.fault(fault.run(hold));
+        self.github.fault(fault.run(hold));
         Gate { arrived, open }
     }
 

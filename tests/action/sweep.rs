@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use forge::{Job, Outcome};
+use local_github::{Job, Outcome};
 use tempfile::TempDir;
 
 use crate::story::{INSTANCES, REVIEWER, Story, annotations, ending, fail, succeed};
@@ -58,7 +58,7 @@ pub(crate) fn assert_swept(
 /// Runs a sweep that must find nothing to remove, and says nothing to anybody.
 pub(crate) fn sweep_in_vain(story: &Story, job: &Job) -> Outcome {
     let (tip, before) = (story.repository.tip("main"), story.landed().len());
-    story.forge.clear_requests();
+    story.github.clear_requests();
     let outcome = succeed(job);
     assert_eq!(outcome.outputs["swept"], "[]");
     assert_eq!(ending(&outcome).0, "sweep");
@@ -86,7 +86,7 @@ pub(crate) fn assert_only_reads(story: &Story) {
 
 /// What the last status of a pull request's head says.
 pub(crate) fn last_status(story: &Story, number: u64) -> (String, String) {
-    let mut statuses = story.forge.statuses(&story.head_of(number));
+    let mut statuses = story.github.statuses(&story.head_of(number));
     let last = statuses.pop().expect("a status");
     assert_eq!(last.context, "flux-ephemeral-env");
     (last.state, last.description.unwrap_or_default())
@@ -120,10 +120,10 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
         "f-young",
         &expiring(&story, "f-young", young, &format!("{FUTURE:?}")),
     );
-    story.forge.close_pull_request(closed);
-    story.forge.merge_pull_request(merged);
-    story.forge.delete_head_repository(abandoned);
-    story.forge.clear_requests();
+    story.github.close_pull_request(closed);
+    story.github.merge_pull_request(merged);
+    story.github.delete_head_repository(abandoned);
+    story.github.clear_requests();
 
     let outcome = sweep_away(
         &story,
@@ -167,7 +167,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     ];
     let commit_url = format!(
         "{}/octo-org/demo/commit/{}",
-        story.forge.server_url(),
+        story.github.server_url(),
         outcome.outputs["commit"]
     );
     for (number, name, status, words) in table {
@@ -186,7 +186,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     }
     for number in [open, young] {
         assert_eq!(story.our_comments_on(number), [] as [String; 0]);
-        let statuses = story.forge.statuses(&story.head_of(number));
+        let statuses = story.github.statuses(&story.head_of(number));
         assert_eq!(statuses, []);
     }
     let summary = &outcome.summary;
@@ -205,10 +205,10 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
 #[test]
 fn a_schedule_and_a_dispatch_do_the_same() {
     let story = Story::new();
-    let schedule = story.forge.schedule_event();
+    let schedule = story.github.schedule_event();
     // Nobody's event names its repository.
     assert_eq!(schedule.get("repository"), None);
-    let dispatch = story.forge.dispatch_event(REVIEWER);
+    let dispatch = story.github.dispatch_event(REVIEWER);
     let branch_question = [("GET ", 1)];
     for (name, reason, payload, asked) in [
         ("schedule", "schedule", &schedule, &branch_question[..]),
@@ -236,7 +236,7 @@ fn a_schedule_and_a_dispatch_do_the_same() {
         assert_eq!(story.requests(), counted(&asked.concat()), "{name}");
         assert_eq!(story.our_comments_on(number), [] as [String; 0]);
 
-        story.forge.close_pull_request(number);
+        story.github.close_pull_request(number);
         let outcome = sweep_away(&story, &job, &[(reason, number, "closed")]);
         assert_eq!(ending(&outcome).1, reason);
     }
@@ -247,7 +247,7 @@ fn another_target_branch_is_swept_without_asking_for_the_default_one() {
     let story = Story::new();
     let number = story.another_deployed("old");
     story.repository.create_branch("environments", "main");
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
     let tip = story.repository.tip("main");
 
     let outcome = succeed(&story.sweep().input("branch", "environments"));
@@ -326,7 +326,7 @@ fn what_is_not_an_instance_of_this_repository_stays() {
         .map(|(path, (_, file))| (path.as_str(), Some(file.as_str())))
         .collect();
     story.repository.commit("main", &files, "What is not ours");
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
 
     sweep_away(&story, &story.sweep(), &[("ours", number, "closed")]);
 
@@ -342,7 +342,7 @@ fn the_repository_is_known_in_any_case() {
     let number = story.another("old");
     let file = story.earlier("old", number);
     story.put("old", &file.replace("octo-org/demo\n", "Octo-Org/Demo\n"));
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
     sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
 }
 
@@ -351,7 +351,7 @@ fn a_pull_request_with_two_instances_loses_both_and_is_told_of_both_at_once() {
     let story = Story::new();
     let number = story.another_deployed("first");
     story.put("second", &story.earlier("second", number));
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
 
     sweep_away(
         &story,
@@ -361,7 +361,7 @@ fn a_pull_request_with_two_instances_loses_both_and_is_told_of_both_at_once() {
 
     let told = story.status_comment_on(number);
     assert!(told.contains("- Namespace: `first`, `second`\n"), "{told}");
-    assert_eq!(story.forge.statuses(&story.head_of(number)).len(), 1);
+    assert_eq!(story.github.statuses(&story.head_of(number)).len(), 1);
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_closed_pull_request_is_swept_as_closed_whatever_its_file_says_of_time() {
     ] {
         let number = story.another(name);
         story.put(name, &expiring(&story, name, number, &end));
-        story.forge.close_pull_request(number);
+        story.github.close_pull_request(number);
         gone.push((name, number, "closed"));
     }
     let outcome = sweep_away(&story, &story.sweep(), &gone);
@@ -469,9 +469,9 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let story = Story::new();
     let number = story.another_deployed("old");
     let kept = story.another_deployed("kept");
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
     let (tip, landed) = (story.repository.tip("main"), story.landed());
-    story.forge.clear_requests();
+    story.github.clear_requests();
 
     let outcome = succeed(&story.sweep().input("dry-run", "true"));
 
@@ -500,7 +500,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     );
     for number in [number, kept] {
         assert_eq!(story.our_comments_on(number), [] as [String; 0]);
-        assert_eq!(story.forge.statuses(&story.head_of(number)), []);
+        assert_eq!(story.github.statuses(&story.head_of(number)), []);
     }
     assert_only_reads(&story);
 }
@@ -524,9 +524,9 @@ fn two_hundred_instances_cost_a_handful_of_requests() {
         .map(|index| (names[index].as_str(), numbers[index], "closed"))
         .into();
     for (_, number, _) in &gone {
-        story.forge.close_pull_request(*number);
+        story.github.close_pull_request(*number);
     }
-    story.forge.clear_requests();
+    story.github.clear_requests();
     let outcome = sweep_away(&story, &story.sweep(), &gone);
 
     assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
@@ -552,10 +552,10 @@ fn the_last_instance_leaves_a_file_that_keeps_its_directory() {
     story
         .repository
         .commit("main", &[(&keep, None)], "No directory is empty");
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
     sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
     assert_eq!(story.repository.read("main", &keep), None);
-    story.forge.close_pull_request(other);
+    story.github.close_pull_request(other);
 
     let outcome = succeed(&story.sweep());
 
@@ -576,8 +576,8 @@ fn the_checkout_follows() {
     assert!(file.exists());
     // Somebody pushed since.
     let other = story.another_deployed("other");
-    story.forge.close_pull_request(number);
-    story.forge.close_pull_request(other);
+    story.github.close_pull_request(number);
+    story.github.close_pull_request(other);
 
     let outcome = sweep_away(
         &story,
@@ -628,13 +628,13 @@ fn a_sweep_that_cannot_be_done_is_one_error_and_changes_nothing() {
         }),
         ("push-forbidden", "contents: write", |story, job| {
             let permissions = ["contents:read", "pull-requests:write", "statuses:write"];
-            story.forge.restrict_token(&permissions);
+            story.github.restrict_token(&permissions);
             job
         }),
         ("github-refused", "/repos/octo-org/demo", |story, job| {
-            let question = forge::Fault::on("GET", "/repos/octo-org/demo");
+            let question = local_github::Fault::on("GET", "/repos/octo-org/demo");
             let words = serde_json::json!({"message": "Not Found"});
-            story.forge.fault(question.always().answer(404, words));
+            story.github.fault(question.always().answer(404, words));
             job
         }),
     ];
@@ -653,6 +653,6 @@ fn a_sweep_that_cannot_be_done_is_one_error_and_changes_nothing() {
         }
         assert_eq!(story.repository.tip("main"), tip);
         assert_eq!(story.our_comments_on(number), [] as [String; 0]);
-        assert_eq!(story.forge.statuses(&story.head_of(number)), []);
+        assert_eq!(story.github.statuses(&story.head_of(number)), []);
     }
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use forge::Fault;
+use local_github::Fault;
 use serde_json::{Value, json};
 
 use crate::story::{
@@ -93,7 +93,7 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
     let mut numbers = story.many_deployed(&names, "dev");
     // All of them are closed, and GitHub says so of one.
     for number in &numbers {
-        story.forge.close_pull_request(*number);
+        story.github.close_pull_request(*number);
     }
     let certain = numbers.pop().unwrap();
     names.pop();
@@ -110,7 +110,7 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
     let unspoken = story.another_deployed("unspoken");
     let answer = json!({"data": {"repository": nodes}, "errors": errors});
     story
-        .forge
+        .github
         .fault(Fault::on("POST", QUESTION).answer(200, answer));
 
     let outcome = sweep_away(&story, &story.sweep(), &[("certain", certain, "closed")]);
@@ -140,7 +140,7 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
 #[test]
 fn a_pull_request_that_github_does_not_know_keeps_its_instance() {
     let story = Story::new();
-    let issue = story.forge.open_issue(REVIEWER, "No pull request");
+    let issue = story.github.open_issue(REVIEWER, "No pull request");
     let closed = story.another_closed("closed");
     // One that never was, an issue, and numbers that none can have.
     let numbers = [
@@ -183,7 +183,7 @@ fn a_head_repository_is_gone_only_where_both_of_githubs_answers_say_so() {
     }}}});
     let say_null = || {
         story
-            .forge
+            .github
             .fault(Fault::on("POST", QUESTION).answer(200, null.clone()))
     };
     // It is there, and hidden from this token.
@@ -195,18 +195,19 @@ fn a_head_repository_is_gone_only_where_both_of_githubs_answers_say_so() {
         say_null();
         let fault =
             Fault::on("GET", "/repos/*/pulls/*").answer(status, json!({"message": message}));
-        story.forge.fault(fault);
+        story.github.fault(fault);
         let outcome = sweep_in_vain(&story, &story.sweep());
         let warning = annotation(&outcome, "warning");
         let is_named = warning.starts_with(&stays(&number.to_string()));
         assert!(is_named && warning.contains(message), "{warning}");
     }
-    let mut odd = story.forge.pull_request_event(number, "opened", REVIEWER)["pull_request"].take();
+    let mut odd =
+        story.github.pull_request_event(number, "opened", REVIEWER)["pull_request"].take();
     for state in ["", "CLOSED", "archived"] {
         odd["state"] = json!(state);
         say_null();
         let fault = Fault::on("GET", "/repos/*/pulls/*").answer(200, odd.clone());
-        story.forge.fault(fault);
+        story.github.fault(fault);
         let outcome = sweep_in_vain(&story, &story.sweep());
         let warning = annotation(&outcome, "warning");
         let words = format!(
@@ -216,10 +217,10 @@ fn a_head_repository_is_gone_only_where_both_of_githubs_answers_say_so() {
         assert_eq!(warning, words);
     }
     // Nor is one that is closed by the second answer gone for its repository.
-    story.forge.close_pull_request(number);
+    story.github.close_pull_request(number);
     say_null();
     sweep_away(&story, &story.sweep(), &[("theirs", number, "closed")]);
-    story.forge.reopen_pull_request(number);
+    story.github.reopen_pull_request(number);
     story.put("theirs", &file);
     fork.delete();
     sweep_away(
@@ -290,9 +291,9 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
                 let numbers =
                     story.many_deployed(&["first".to_owned(), "second".to_owned()], "dev");
                 for number in &numbers {
-                    story.forge.close_pull_request(*number);
+                    story.github.close_pull_request(*number);
                 }
-                story.forge.fault(fault);
+                story.github.fault(fault);
 
                 let outcome = sweep_in_vain(&story, &story.sweep());
 
@@ -313,7 +314,7 @@ pub(crate) fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
     let names: Vec<String> = (0..301).map(|index| format!("many-{index:03}")).collect();
     story.many_deployed(&names, "dev");
     story
-        .forge
+        .github
         .fault(Fault::on("POST", QUESTION).always().hang());
 
     let outcome = sweep_in_vain(&story, &story.sweep());
@@ -349,8 +350,8 @@ pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it
                 let story = Story::new();
                 let names = ["a", "b", "c", "d", "e"];
                 let numbers = names.map(|name| story.another_closed(name));
-                story.forge.fault(fault);
-                story.forge.clear_requests();
+                story.github.fault(fault);
+                story.github.clear_requests();
                 let gone: Vec<_> = names
                     .into_iter()
                     .zip(numbers)
@@ -381,8 +382,8 @@ pub(crate) fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_reque
     let story = Story::new();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     let statuses = Fault::on("POST", "/repos/*/statuses/*");
-    story.forge.fault(statuses.always().hang());
-    story.forge.clear_requests();
+    story.github.fault(statuses.always().hang());
+    story.github.clear_requests();
 
     let outcome = succeed(&story.sweep());
 
@@ -408,8 +409,8 @@ pub(crate) fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     // The tip is asked for twice until the push has landed.
     let refs = Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack");
-    story.forge.fault(refs.skip(2).always().hang());
-    story.forge.clear_requests();
+    story.github.fault(refs.skip(2).always().hang());
+    story.github.clear_requests();
 
     succeed(&story.sweep());
 
@@ -425,7 +426,7 @@ fn an_answer_that_comes_late_is_waited_for() {
     let story = Story::new();
     let number = story.another_closed("old");
     let trouble = Fault::on("POST", QUESTION).answer_text(502, "Bad Gateway");
-    story.forge.fault(trouble);
+    story.github.fault(trouble);
     let outcome = sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
     assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
 }
@@ -435,7 +436,7 @@ fn a_token_that_may_not_see_pull_requests_removes_nothing_and_is_told_the_permis
     let story = Story::new();
     let number = story.another_closed("old");
     story
-        .forge
+        .github
         .restrict_token(&["contents:write", "statuses:write"]);
 
     let outcome = sweep_in_vain(&story, &story.sweep());
@@ -455,7 +456,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
         let number = story.number;
         if is_closed {
             story.put("dev", &story.earlier("dev", number));
-            story.forge.close_pull_request(number);
+            story.github.close_pull_request(number);
         } else {
             story.put("dev", &expiring(&story, "dev", number, PAST));
         }
@@ -464,7 +465,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
         let sweep = start(&story.sweep());
         gate.wait();
         if is_closed {
-            story.forge.reopen_pull_request(number);
+            story.github.reopen_pull_request(number);
         }
         let (job, _) = story.commented(REVIEWER, "/deploy-ephemeral ttl=72h");
         assert_eq!(ending(&succeed(&job.run_id(2))).2, "true");
@@ -537,7 +538,7 @@ fn two_sweeps_at_once_remove_and_tell_once() {
 fn a_push_whose_answer_is_lost_is_one_commit() {
     let story = Story::new();
     let number = story.another_closed("old");
-    story.forge.fault(Fault::on("POST", PUSH).lose_answer());
+    story.github.fault(Fault::on("POST", PUSH).lose_answer());
     sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
     assert_told_of_a_sweep(&story, number);
 }
@@ -582,16 +583,16 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
     let names: Vec<String> = (0..14).map(|index| format!("many-{index:02}")).collect();
     let numbers = story.many_deployed(&names, "dev");
     for number in &numbers {
-        story.forge.close_pull_request(*number);
+        story.github.close_pull_request(*number);
     }
     // Eighty in a minute are allowed: the first ten at once leave room for one in each second.
-    story.forge.limit_content(20, Duration::from_secs(7));
-    story.forge.clear_requests();
+    story.github.limit_content(20, Duration::from_secs(7));
+    story.github.clear_requests();
 
     let outcome = succeed(&story.sweep());
 
     assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
-    let requests = story.forge.requests();
+    let requests = story.github.requests();
     let refused = requests
         .iter()
         .filter(|request| request.status == Some(403));
@@ -605,13 +606,13 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
 fn a_limit_that_is_reached_is_waited_for() {
     let story = Story::new();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
-    story.forge.limit_content(3, Duration::from_secs(5));
-    story.forge.clear_requests();
+    story.github.limit_content(3, Duration::from_secs(5));
+    story.github.clear_requests();
 
     let outcome = succeed(&story.sweep());
 
     assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
-    let requests = story.forge.requests();
+    let requests = story.github.requests();
     let refused = requests
         .iter()
         .filter(|request| request.status == Some(403));
@@ -646,7 +647,7 @@ fn a_missing_permission_is_one_warning_and_not_one_for_each_pull_request() {
     ] {
         let story = Story::new();
         let numbers = ["a", "b", "c", "d"].map(|name| story.another_closed(name));
-        story.forge.restrict_token(&allowed);
+        story.github.restrict_token(&allowed);
         let gone = ["a", "b", "c", "d"].into_iter().zip(numbers);
         let gone: Vec<_> = gone
             .map(|(name, number)| (name, number, "closed"))
@@ -660,7 +661,7 @@ fn a_missing_permission_is_one_warning_and_not_one_for_each_pull_request() {
             assert!(said.starts_with(start), "{denied}: {said}");
         }
         for number in numbers {
-            let statuses = story.forge.statuses(&story.head_of(number));
+            let statuses = story.github.statuses(&story.head_of(number));
             assert_eq!(statuses.len(), usize::from(denied == "nothing"));
         }
     }
@@ -673,7 +674,7 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
     let locked = format!("/repos/*/issues/{}/comments", numbers[1]);
     let words = json!({"message": "Unable to create comment because issue is locked."});
     story
-        .forge
+        .github
         .fault(Fault::on("POST", &locked).answer(403, words));
 
     let outcome = succeed(&story.sweep());
@@ -696,11 +697,11 @@ fn a_limit_that_passed_is_no_reason_to_tell_nobody_any_more() {
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     let words = json!({"message": "You have exceeded a secondary rate limit"});
     let limit = Fault::on("POST", "/repos/*/statuses/*").times(4);
-    story.forge.fault(limit.answer(403, words));
+    story.github.fault(limit.answer(403, words));
     let locked = format!("/repos/*/issues/{}/comments", numbers[1]);
     let words = json!({"message": "Unable to create comment because issue is locked."});
     let locked = Fault::on("POST", &locked).answer(403, words);
-    story.forge.fault(locked);
+    story.github.fault(locked);
 
     let outcome = succeed(&story.sweep());
 
@@ -717,7 +718,7 @@ fn what_github_said_before_the_removal_is_known_after_it() {
     let number = story.another_closed("old");
     // The second question fails however often it is tried.
     let trouble = Fault::on("POST", QUESTION).skip(1).times(4);
-    story.forge.fault(trouble.answer_text(502, "Bad Gateway"));
+    story.github.fault(trouble.answer_text(502, "Bad Gateway"));
 
     let outcome = sweep_away(&story, &story.sweep(), &[("old", number, "closed")]);
 
@@ -777,8 +778,8 @@ fn a_sweep_that_is_cancelled_ends_within_seconds_and_the_next_one_puts_everythin
                 let story = Story::new();
                 let number = story.another_deployed("old");
                 let before = story.landed().len();
-                story.forge.close_pull_request(number);
-                story.forge.fault(fault);
+                story.github.close_pull_request(number);
+                story.github.fault(fault);
                 let running = start(&story.sweep());
                 story.await_request(request, &running);
                 if what == "the push's answer" {
@@ -812,7 +813,7 @@ fn a_sweep_that_is_cancelled_ends_within_seconds_and_the_next_one_puts_everythin
                     );
                     assert_eq!(outcome.status, 1, "{what}");
                 }
-                story.forge.clear_faults();
+                story.github.clear_faults();
                 succeed(&story.sweep());
                 assert_eq!(story.instances(), [] as [String; 0], "{what}");
                 assert_eq!(story.landed().len(), before + 1, "{what}");
@@ -826,7 +827,7 @@ fn a_sweep_that_is_cancelled_ends_within_seconds_and_the_next_one_puts_everythin
 #[test]
 fn the_token_is_in_no_log_of_a_sweep() {
     let story = Story::new();
-    let token = story.forge.token();
+    let token = story.github.token();
     let basic = flux_ephemeral_env::config::Token::new(&token).basic();
     let said = format!("{token} {basic}");
     let numbers = ["a", "b"].map(|name| story.another_deployed(name));
@@ -839,10 +840,10 @@ fn the_token_is_in_no_log_of_a_sweep() {
         "errors": [{"path": path, "message": said}],
     });
     story
-        .forge
+        .github
         .fault(Fault::on("POST", QUESTION).answer(200, answer));
     let refusal = json!({"message": said});
-    story.forge.fault(
+    story.github.fault(
         Fault::on("POST", "/repos/*/statuses/*")
             .always()
             .answer(422, refusal),

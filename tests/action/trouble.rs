@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use forge::{Fault, Forge, Job, Outcome};
+use local_github::{Fault, Job, LocalGitHub, Outcome};
 use serde_json::{Value, json};
 
 use crate::story::{REVIEWER, Story, annotations, ending, fail, finish, run, succeed};
@@ -48,7 +48,7 @@ fn github_is_waited_for_where_it_asks_for_that() {
         slow("POST", REACTIONS, 403),
         slow("POST", "/graphql", 429),
     ] {
-        story.forge.fault(fault);
+        story.github.fault(fault);
     }
     let (job, comment) = story.commented(REVIEWER, "/deploy-ephemeral");
 
@@ -72,10 +72,10 @@ fn an_absurd_wait_is_told_and_not_kept() {
     ] {
         let story = Story::new();
         story
-            .forge
+            .github
             .fault(Fault::on("GET", PULL_REQUEST).answer_text(502, "Bad Gateway"));
         // Late, so that there is something to add to the wait.
-        story.forge.fault(
+        story.github.fault(
             Fault::on("GET", PULL_REQUEST)
                 .answer(429, json!({ "message": "Slow down" }))
                 .delay(Duration::from_millis(1_100))
@@ -97,9 +97,9 @@ fn an_outage_during_the_push_does_not_keep_the_end_from_being_told() {
     let story = Story::new();
     // As often as it is tried; the push takes longer than that.
     let outage = Fault::on("GET", COMMENTS).times(4);
-    story.forge.fault(outage.answer_text(502, "Bad Gateway"));
+    story.github.fault(outage.answer_text(502, "Bad Gateway"));
     let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
-    story.forge.fault(push.delay(Duration::from_secs(8)));
+    story.github.fault(push.delay(Duration::from_secs(8)));
 
     let outcome = succeed(&story.deploy());
 
@@ -114,7 +114,7 @@ fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
     succeed(&story.deploy());
     // Pending, success, and what is corrected.
     let lost = Fault::on("POST", STATUSES).skip(2);
-    story.forge.fault(lost.answer_text(502, "Bad Gateway"));
+    story.github.fault(lost.answer_text(502, "Bad Gateway"));
     let (gate, running) = story.about_to_tell();
     story.remove_by_hand();
     gate.open();
@@ -123,7 +123,7 @@ fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
 
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
     assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
-    let last = story.forge.statuses(&story.head()).pop().unwrap();
+    let last = story.github.statuses(&story.head()).pop().unwrap();
     assert_eq!(last.description.as_deref(), Some("Destroyed"));
 }
 
@@ -132,7 +132,7 @@ fn a_rate_limit_is_no_missing_permission() {
     let story = Story::new();
     let words =
         "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
-    story.forge.fault(
+    story.github.fault(
         Fault::on("POST", STATUSES)
             .always()
             .answer(403, json!({ "message": words })),
@@ -151,12 +151,12 @@ fn a_rate_limit_is_no_missing_permission() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let elsewhere = Forge::start_on([127, 0, 0, 2].into());
+    let elsewhere = LocalGitHub::start_on([127, 0, 0, 2].into());
     for status in [301, 302, 307, 308] {
         let story = Story::new();
-        elsewhere.add_personal_token(&story.forge.token(), "thief");
+        elsewhere.add_personal_token(&story.github.token(), "thief");
         let location = format!("{}/repositories/1/pulls/1", elsewhere.api_url());
-        story.forge.fault(
+        story.github.fault(
             Fault::on("GET", PULL_REQUEST)
                 .answer(status, json!({ "message": "Moved" }))
                 .header("location", &location),
@@ -185,7 +185,7 @@ fn an_answer_that_is_none_is_told_in_few_words() {
     ] {
         let story = Story::new();
         story
-            .forge
+            .github
             .fault(Fault::on("GET", PULL_REQUEST).answer_text(status, body));
 
         let error = failed_to_ask(&story, &story.deploy());
@@ -215,7 +215,7 @@ pub(crate) fn spoiled(value: &Value, pointer: &str) -> Vec<Value> {
 fn a_pull_request_with_a_field_that_is_not_as_documented_names_it() {
     let story = Story::new();
     let event = story
-        .forge
+        .github
         .pull_request_event(story.number, "edited", REVIEWER);
     let answer = &event["pull_request"];
     let job = story.deploy().input("dry-run", "true");
@@ -236,7 +236,7 @@ fn a_pull_request_with_a_field_that_is_not_as_documented_names_it() {
     ] {
         for spoiled in spoiled(answer, pointer) {
             story
-                .forge
+                .github
                 .fault(Fault::on("GET", PULL_REQUEST).answer(200, spoiled.clone()));
             let outcome = run(&job);
             let value = spoiled.pointer(pointer);
@@ -304,7 +304,7 @@ fn odd_answers_about_comments_are_no_hindrance() {
         (graphql, json!("words")),
     ] {
         story
-            .forge
+            .github
             .fault(Fault::on(method, path).answer(200, answer.clone()));
         let outcome = succeed(&story.deploy());
         assert_eq!(ending(&outcome).0, "create", "{answer}");
@@ -314,7 +314,7 @@ fn odd_answers_about_comments_are_no_hindrance() {
     // What cannot be read is told, and nothing is written that might be there already.
     let before = story.our_comments().len();
     for answer in [json!([{ "id": "1" }]), json!({}), json!(null), json!([[]])] {
-        story.forge.fault(
+        story.github.fault(
             Fault::on("GET", COMMENTS)
                 .times(2)
                 .answer(200, answer.clone()),
@@ -342,7 +342,7 @@ fn what_is_refused_after_the_push_is_a_warning_that_names_the_permission() {
     ] {
         let story = Story::new();
         let words = json!({ "message": "Resource not accessible by integration" });
-        story.forge.fault(
+        story.github.fault(
             Fault::on("POST", path)
                 .skip(skip)
                 .always()
@@ -373,7 +373,7 @@ fn what_is_refused_after_the_push_is_a_warning_that_names_the_permission() {
 #[test]
 fn the_api_may_be_on_a_host_of_its_own_as_on_github_com() {
     let story = Story::new();
-    let api = story.forge.open_api();
+    let api = story.github.open_api();
     for (end, command) in [("", "/deploy-ephemeral"), ("/", "/destroy-ephemeral")] {
         let (job, comment) = story.commented(REVIEWER, command);
         let job = job
@@ -392,7 +392,7 @@ fn the_api_may_be_on_a_host_of_its_own_as_on_github_com() {
         ["pending", "success", "pending", "success"]
     );
     assert_eq!(story.landed().len(), 2);
-    let strangers = story.forge.requests();
+    let strangers = story.github.requests();
     let strangers = strangers.iter().filter(|request| request.login.is_none());
     assert_eq!(strangers.count(), 0);
 }
@@ -478,7 +478,7 @@ pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
         for (fault, dry_run, expected) in waiting {
             scope.spawn(move || {
                 let story = Story::new();
-                story.forge.fault(fault);
+                story.github.fault(fault);
                 let job = story.deploy().input("push-timeout", "1s");
                 let outcome = run(&job.input("dry-run", dry_run));
                 assert_left_within(&outcome, 120);
@@ -517,9 +517,9 @@ pub(crate) fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_r
         for (fault, expected) in ends {
             scope.spawn(move || {
                 let story = Story::new();
-                story.forge.fault(fault);
+                story.github.fault(fault);
                 for fault in told() {
-                    story.forge.fault(fault);
+                    story.github.fault(fault);
                 }
 
                 let outcome = run(&story.deploy().input("push-timeout", "1s"));

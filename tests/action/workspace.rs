@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use forge::{Fault, Forge, Repository};
+use local_github::{Fault, LocalGitHub, Repository};
 use tempfile::TempDir;
 
 use crate::story::{INSTANCES, Story, annotation, ending, finish, start, succeed};
@@ -95,7 +95,7 @@ fn deploy(story: &Story, workspace: &Path) {
 fn lose_a_race(story: &Story) {
     let repository = story.repository.clone();
     let push = Fault::on("POST", PUSH);
-    story.forge.fault(push.run(move |_| {
+    story.github.fault(push.run(move |_| {
         repository.commit(
             "main",
             &[("faster.txt", Some("x\n"))],
@@ -263,7 +263,7 @@ pub(crate) fn a_checkout_that_does_not_come_to_an_end_keeps_nobody_from_being_to
                 fs::remove_file(&config).unwrap();
                 make_pipe(&config);
                 if is_closed {
-                    story.forge.close_pull_request(story.number);
+                    story.github.close_pull_request(story.number);
                 }
                 gate.open();
 
@@ -408,7 +408,7 @@ fn a_race_that_is_lost_to_a_merge_is_pushed_again_without_its_history() {
     let repository = story.repository.clone();
     let push = Fault::on("POST", PUSH);
     story
-        .forge
+        .github
         .fault(push.run(move |_| merge(&repository, "topic")));
     let places = TempDir::new().unwrap();
     let gate = story.gate(Fault::on("POST", PUSH));
@@ -659,7 +659,7 @@ fn another_users_workspace_stays_theirs() {
 /// Writes an executable script.
 fn script(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    forge::script(path, &format!("#!/bin/sh\n{text}\n"));
+    local_github::script(path, &format!("#!/bin/sh\n{text}\n"));
 }
 
 #[test]
@@ -668,13 +668,13 @@ fn what_a_pull_request_wrote_into_the_checkout_has_no_say() {
     let workspace = checkout(&story, &[]);
     let root = workspace.path();
     // A server that would note whatever is sent to it, and a program that would say that it ran.
-    let elsewhere = Forge::start();
+    let elsewhere = LocalGitHub::start();
     let outside = TempDir::new().unwrap();
     let canary = outside.path().join("ran");
     let program = outside.path().join("program");
     script(&program, &format!("touch {}\nexit 1", canary.display()));
     let program = program.to_str().unwrap();
-    let (ours, theirs) = (story.forge.server_url(), elsewhere.server_url());
+    let (ours, theirs) = (story.github.server_url(), elsewhere.server_url());
 
     let rewrite = |kind: &str, from: &str| (format!("url.{theirs}/.{kind}"), from.to_owned());
     let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());

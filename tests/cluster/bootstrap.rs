@@ -66,7 +66,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     kube.apply(&format!(
         "{{apiVersion: v1, kind: Secret, metadata: {{name: flux-system, namespace: flux-system}}, \
          stringData: {{username: x-access-token, password: {}}}}}",
-        cluster.forge.token()
+        cluster.github.token()
     ));
     let source = [
         "create",

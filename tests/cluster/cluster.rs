@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use flux_ephemeral_env::config::INPUTS;
-use forge::{Forge, Job, Outcome, Repository};
+use local_github::{Job, LocalGitHub, Outcome, Repository};
 use serde_json::Value;
 
 use crate::kube::{Watch, World, is_at, is_ready};
@@ -29,7 +29,7 @@ pub(crate) const WEBHOOK_SECRET: &str = "0f6d2c4f1f8a";
 /// A cluster whose Flux watches a repository on a local GitHub.
 pub(crate) struct Cluster {
     pub(crate) watch: Watch,
-    pub(crate) forge: Forge,
+    pub(crate) github: LocalGitHub,
     pub(crate) repository: Repository,
     pub(crate) plane: Plane,
     /// Held by each close until the action has run, for a sweep in between would have its part done.
@@ -55,23 +55,23 @@ impl Cluster {
 
     /// A repository that holds this one's `k8s/`, of which the cluster knows nothing yet.
     ///
-    /// `FORGE_ADDRESS` is the address by which the cluster reaches this machine, where that is not the loopback one.
+    /// `LOCAL_GITHUB_ADDRESS` is the address by which the cluster reaches this machine, where that is not the loopback one.
     pub(crate) fn unconnected(plane: Plane) -> Cluster {
-        let address = std::env::var("FORGE_ADDRESS")
+        let address = std::env::var("LOCAL_GITHUB_ADDRESS")
             .ok()
             .filter(|address| !address.is_empty());
-        let forge = match address {
-            None => Forge::start(),
+        let github = match address {
+            None => LocalGitHub::start(),
             Some(address) => {
                 let address: IpAddr = address
                     .parse()
-                    .unwrap_or_else(|error| panic!("FORGE_ADDRESS={address}: {error}"));
-                Forge::start_on(address)
+                    .unwrap_or_else(|error| panic!("LOCAL_GITHUB_ADDRESS={address}: {error}"));
+                LocalGitHub::start_on(address)
             }
         };
-        forge.set_permission(REVIEWER, "write");
-        forge.add_personal_token(FLUX_TOKEN, FLUX);
-        let repository = forge.repository();
+        github.set_permission(REVIEWER, "write");
+        github.add_personal_token(FLUX_TOKEN, FLUX);
+        let repository = github.repository();
         let shipped = shipped();
         let mut changes: BTreeMap<String, Option<&str>> = repository
             .files("main", "k8s")
@@ -90,7 +90,7 @@ impl Cluster {
         repository.commit("main", &changes, "Bring the cluster's files");
         Cluster {
             watch: Watch::new(&plane.kube),
-            forge,
+            github,
             repository,
             plane,
             closing: RwLock::default(),
@@ -100,7 +100,7 @@ impl Cluster {
     /// `flux bootstrap git`, until production is ready.
     pub(crate) fn bootstrap(&self) {
         // It commits what it installs; from then on reading is enough.
-        self.forge.set_permission(FLUX, "write");
+        self.github.set_permission(FLUX, "write");
         let kube = &self.plane.kube;
         let mut command = kube.command("flux");
         command
@@ -119,7 +119,7 @@ impl Cluster {
             .env("GIT_PASSWORD", FLUX_TOKEN);
         kube.feed(&mut command, "")
             .unwrap_or_else(|said| panic!("flux bootstrap: {said}"));
-        self.forge.set_permission(FLUX, "read");
+        self.github.set_permission(FLUX, "read");
         self.watch.until("production is ready", |world| {
             ["flux-system", "app", "environments"]
                 .iter()
@@ -149,7 +149,7 @@ impl Cluster {
 
     /// Has GitHub send its webhook to Flux, signed with this secret.
     pub(crate) fn add_webhook(&self, secret: &str) {
-        self.forge.add_webhook(&self.webhook_url(), secret);
+        self.github.add_webhook(&self.webhook_url(), secret);
     }
 
     fn webhook_url(&self) -> String {
@@ -194,12 +194,12 @@ impl Cluster {
     /// A schedule starts the action.
     pub(crate) fn sweep(&self) -> Outcome {
         let _no_close = self.closing.write().unwrap_or_else(PoisonError::into_inner);
-        self.run("schedule", &self.forge.schedule_event(), &[])
+        self.run("schedule", &self.github.schedule_event(), &[])
     }
 
     /// The action runs on an event, with these inputs beside those that the cluster needs.
     fn run(&self, name: &str, event: &Value, inputs: &[(&str, &str)]) -> Outcome {
-        let mut job = Job::new(&self.forge)
+        let mut job = Job::new(&self.github)
             .declared_inputs(&INPUTS)
             .event(name, event)
             .input("repository-url", &self.repository.clone_url());
@@ -245,7 +245,7 @@ impl Cluster {
         overlay: &[(&str, String)],
     ) -> PullRequest<'_> {
         commit(&head, branch, overlay);
-        let number = self.forge.open_pull_request(&head, branch, AUTHOR);
+        let number = self.github.open_pull_request(&head, branch, AUTHOR);
         PullRequest {
             cluster: self,
             number,
@@ -290,9 +290,9 @@ impl<'a> PullRequest<'a> {
 
     /// A reviewer comments, and the action runs.
     pub(crate) fn command(&self, body: &str) -> Outcome {
-        let forge = &self.cluster.forge;
+        let github = &self.cluster.github;
         let event =
-            forge.issue_comment_event(forge.comment(self.number, REVIEWER, body), "created");
+            github.issue_comment_event(github.comment(self.number, REVIEWER, body), "created");
         self.run("issue_comment", &event)
     }
 
@@ -309,10 +309,10 @@ impl<'a> PullRequest<'a> {
     pub(crate) fn close(&self) -> Outcome {
         let closing = self.cluster.closing.read();
         let _no_sweep = closing.unwrap_or_else(PoisonError::into_inner);
-        self.cluster.forge.close_pull_request(self.number);
+        self.cluster.github.close_pull_request(self.number);
         let event = self
             .cluster
-            .forge
+            .github
             .pull_request_event(self.number, "closed", AUTHOR);
         let outcome = self.run("pull_request_target", &event);
         assert_eq!(outcome.outputs["decision"], "destroy", "{}", outcome.stdout);

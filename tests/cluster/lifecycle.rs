@@ -109,7 +109,7 @@ pub(crate) fn a_pinned_commit_stays_whatever_is_pushed(cluster: &Cluster) {
 pub(crate) fn an_allowed_fork_runs_from_its_own_url_pinned_and_without_credentials(
     cluster: &Cluster,
 ) {
-    let fork = cluster.forge.fork("octo-fork");
+    let fork = cluster.github.fork("octo-fork");
     fork.make_public();
     let pull_request = cluster
         .pull_request_from(fork.clone(), "theirs", "first")
@@ -149,7 +149,7 @@ pub(crate) fn an_environment_whose_time_is_over_is_swept_and_its_namespace_is_go
     );
     assert_eq!(outcome.outputs["changed"], "true");
     environment.until_gone();
-    let comments = cluster.forge.comments(number);
+    let comments = cluster.github.comments(number);
     let told: Vec<&str> = comments
         .iter()
         .map(|comment| comment.body.as_str())

@@ -1,6 +1,6 @@
 //! What a hostile overlay can do with Flux's defaults, and what `k8s/lockdown` leaves of it.
 
-use forge::Repository;
+use local_github::Repository;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Environment, PullRequest};
@@ -214,7 +214,7 @@ impl Attempt {
 
 pub(crate) fn a_hostile_overlay_may_do_anything_by_default_and_nothing_under_lockdown() {
     let mut cluster = Cluster::new(Plane::start());
-    let public = cluster.forge.fork("public");
+    let public = cluster.github.fork("public");
     public.make_public();
     by_default(&cluster, &public);
     let flags = lock(&cluster, &public);

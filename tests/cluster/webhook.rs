@@ -44,7 +44,7 @@ pub(crate) fn a_signed_push_wakes_flux_and_a_wrong_signature_does_nothing() {
     assert_eq!(requested(&cluster, &asleep.object), Value::Null);
     pull_request.close();
     environment.until_gone();
-    let pings = cluster.forge.deliveries();
+    let pings = cluster.github.deliveries();
     let pings = pings.iter().filter(|delivery| delivery.event == "ping");
     let welcome: Vec<bool> = pings.map(|delivery| delivery.status == Some(200)).collect();
     assert_eq!(welcome, [false, true]);
@@ -54,7 +54,7 @@ pub(crate) fn a_signed_push_wakes_flux_and_a_wrong_signature_does_nothing() {
 fn until_delivered(cluster: &Cluster, count: usize) -> Vec<u16> {
     for _ in 0..600 {
         let answered: Vec<u16> = cluster
-            .forge
+            .github
             .deliveries()
             .iter()
             .filter_map(|delivery| delivery.status)
@@ -64,5 +64,5 @@ fn until_delivered(cluster: &Cluster, count: usize) -> Vec<u16> {
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
-    panic!("not delivered: {:?}", cluster.forge.deliveries())
+    panic!("not delivered: {:?}", cluster.github.deliveries())
 }

@@ -215,7 +215,7 @@ impl Webhook {
             status: None,
             error: None,
         });
-        // The courier is gone where the forge is.
+        // The courier is gone where the local GitHub is.
         let _ = self.queue.send((place, event.clone()));
     }
 }
@@ -262,7 +262,7 @@ impl Courier {
             .header("host", format!("{host}:{port}"))
             .header("accept", "*/*")
             .header("content-type", "application/json")
-            .header("user-agent", "GitHub-Hookshot/forge")
+            .header("user-agent", "GitHub-Hookshot/github")
             .header("x-github-delivery", &event.guid)
             .header("x-github-event", event.name)
             .header("x-github-hook-id", self.hook)

@@ -96,7 +96,7 @@ fn prepare(shared: &Shared, request: &Request, caller: Option<&Caller>) -> Resul
     Ok(command)
 }
 
-/// Runs to the end, in a process group that a forge can end with its hooks when it is dropped itself.
+/// Runs to the end, in a process group that a local GitHub can end with its hooks when it is dropped itself.
 fn run(shared: &Shared, mut command: Command, input: &[u8]) -> Vec<u8> {
     command
         .process_group(0)

@@ -1,4 +1,4 @@
-//! The forge, asked over HTTP and by the real `git` as its clients ask it.
+//! The local GitHub, asked over HTTP and by the real `git` as its clients ask it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use forge::{Delivery, Fault, Forge, Job, Kind, Repository, git, try_git};
+use local_github::{Delivery, Fault, Job, Kind, LocalGitHub, Repository, git, try_git};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -38,12 +38,12 @@ struct Response {
 }
 
 impl Client {
-    fn new(forge: &Forge, token: &str) -> Self {
+    fn new(github: &LocalGitHub, token: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(5)));
         Self {
-            api: forge.api_url(),
+            api: github.api_url(),
             token: token.to_owned(),
             agent: config.user_agent("test").build().into(),
         }
@@ -81,14 +81,14 @@ impl Client {
     }
 }
 
-/// A forge with pull request 1 from the branch `feature` of its repository.
-fn with_pull_request() -> (Forge, Repository, Client) {
-    let forge = Forge::start();
-    let repository = forge.repository();
+/// A local GitHub with pull request 1 from the branch `feature` of its repository.
+fn with_pull_request() -> (LocalGitHub, Repository, Client) {
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     repository.commit("feature", &[("new.txt", Some("new\n"))], "add a file");
-    assert_eq!(forge.open_pull_request(&repository, "feature", "alice"), 1);
-    let client = Client::new(&forge, &forge.token());
-    (forge, repository, client)
+    assert_eq!(github.open_pull_request(&repository, "feature", "alice"), 1);
+    let client = Client::new(&github, &github.token());
+    (github, repository, client)
 }
 
 fn url_with(repository: &Repository, token: &str) -> String {
@@ -98,7 +98,7 @@ fn url_with(repository: &Repository, token: &str) -> String {
 }
 
 /// A clone with credentials in its URL, for a test that pushes.
-fn clone(forge: &Forge, repository: &Repository) -> (TempDir, PathBuf) {
+fn clone(github: &LocalGitHub, repository: &Repository) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("clone");
     repository.checkout(&path, &[]);
@@ -109,7 +109,7 @@ fn clone(forge: &Forge, repository: &Repository) -> (TempDir, PathBuf) {
             "set-url",
             "--push",
             "origin",
-            &url_with(repository, &forge.token()),
+            &url_with(repository, &github.token()),
         ],
     );
     (directory, path)
@@ -133,20 +133,20 @@ fn eventually(is_so: impl Fn() -> bool) {
 fn script(text: &str) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");
-    forge::script(&path, text);
+    local_github::script(&path, text);
     (directory, path)
 }
 
 #[test]
 fn lists_are_paged_with_links() {
-    let (forge, _, client) = with_pull_request();
+    let (github, _, client) = with_pull_request();
     for number in 0..65 {
-        forge.comment(1, "alice", &format!("comment {number}"));
+        github.comment(1, "alice", &format!("comment {number}"));
     }
     let first = client.get(COMMENTS);
     assert_eq!(first.json.as_array().unwrap().len(), 30);
     assert_eq!(first.json[0]["body"], "comment 0");
-    let page = |page| format!("<{}{COMMENTS}?page={page}>", forge.api_url());
+    let page = |page| format!("<{}{COMMENTS}?page={page}>", github.api_url());
     assert_eq!(
         first.headers["link"],
         format!("{}; rel=\"next\", {}; rel=\"last\"", page(2), page(3))
@@ -166,12 +166,12 @@ fn lists_are_paged_with_links() {
 
 #[test]
 fn pull_requests_are_listed_by_state_newest_first() {
-    let (forge, repository, client) = with_pull_request();
+    let (github, repository, client) = with_pull_request();
     for branch in ["b", "c"] {
         repository.create_branch(branch, "feature");
-        forge.open_pull_request(&repository, branch, "alice");
+        github.open_pull_request(&repository, branch, "alice");
     }
-    forge.close_pull_request(2);
+    github.close_pull_request(2);
     let numbers = |query: &str| {
         let list = client
             .get(&format!("/repos/octo-org/demo/pulls?{query}"))
@@ -190,8 +190,8 @@ fn pull_requests_are_listed_by_state_newest_first() {
 
 #[test]
 fn a_stranger_learns_nothing() {
-    let (forge, _, client) = with_pull_request();
-    let stranger = Client::new(&forge, "wrong");
+    let (github, _, client) = with_pull_request();
+    let stranger = Client::new(&github, "wrong");
     let refused = stranger.get(COMMENTS);
     assert_eq!(
         (refused.status, &refused.json["message"]),
@@ -199,15 +199,15 @@ fn a_stranger_learns_nothing() {
     );
 
     assert_eq!(client.get("/user").status, 403);
-    forge.add_personal_token("personal", "alice");
+    github.add_personal_token("personal", "alice");
     assert_eq!(
-        Client::new(&forge, "personal").get("/user").json["login"],
+        Client::new(&github, "personal").get("/user").json["login"],
         "alice"
     );
 
     let nameless = client
         .agent
-        .get(forge.api_url() + COMMENTS)
+        .get(github.api_url() + COMMENTS)
         .header("user-agent", "")
         .call()
         .unwrap();
@@ -217,7 +217,7 @@ fn a_stranger_learns_nothing() {
         "Not Found"
     );
 
-    let logins: Vec<_> = forge
+    let logins: Vec<_> = github
         .requests()
         .into_iter()
         .map(|request| request.login)
@@ -230,7 +230,7 @@ fn a_stranger_learns_nothing() {
             Some("alice".to_owned())
         ]
     );
-    assert!(!format!("{:?}", forge.requests()).contains(&forge.token()));
+    assert!(!format!("{:?}", github.requests()).contains(&github.token()));
 }
 
 impl Client {
@@ -248,28 +248,28 @@ impl Client {
 
 #[test]
 fn graphql_says_who_the_token_is() {
-    let (forge, _, client) = with_pull_request();
+    let (github, _, client) = with_pull_request();
     let viewer = client.graphql("query {\n  viewer { login }\n}", Value::Null);
     assert_eq!(
         viewer,
         json!({"data": {"viewer": {"login": "github-actions[bot]"}}})
     );
-    assert_eq!(forge.requests()[0].kind, Kind::GraphQl);
+    assert_eq!(github.requests()[0].kind, Kind::GraphQl);
 }
 
 #[test]
 fn graphql_says_how_many_pull_requests_are() {
-    let (forge, repository, client) = with_pull_request();
-    let fork = forge.fork("bob");
+    let (github, repository, client) = with_pull_request();
+    let fork = github.fork("bob");
     let theirs = fork.commit("theirs", &[("b", Some("b"))], "theirs");
-    forge.open_pull_request(&fork, "theirs", "bob");
+    github.open_pull_request(&fork, "theirs", "bob");
     for branch in ["closed", "merged"] {
         repository.commit(branch, &[(branch, Some(""))], branch);
-        forge.open_pull_request(&repository, branch, "alice");
+        github.open_pull_request(&repository, branch, "alice");
     }
-    forge.close_pull_request(3);
-    forge.merge_pull_request(4);
-    forge.open_issue("alice", "no pull request");
+    github.close_pull_request(3);
+    github.merge_pull_request(4);
+    github.open_issue("alice", "no pull request");
 
     let fields = "{ number state headRefName headRefOid headRepository { id } }";
     let aliased: Vec<_> = (1..=5)
@@ -313,13 +313,13 @@ fn graphql_says_how_many_pull_requests_are() {
             "errors": [{"type": "NOT_FOUND", "path": ["repository"], "message": message}],
         })
     );
-    forge.set_permission("mallory", "none");
-    forge.add_personal_token("mallorys", "mallory");
-    let unseen = Client::new(&forge, "mallorys").graphql(&query, demo.clone());
+    github.set_permission("mallory", "none");
+    github.add_personal_token("mallorys", "mallory");
+    let unseen = Client::new(&github, "mallorys").graphql(&query, demo.clone());
     assert_eq!(unseen["data"], json!({"repository": null}));
     assert_eq!(unseen["errors"][0]["type"], "NOT_FOUND");
 
-    forge.restrict_token(&["contents:write"]);
+    github.restrict_token(&["contents:write"]);
     let refused = ask();
     assert_eq!(refused["data"]["repository"]["p1"], Value::Null);
     assert_eq!(
@@ -334,7 +334,7 @@ fn graphql_says_how_many_pull_requests_are() {
 
 #[test]
 fn a_query_that_graphql_does_not_know_is_an_error_and_no_answer() {
-    let (_forge, _, client) = with_pull_request();
+    let (_github, _, client) = with_pull_request();
     let of_pull = |selection: &str| {
         format!(
             "{{ repository(owner: \"octo-org\", name: \"demo\") {{ pullRequest(number: 1) {selection} }} }}"
@@ -409,7 +409,7 @@ fn a_query_that_graphql_does_not_know_is_an_error_and_no_answer() {
 
 #[test]
 fn comments_are_created_edited_and_deleted_by_those_who_may() {
-    let (forge, _, client) = with_pull_request();
+    let (github, _, client) = with_pull_request();
     let created = client.post(COMMENTS, json!({"body": "deployed"}));
     assert_eq!(
         (created.status, &created.json["user"]["type"]),
@@ -426,10 +426,10 @@ fn comments_are_created_edited_and_deleted_by_those_who_may() {
             .status,
         200
     );
-    assert_eq!(forge.comments(1)[0].body, "gone");
+    assert_eq!(github.comments(1)[0].body, "gone");
 
-    forge.add_personal_token("personal", "mallory");
-    let mallory = Client::new(&forge, "personal");
+    github.add_personal_token("personal", "mallory");
+    let mallory = Client::new(&github, "personal");
     assert_eq!(
         mallory
             .send("PATCH", &path, Some(&json!({"body": "mine"})))
@@ -439,12 +439,12 @@ fn comments_are_created_edited_and_deleted_by_those_who_may() {
     );
     assert_eq!(mallory.send("DELETE", &path, None).unwrap().status, 403);
     assert_eq!(client.send("DELETE", &path, None).unwrap().status, 204);
-    assert!(forge.comments(1).is_empty());
+    assert!(github.comments(1).is_empty());
 }
 
 #[test]
 fn what_github_refuses_is_refused_in_its_words() {
-    let (forge, repository, client) = with_pull_request();
+    let (github, repository, client) = with_pull_request();
     assert_eq!(client.post(COMMENTS, json!({})).status, 422);
     assert_eq!(
         client.post(COMMENTS, json!({"body": " "})).json["errors"][0]["code"],
@@ -461,7 +461,7 @@ fn what_github_refuses_is_refused_in_its_words() {
         long.json["errors"][0]["message"],
         "body is too long (maximum is 65536 characters)"
     );
-    assert_eq!(forge.comments(1).len(), 1);
+    assert_eq!(github.comments(1).len(), 1);
 
     let sha = repository.tip("feature").unwrap();
     let status =
@@ -488,7 +488,7 @@ fn what_github_refuses_is_refused_in_its_words() {
         );
     }
     assert_eq!(
-        forge
+        github
             .statuses(&sha)
             .iter()
             .map(|status| status.state.as_str())
@@ -505,8 +505,8 @@ fn what_github_refuses_is_refused_in_its_words() {
 
 #[test]
 fn a_reaction_counts_once_for_each_user() {
-    let (forge, _, client) = with_pull_request();
-    let comment = forge.comment(1, "alice", "/deploy-ephemeral");
+    let (github, _, client) = with_pull_request();
+    let comment = github.comment(1, "alice", "/deploy-ephemeral");
     let path = format!("/repos/octo-org/demo/issues/comments/{comment}/reactions");
     let react = |content: &str| client.post(&path, json!({"content": content})).status;
     assert_eq!(
@@ -520,7 +520,7 @@ fn a_reaction_counts_once_for_each_user() {
     );
     let bot = "github-actions[bot]".to_owned();
     assert_eq!(
-        forge.reactions(comment),
+        github.reactions(comment),
         [(bot.clone(), "eyes".to_owned()), (bot, "rocket".to_owned())]
     );
     assert_eq!(client.get(&path).json.as_array().unwrap().len(), 2);
@@ -528,10 +528,10 @@ fn a_reaction_counts_once_for_each_user() {
 
 #[test]
 fn a_permission_is_what_was_said_and_read_for_others() {
-    let (forge, _, client) = with_pull_request();
-    forge.set_permission("maya", "maintain");
-    forge.set_permission("renovate[bot]", "none");
-    forge.remove_user("ghost");
+    let (github, _, client) = with_pull_request();
+    github.set_permission("maya", "maintain");
+    github.set_permission("renovate[bot]", "none");
+    github.remove_user("ghost");
     let ask = |login: &str| {
         let answer = client.get(&format!(
             "/repos/octo-org/demo/collaborators/{login}/permission"
@@ -549,8 +549,8 @@ fn a_permission_is_what_was_said_and_read_for_others() {
 
 #[test]
 fn a_restricted_token_may_what_it_was_given() {
-    let (forge, repository, client) = with_pull_request();
-    forge.restrict_token(&["metadata:read", "contents:read", "pull-requests:write"]);
+    let (github, repository, client) = with_pull_request();
+    github.restrict_token(&["metadata:read", "contents:read", "pull-requests:write"]);
     assert_eq!(
         client
             .post(COMMENTS, json!({"body": "by way of pull-requests"}))
@@ -571,7 +571,7 @@ fn a_restricted_token_may_what_it_was_given() {
         "statuses=write"
     );
 
-    let (_directory, clone) = clone(&forge, &repository);
+    let (_directory, clone) = clone(&github, &repository);
     commit_in(&clone, "a", b"a");
     let said = try_git(&clone, &["push", "origin", "main"]).unwrap_err();
     assert!(
@@ -583,7 +583,7 @@ fn a_restricted_token_may_what_it_was_given() {
 
 #[test]
 fn a_clone_holds_no_credentials_and_a_stranger_gets_none() {
-    let (forge, repository, _) = with_pull_request();
+    let (github, repository, _) = with_pull_request();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shallow");
     repository.checkout(&path, &["--depth", "1", "--branch", "feature"]);
@@ -603,7 +603,7 @@ fn a_clone_holds_no_credentials_and_a_stranger_gets_none() {
     repository.make_public();
     assert!(anonymous().unwrap().contains("refs/pull/1/head"));
     assert!(
-        forge
+        github
             .requests()
             .iter()
             .all(|request| request.kind == Kind::Git)
@@ -612,8 +612,8 @@ fn a_clone_holds_no_credentials_and_a_stranger_gets_none() {
 
 #[test]
 fn a_push_that_is_late_is_rejected_and_one_that_is_large_arrives() {
-    let (forge, repository, _) = with_pull_request();
-    let (_directory, clone) = clone(&forge, &repository);
+    let (github, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&github, &repository);
     repository.commit("main", &[("theirs", Some("first"))], "be faster");
     // Past the post buffer, git sends a push in chunks.
     let mut seed = 1_u32;
@@ -630,7 +630,7 @@ fn a_push_that_is_late_is_rejected_and_one_that_is_large_arrives() {
         &clone,
         &[
             "-c",
-            &extraheader(&forge),
+            &extraheader(&github),
             "pull",
             "--quiet",
             "--rebase",
@@ -646,7 +646,7 @@ fn a_push_that_is_late_is_rejected_and_one_that_is_large_arrives() {
     assert_eq!(log[0].parents, [log[1].sha.clone()]);
     assert_eq!(
         (log[1].message.as_str(), log[1].author.as_str()),
-        ("be faster", "Forge <forge@example.com>")
+        ("be faster", "LocalGitHub <github@example.com>")
     );
 
     let hidden = try_git(&clone, &["push", "origin", "HEAD:refs/pull/9/head"]).unwrap_err();
@@ -663,15 +663,15 @@ fn a_push_that_is_late_is_rejected_and_one_that_is_large_arrives() {
     );
 }
 
-fn extraheader(forge: &Forge) -> String {
+fn extraheader(github: &LocalGitHub) -> String {
     // actions/checkout sends `basic`; any scheme that the API knows is as good here.
-    format!("http.extraheader=AUTHORIZATION: bearer {}", forge.token())
+    format!("http.extraheader=AUTHORIZATION: bearer {}", github.token())
 }
 
 #[test]
 fn a_long_negotiation_arrives_compressed() {
-    let (forge, repository, _) = with_pull_request();
-    let (_directory, clone) = clone(&forge, &repository);
+    let (github, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&github, &repository);
     for number in 0..40 {
         git(
             &clone,
@@ -689,7 +689,7 @@ fn a_long_negotiation_arrives_compressed() {
         &clone,
         &[
             "-c",
-            &extraheader(&forge),
+            &extraheader(&github),
             "fetch",
             "--quiet",
             "origin",
@@ -701,14 +701,14 @@ fn a_long_negotiation_arrives_compressed() {
 
 #[test]
 fn a_pull_request_follows_its_branch_until_it_closes() {
-    let (forge, repository, client) = with_pull_request();
+    let (github, repository, client) = with_pull_request();
     let head = || {
         client.get("/repos/octo-org/demo/pulls/1").json["head"]["sha"]
             .as_str()
             .unwrap()
             .to_owned()
     };
-    let (_directory, clone) = clone(&forge, &repository);
+    let (_directory, clone) = clone(&github, &repository);
     git(&clone, &["checkout", "--quiet", "feature"]);
     commit_in(&clone, "more.txt", b"more");
     git(&clone, &["push", "--quiet", "origin", "feature"]);
@@ -724,33 +724,33 @@ fn a_pull_request_follows_its_branch_until_it_closes() {
         format!("Merge {pushed} into {}", repository.tip("main").unwrap())
     );
 
-    forge.close_pull_request(1);
+    github.close_pull_request(1);
     repository.commit("feature", &[("late.txt", Some("late"))], "too late");
     assert_eq!(head(), pushed);
     assert_eq!(
-        forge.pull_request_event(1, "closed", "alice")["pull_request"]["merged"],
+        github.pull_request_event(1, "closed", "alice")["pull_request"]["merged"],
         false
     );
 }
 
 #[test]
 fn a_pull_request_outlives_its_fork() {
-    let forge = Forge::start();
-    let client = Client::new(&forge, &forge.token());
-    let fork = forge.fork("bob");
+    let github = LocalGitHub::start();
+    let client = Client::new(&github, &github.token());
+    let fork = github.fork("bob");
     let sha = fork.commit("feature/ä&b", &[("new.txt", Some("new"))], "new");
-    let number = forge.open_pull_request_titled(&fork, "feature/ä&b", "bob", "From afar");
-    let event = forge.pull_request_event(number, "opened", "bob");
+    let number = github.open_pull_request_titled(&fork, "feature/ä&b", "bob", "From afar");
+    let event = github.pull_request_event(number, "opened", "bob");
     assert_eq!(event["pull_request"]["head"]["repo"]["id"], fork.id());
     assert_eq!(event["pull_request"]["head"]["label"], "bob:feature/ä&b");
-    assert_ne!(fork.id(), forge.repository().id());
+    assert_ne!(fork.id(), github.repository().id());
     assert_eq!(
-        forge.repository().git(&["rev-parse", "refs/pull/1/head"]),
+        github.repository().git(&["rev-parse", "refs/pull/1/head"]),
         sha
     );
 
-    forge.rename_head(number, "feature/ä&b/c");
-    forge.delete_head_repository(number);
+    github.rename_head(number, "feature/ä&b/c");
+    github.delete_head_repository(number);
     let pull = client.get("/repos/octo-org/demo/pulls/1").json;
     assert_eq!(
         (&pull["state"], &pull["head"]["repo"]),
@@ -765,9 +765,9 @@ fn a_pull_request_outlives_its_fork() {
 
 #[test]
 fn a_merge_lands_and_a_deleted_branch_closes() {
-    let (forge, repository, client) = with_pull_request();
+    let (github, repository, client) = with_pull_request();
     repository.commit("main", &[("meanwhile", Some(""))], "meanwhile");
-    let merge = forge.merge_pull_request(1);
+    let merge = github.merge_pull_request(1);
     assert_eq!(repository.tip("main").unwrap(), merge);
     assert_eq!(repository.files("main", "new.txt"), ["new.txt"]);
     assert_eq!(repository.read("main", "new.txt").as_deref(), Some("new\n"));
@@ -777,19 +777,19 @@ fn a_merge_lands_and_a_deleted_branch_closes() {
     );
 
     repository.commit("other", &[("new.txt", None)], "remove");
-    let number = forge.open_pull_request(&repository, "other", "alice");
+    let number = github.open_pull_request(&repository, "other", "alice");
     repository.delete_branch("other");
     assert_eq!(
-        forge.pull_request_event(number, "closed", "alice")["pull_request"]["state"],
+        github.pull_request_event(number, "closed", "alice")["pull_request"]["state"],
         "closed"
     );
 }
 
 #[test]
 fn events_have_what_the_webhooks_have() {
-    let (forge, repository, _) = with_pull_request();
-    let comment = forge.comment(1, "alice", "/deploy-ephemeral");
-    let event = forge.issue_comment_event(comment, "created");
+    let (github, repository, _) = with_pull_request();
+    let comment = github.comment(1, "alice", "/deploy-ephemeral");
+    let event = github.issue_comment_event(comment, "created");
     assert_eq!(event["comment"]["id"], comment);
     assert_eq!(event["comment"]["user"]["type"], "User");
     assert_eq!(event["sender"]["login"], "alice");
@@ -802,26 +802,26 @@ fn events_have_what_the_webhooks_have() {
     assert_eq!(event["repository"]["id"], repository.id());
     assert_eq!(event["repository"]["default_branch"], "main");
 
-    let plain = forge.open_issue("alice", "A question");
-    let question = forge.comment(plain, "alice", "why?");
+    let plain = github.open_issue("alice", "A question");
+    let question = github.comment(plain, "alice", "why?");
     assert!(
-        forge.issue_comment_event(question, "created")["issue"]
+        github.issue_comment_event(question, "created")["issue"]
             .get("pull_request")
             .is_none()
     );
 
-    let labeled = forge.label_event(1, "labeled", "preview", "dependabot[bot]");
+    let labeled = github.label_event(1, "labeled", "preview", "dependabot[bot]");
     assert_eq!(
         (&labeled["label"]["name"], &labeled["number"]),
         (&json!("preview"), &json!(1))
     );
     assert_eq!(labeled["pull_request"]["labels"][0]["name"], "preview");
     assert_eq!(labeled["sender"]["type"], "Bot");
-    let unlabeled = forge.label_event(1, "unlabeled", "preview", "alice");
+    let unlabeled = github.label_event(1, "unlabeled", "preview", "alice");
     assert_eq!(unlabeled["pull_request"]["labels"], json!([]));
 
-    assert_eq!(forge.schedule_event(), json!({"schedule": "17 * * * *"}));
-    let dispatched = forge.dispatch_event("alice");
+    assert_eq!(github.schedule_event(), json!({"schedule": "17 * * * *"}));
+    let dispatched = github.dispatch_event("alice");
     let fields: Vec<_> = dispatched.as_object().unwrap().keys().collect();
     assert_eq!(
         fields,
@@ -840,10 +840,10 @@ fn events_have_what_the_webhooks_have() {
 
 #[test]
 fn a_pull_request_is_a_draft_and_is_opened_again() {
-    let (forge, repository, client) = with_pull_request();
+    let (github, repository, client) = with_pull_request();
     let get = || client.get("/repos/octo-org/demo/pulls/1").json;
-    forge.set_draft(1, true);
-    forge.close_pull_request(1);
+    github.set_draft(1, true);
+    github.close_pull_request(1);
     let sha = repository.commit("feature", &[("more", Some(""))], "more");
     let closed = get();
     assert_eq!(
@@ -852,8 +852,8 @@ fn a_pull_request_is_a_draft_and_is_opened_again() {
     );
     assert_ne!(closed["head"]["sha"], sha);
 
-    forge.set_draft(1, false);
-    forge.reopen_pull_request(1);
+    github.set_draft(1, false);
+    github.reopen_pull_request(1);
     let open = get();
     assert_eq!(
         (&open["state"], &open["draft"], &open["closed_at"]),
@@ -864,18 +864,18 @@ fn a_pull_request_is_a_draft_and_is_opened_again() {
 
 #[test]
 fn many_pull_requests_are_as_one_and_another() {
-    let (forge, repository, client) = with_pull_request();
+    let (github, repository, client) = with_pull_request();
     let branches: Vec<_> = (0..300).map(|number| format!("many-{number}")).collect();
     repository.create_branches(&branches, "feature");
-    let numbers = forge.open_pull_requests(&repository, &branches, "alice");
+    let numbers = github.open_pull_requests(&repository, &branches, "alice");
     assert_eq!(numbers, (2..302).collect::<Vec<_>>());
-    let fork = forge.fork("bob");
+    let fork = github.fork("bob");
     fork.create_branches(&["same"], "feature");
     let theirs = fork.commit("theirs", &[("b", Some("b"))], "theirs");
     // Not mergeable: both sides add this file.
     fork.commit("conflict", &[("both", Some("theirs"))], "theirs");
     repository.commit("main", &[("both", Some("ours"))], "ours");
-    forge.open_pull_requests(&fork, &["same", "theirs", "conflict"], "bob");
+    github.open_pull_requests(&fork, &["same", "theirs", "conflict"], "bob");
 
     let pull = |number: u64| {
         client
@@ -910,8 +910,8 @@ fn many_pull_requests_are_as_one_and_another() {
 
 #[test]
 fn a_branch_takes_thousands_of_files_in_one_commit() {
-    let forge = Forge::start();
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     let files: Vec<_> = (0..2_000)
         .map(|number| (format!("many/{number}.yaml"), format!("number: {number}\n")))
         .collect();
@@ -930,8 +930,8 @@ fn a_branch_takes_thousands_of_files_in_one_commit() {
 
 #[test]
 fn whoever_writes_too_much_is_limited() {
-    let (forge, _, client) = with_pull_request();
-    forge.limit_content(2, Duration::from_secs(3));
+    let (github, _, client) = with_pull_request();
+    github.limit_content(2, Duration::from_secs(3));
     let post = |client: &Client| client.post(COMMENTS, json!({"body": "hello"}));
     let begun = Instant::now();
     assert_eq!([post(&client).status, post(&client).status], [201, 201]);
@@ -947,8 +947,8 @@ fn whoever_writes_too_much_is_limited() {
         assert!((1..=3).contains(&wait), "{wait}");
         // Reads and others' writes are free.
         assert_eq!(client.get(COMMENTS).json.as_array().unwrap().len(), 2);
-        forge.add_personal_token("alices", "alice");
-        assert_eq!(post(&Client::new(&forge, "alices")).status, 201);
+        github.add_personal_token("alices", "alice");
+        assert_eq!(post(&Client::new(&github, "alices")).status, 201);
         std::thread::sleep(Duration::from_secs(wait));
         assert_eq!(post(&client).status, 201);
     }
@@ -956,11 +956,11 @@ fn whoever_writes_too_much_is_limited() {
 
 #[test]
 fn a_fault_takes_the_requests_it_is_for() {
-    let (forge, _, client) = with_pull_request();
+    let (github, _, client) = with_pull_request();
     let busy = Fault::on("POST", "/repos/octo-org/demo/issues/*/comments")
         .skip(1)
         .times(2);
-    forge.fault(
+    github.fault(
         busy.answer(503, json!({"message": "busy"}))
             .header("retry-after", "1"),
     );
@@ -972,34 +972,34 @@ fn a_fault_takes_the_requests_it_is_for() {
         (503, "1")
     );
     assert_eq!([post().status, post().status], [503, 201]);
-    assert_eq!(forge.comments(1).len(), 2);
-    let statuses: Vec<_> = forge
+    assert_eq!(github.comments(1).len(), 2);
+    let statuses: Vec<_> = github
         .requests()
         .iter()
         .filter_map(|request| request.status)
         .collect();
     assert_eq!(statuses, [201, 200, 503, 503, 201]);
-    assert_eq!(forge.requests()[0].body, Some(json!({"body": "hello"})));
+    assert_eq!(github.requests()[0].body, Some(json!({"body": "hello"})));
 }
 
 #[test]
 fn connections_break_before_during_and_after_the_work() {
-    let (forge, _, client) = with_pull_request();
+    let (github, _, client) = with_pull_request();
     let try_post = || client.send("POST", COMMENTS, Some(&json!({"body": "hello"})));
-    forge.fault(Fault::on("POST", "*/comments").drop_connection());
+    github.fault(Fault::on("POST", "*/comments").drop_connection());
     assert!(try_post().is_err());
-    assert!(forge.comments(1).is_empty());
+    assert!(github.comments(1).is_empty());
 
-    forge.fault(Fault::on("POST", "*/comments").lose_answer());
+    github.fault(Fault::on("POST", "*/comments").lose_answer());
     assert!(try_post().is_err());
-    assert_eq!(forge.comments(1).len(), 1);
-    assert_eq!(forge.requests()[1].status, None);
+    assert_eq!(github.comments(1).len(), 1);
+    assert_eq!(github.requests()[1].status, None);
 
-    forge.fault(Fault::on("GET", "*/comments").cut_body_after(10));
+    github.fault(Fault::on("GET", "*/comments").cut_body_after(10));
     let mut cut = client
         .agent
-        .get(forge.api_url() + COMMENTS)
-        .header("authorization", format!("token {}", forge.token()));
+        .get(github.api_url() + COMMENTS)
+        .header("authorization", format!("token {}", github.token()));
     cut = cut.header("accept", "*/*");
     let mut response = cut.call().unwrap();
     assert_eq!(response.status(), 200);
@@ -1009,32 +1009,32 @@ fn connections_break_before_during_and_after_the_work() {
 
 #[test]
 fn answers_are_late_or_never_come() {
-    let (forge, _, client) = with_pull_request();
-    forge.fault(Fault::on("GET", "/repos/octo-org/demo").delay(Duration::from_millis(50)));
+    let (github, _, client) = with_pull_request();
+    github.fault(Fault::on("GET", "/repos/octo-org/demo").delay(Duration::from_millis(50)));
     assert_eq!(client.get("/repos/octo-org/demo").status, 200);
-    assert!(forge.requests()[0].duration.unwrap() >= Duration::from_millis(50));
+    assert!(github.requests()[0].duration.unwrap() >= Duration::from_millis(50));
 
-    forge.fault(Fault::on("GET", "/repos/octo-org/demo").hang());
+    github.fault(Fault::on("GET", "/repos/octo-org/demo").hang());
     let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(3)));
     let impatient: ureq::Agent = config.build().into();
-    let request = impatient.get(forge.api_url() + "/repos/octo-org/demo");
+    let request = impatient.get(github.api_url() + "/repos/octo-org/demo");
     assert!(matches!(request.call(), Err(ureq::Error::Timeout(_))));
     assert_eq!(client.get("/repos/octo-org/demo").status, 200);
 
-    forge.fault(Fault::on("GET", "/repos/octo-org/demo").drip(Duration::from_micros(1)));
+    github.fault(Fault::on("GET", "/repos/octo-org/demo").drip(Duration::from_micros(1)));
     assert_eq!(client.get("/repos/octo-org/demo").json["name"], "demo");
-    forge.fault(Fault::on("GET", "/repos/octo-org/demo").drip(Duration::from_secs(1)));
+    github.fault(Fault::on("GET", "/repos/octo-org/demo").drip(Duration::from_secs(1)));
     let request = impatient
-        .get(forge.api_url() + "/repos/octo-org/demo")
-        .header("authorization", format!("token {}", forge.token()));
+        .get(github.api_url() + "/repos/octo-org/demo")
+        .header("authorization", format!("token {}", github.token()));
     let mut begun = request.call().unwrap();
     assert!(begun.body_mut().read_to_string().is_err());
 }
 
 #[test]
 fn the_api_is_on_a_port_of_its_own_as_on_github_com() {
-    let (forge, _, mut client) = with_pull_request();
-    client.api = forge.open_api();
+    let (github, _, mut client) = with_pull_request();
+    client.api = github.open_api();
     assert_eq!(client.get("/repos/octo-org/demo").json["name"], "demo");
     let query = json!({"query": "{ viewer { login } }"});
     let viewer = client.post("/graphql", query).json["data"]["viewer"].clone();
@@ -1045,11 +1045,11 @@ fn the_api_is_on_a_port_of_its_own_as_on_github_com() {
 
 #[test]
 fn someone_lands_a_commit_between_a_fetch_and_a_push() {
-    let (forge, repository, _) = with_pull_request();
-    let (_directory, clone) = clone(&forge, &repository);
+    let (github, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&github, &repository);
     commit_in(&clone, "ours", b"ours");
     let theirs = repository.clone();
-    forge.fault(
+    github.fault(
         Fault::on("POST", "/octo-org/demo.git/git-receive-pack").run(move |request| {
             assert_eq!(request.method, "POST");
             theirs.commit("main", &[("theirs", Some("theirs"))], "be faster");
@@ -1064,9 +1064,9 @@ fn someone_lands_a_commit_between_a_fetch_and_a_push() {
 }
 
 #[test]
-fn dropping_the_forge_ends_what_it_started() {
-    let (forge, repository, _) = with_pull_request();
-    let (_directory, clone) = clone(&forge, &repository);
+fn dropping_the_local_github_ends_what_it_started() {
+    let (github, repository, _) = with_pull_request();
+    let (_directory, clone) = clone(&github, &repository);
     commit_in(&clone, "ours", b"ours");
     let started = clone.with_file_name("started");
     let hook = format!(
@@ -1083,7 +1083,7 @@ fn dropping_the_forge_ends_what_it_started() {
         }
     };
     let git_dir = repository.git_dir();
-    drop(forge);
+    drop(github);
     assert!(push.join().unwrap().is_err());
     assert!(!git_dir.exists());
     // The kernel may take a moment, and an init that does not wait for orphans leaves a zombie.
@@ -1177,18 +1177,18 @@ fn hmac_sha256(key: &[u8], text: &[u8]) -> String {
 }
 
 /// What was sent, as events and branches.
-fn sent(forge: &Forge) -> Vec<(String, String)> {
-    let deliveries = forge.deliveries().into_iter();
+fn sent(github: &LocalGitHub) -> Vec<(String, String)> {
+    let deliveries = github.deliveries().into_iter();
     deliveries
         .map(|delivery| (delivery.event, delivery.reference.unwrap_or_default()))
         .collect()
 }
 
 /// The deliveries, once none of them is under way.
-fn settled(forge: &Forge) -> Vec<Delivery> {
+fn settled(github: &LocalGitHub) -> Vec<Delivery> {
     let started = Instant::now();
     loop {
-        let deliveries = forge.deliveries();
+        let deliveries = github.deliveries();
         if deliveries
             .iter()
             .all(|delivery| delivery.status.is_some() || delivery.error.is_some())
@@ -1204,26 +1204,30 @@ fn settled(forge: &Forge) -> Vec<Delivery> {
 }
 
 #[test]
-fn a_forge_listens_where_it_is_told() {
-    let forge = Forge::start_on("127.0.0.2".parse().unwrap());
-    let repository = forge.repository();
-    let server = forge.server_url();
+fn a_local_github_listens_where_it_is_told() {
+    let github = LocalGitHub::start_on("127.0.0.2".parse().unwrap());
+    let repository = github.repository();
+    let server = github.server_url();
     assert!(server.starts_with("http://127.0.0.2:"), "{server}");
-    assert!(forge.api_url().starts_with(&server) && forge.graphql_url().starts_with(&server));
+    assert!(github.api_url().starts_with(&server) && github.graphql_url().starts_with(&server));
     assert!(repository.clone_url().starts_with(&server));
-    let client = Client::new(&forge, &forge.token());
+    let client = Client::new(&github, &github.token());
     let found = client.get("/repos/octo-org/demo");
     assert_eq!(found.json["clone_url"], repository.clone_url());
-    let (_directory, clone) = clone(&forge, &repository);
+    let (_directory, clone) = clone(&github, &repository);
     assert!(clone.join("README.md").exists());
-    assert!(Forge::start().server_url().starts_with("http://127.0.0.1:"));
+    assert!(
+        LocalGitHub::start()
+            .server_url()
+            .starts_with("http://127.0.0.1:")
+    );
 }
 
 #[test]
 fn a_webhook_is_pinged_and_told_of_a_push() {
-    let (forge, repository, _) = with_pull_request();
+    let (github, repository, _) = with_pull_request();
     let receiver = Receiver::start(202);
-    forge.add_webhook(&receiver.url, "s3cret");
+    github.add_webhook(&receiver.url, "s3cret");
     let ping = receiver.next();
     assert_eq!(ping.headers["x-github-event"], "ping");
     assert_eq!(ping.json["hook_id"], ping.json["hook"]["id"]);
@@ -1232,7 +1236,7 @@ fn a_webhook_is_pinged_and_told_of_a_push() {
     assert_eq!(ping.json["sender"]["login"], "octo-org");
     assert!(ping.json["zen"].is_string());
 
-    let (_directory, clone) = clone(&forge, &repository);
+    let (_directory, clone) = clone(&github, &repository);
     let before = git(&clone, &["rev-parse", "HEAD"]);
     commit_in(&clone, "new.txt", b"new");
     fs::remove_file(clone.join("README.md")).unwrap();
@@ -1241,7 +1245,7 @@ fn a_webhook_is_pinged_and_told_of_a_push() {
     git(&clone, &["push", "--quiet", "origin", "main"]);
     // The delivery is known by now, though it need not have arrived.
     let main = ("push".to_owned(), "refs/heads/main".to_owned());
-    assert_eq!(sent(&forge), [("ping".to_owned(), String::new()), main]);
+    assert_eq!(sent(&github), [("ping".to_owned(), String::new()), main]);
 
     let push = receiver.next();
     assert_eq!(push.start, "POST /hook?x=1 HTTP/1.1");
@@ -1273,7 +1277,7 @@ fn a_webhook_is_pinged_and_told_of_a_push() {
         json["compare"],
         format!(
             "{}/octo-org/demo/compare/{}...{}",
-            forge.server_url(),
+            github.server_url(),
             &before[..12],
             &second[..12]
         )
@@ -1285,8 +1289,8 @@ fn a_webhook_is_pinged_and_told_of_a_push() {
     assert_eq!(commits[1]["removed"], json!(["README.md"]));
     assert_eq!(commits[1]["modified"], json!(["new.txt"]));
     assert_eq!(commits[1]["message"], "change");
-    assert_eq!(commits[1]["author"]["name"], "Forge");
-    assert_eq!(commits[1]["author"]["email"], "forge@example.com");
+    assert_eq!(commits[1]["author"]["name"], "LocalGitHub");
+    assert_eq!(commits[1]["author"]["email"], "github@example.com");
     let timestamp = commits[1]["timestamp"].as_str().unwrap();
     assert!(timestamp.starts_with("2025-01-01T00:00:00"), "{timestamp}");
     assert_eq!(json["head_commit"], commits[1]);
@@ -1294,19 +1298,19 @@ fn a_webhook_is_pinged_and_told_of_a_push() {
     assert_eq!(json["pusher"]["name"], "github-actions[bot]");
     assert_eq!(json["sender"]["login"], "github-actions[bot]");
 
-    let statuses: Vec<_> = settled(&forge)
+    let statuses: Vec<_> = settled(&github)
         .iter()
         .map(|delivery| delivery.status)
         .collect();
     assert_eq!(statuses, [Some(202), Some(202)]);
-    assert_eq!(forge.deliveries()[1].url, receiver.url);
+    assert_eq!(github.deliveries()[1].url, receiver.url);
 }
 
 #[test]
 fn a_branch_that_moves_is_one_push() {
-    let (forge, repository, _) = with_pull_request();
+    let (github, repository, _) = with_pull_request();
     let receiver = Receiver::start(200);
-    forge.add_webhook(&receiver.url, "s3cret");
+    github.add_webhook(&receiver.url, "s3cret");
     receiver.next();
     let zeros = "0".repeat(40);
     let base = repository.tip("main").unwrap();
@@ -1365,20 +1369,20 @@ fn a_branch_that_moves_is_one_push() {
     );
     assert!(push["head_commit"].is_null());
 
-    forge.rename_head(1, "feature/renamed");
+    github.rename_head(1, "feature/renamed");
     expect("feature", deleted, 0);
     expect("feature/renamed", created, 1);
-    let merge = forge.merge_pull_request(1);
+    let merge = github.merge_pull_request(1);
     let push = expect("main", [false; 3], 2);
     assert_eq!(push["head_commit"]["id"], merge);
     repository.git(&["update-ref", "refs/heads/by-git", &first]);
     expect("by-git", created, 1);
 
     // A fork is silent, and so are pull requests, which move references of the base repository only under refs/pull.
-    let fork = forge.fork("bob");
+    let fork = github.fork("bob");
     fork.commit("theirs", &[("b", Some("b"))], "theirs");
-    forge.open_pull_request(&fork, "theirs", "bob");
-    forge.add_personal_token("bobs", "bob");
+    github.open_pull_request(&fork, "theirs", "bob");
+    github.add_personal_token("bobs", "bob");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("fork");
     fork.checkout(&path, &["--branch", "theirs"]);
@@ -1389,17 +1393,17 @@ fn a_branch_that_moves_is_one_push() {
     );
     fork.rename_branch("theirs", "renamed");
     assert!(repository.git(&["show-ref"]).contains("refs/pull/2/head"));
-    assert_eq!(settled(&forge).len(), 12);
+    assert_eq!(settled(&github).len(), 12);
     assert!(receiver.taken.try_recv().is_err());
 }
 
 #[test]
 fn pushes_at_the_same_time_are_each_sent_once() {
-    let forge = Forge::start();
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     let receiver = Receiver::start(200);
-    forge.add_webhook(&receiver.url, "s3cret");
-    let (_directory, clone) = clone(&forge, &repository);
+    github.add_webhook(&receiver.url, "s3cret");
+    let (_directory, clone) = clone(&github, &repository);
     std::thread::scope(|scope| {
         for number in 0..4 {
             let (clone, repository) = (&clone, &repository);
@@ -1410,7 +1414,7 @@ fn pushes_at_the_same_time_are_each_sent_once() {
             scope.spawn(move || repository.create_branch(&format!("created-{number}"), "main"));
         }
     });
-    let mut branches: Vec<_> = sent(&forge).into_iter().skip(1).collect();
+    let mut branches: Vec<_> = sent(&github).into_iter().skip(1).collect();
     branches.sort();
     let expected = ["created", "pushed"]
         .into_iter()
@@ -1425,7 +1429,7 @@ fn pushes_at_the_same_time_are_each_sent_once() {
     let arrived: Vec<_> = arrived
         .map(|push| push["ref"].as_str().unwrap().to_owned())
         .collect();
-    let in_order: Vec<_> = sent(&forge)
+    let in_order: Vec<_> = sent(&github)
         .into_iter()
         .skip(1)
         .map(|(_, branch)| branch)
@@ -1435,16 +1439,16 @@ fn pushes_at_the_same_time_are_each_sent_once() {
 
 #[test]
 fn a_receiver_that_is_gone_harms_nothing() {
-    let forge = Forge::start();
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     // An address of its own, so that nobody else is given the port.
     let gone = TcpListener::bind("127.0.0.3:0").unwrap();
     let url = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
-    forge.add_webhook(&url, "s3cret");
+    github.add_webhook(&url, "s3cret");
     let broken = Receiver::start(500);
-    forge.add_webhook(&broken.url, "other");
-    let (_directory, clone) = clone(&forge, &repository);
+    github.add_webhook(&broken.url, "other");
+    let (_directory, clone) = clone(&github, &repository);
     commit_in(&clone, "new.txt", b"new");
     git(&clone, &["push", "--quiet", "origin", "main"]);
 
@@ -1452,7 +1456,7 @@ fn a_receiver_that_is_gone_harms_nothing() {
         .map(|taken| taken.headers["x-github-event"].clone())
         .into();
     assert_eq!(events, ["ping", "push"]);
-    let deliveries = settled(&forge);
+    let deliveries = settled(&github);
     assert_eq!(deliveries.len(), 4);
     for delivery in deliveries {
         let is_gone = delivery.url == url;
@@ -1463,28 +1467,28 @@ fn a_receiver_that_is_gone_harms_nothing() {
 
 #[test]
 fn a_receiver_that_never_answers_keeps_nobody() {
-    let forge = Forge::start();
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     // The kernel takes the connection; nobody reads from it.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    forge.add_webhook(
+    github.add_webhook(
         &format!("http://{}/", silent.local_addr().unwrap()),
         "s3cret",
     );
-    let (_directory, clone) = clone(&forge, &repository);
+    let (_directory, clone) = clone(&github, &repository);
     commit_in(&clone, "new.txt", b"new");
     git(&clone, &["push", "--quiet", "origin", "main"]);
     let (mut stream, _) = silent.accept().unwrap();
     let mut byte = [0];
     stream.read_exact(&mut byte).unwrap();
-    for delivery in forge.deliveries() {
+    for delivery in github.deliveries() {
         assert_eq!((delivery.status, delivery.error), (None, None));
     }
 
     let started = Instant::now();
-    drop(forge);
+    drop(github);
     assert!(started.elapsed() < Duration::from_secs(2));
-    // The forge's end of it is closed; the push was still in the queue.
+    // The local GitHub's end of it is closed; the push was still in the queue.
     stream.read_to_end(&mut Vec::new()).unwrap();
     silent.set_nonblocking(true).unwrap();
     assert!(silent.accept().is_err());
@@ -1492,8 +1496,8 @@ fn a_receiver_that_never_answers_keeps_nobody() {
 
 #[test]
 fn odd_names_are_names() {
-    let forge = Forge::start();
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     for branch in [
         "-rf",
         "$(touch${IFS}x)",
@@ -1511,9 +1515,9 @@ fn odd_names_are_names() {
         assert_eq!(repository.tip(branch), Some(sha.clone()), "{branch}");
         assert_eq!(repository.files(branch, "a \"b\"\\ä"), ["a \"b\"\\ä"]);
         assert_eq!(repository.log(branch)[0].message, "message \"$x\"\n\nbody");
-        let number = forge.open_pull_request(&repository, branch, "alice");
+        let number = github.open_pull_request(&repository, branch, "alice");
         assert_eq!(
-            forge.pull_request_event(number, "opened", "alice")["pull_request"]["head"]["sha"],
+            github.pull_request_event(number, "opened", "alice")["pull_request"]["head"]["sha"],
             sha
         );
     }
@@ -1521,7 +1525,7 @@ fn odd_names_are_names() {
 
 #[test]
 fn a_job_gets_what_the_runner_gives_and_no_more() {
-    let forge = Forge::start();
+    let github = LocalGitHub::start();
     let (_directory, program) = script(
         "#!/bin/sh\n\
          cat \"$GITHUB_EVENT_PATH\" >&2\n\
@@ -1530,7 +1534,7 @@ fn a_job_gets_what_the_runner_gives_and_no_more() {
          echo '# Done' > \"$GITHUB_STEP_SUMMARY\"\n\
          exit 3\n",
     );
-    let job = Job::new(&forge)
+    let job = Job::new(&github)
         .event("issue_comment", &json!({"action": "created"}))
         .declared_inputs(&[("dry-run", "false"), ("secret-ref", "")])
         .input("two words", "x")
@@ -1585,7 +1589,7 @@ fn a_script_can_be_run_while_others_start_programs() {
             });
         }
         for _ in 0..100 {
-            forge::script(&path, "#!/bin/sh\n");
+            local_github::script(&path, "#!/bin/sh\n");
             assert!(Command::new(&path).status().unwrap().success());
         }
     });
@@ -1593,10 +1597,10 @@ fn a_script_can_be_run_while_others_start_programs() {
 
 #[test]
 fn a_job_can_be_cancelled() {
-    let forge = Forge::start();
+    let github = LocalGitHub::start();
     let (_directory, program) =
         script("#!/bin/sh\ntrap 'kill $!; exit 7' TERM\nsleep 600 &\necho ready\nwait\n");
-    let job = Job::new(&forge).spawn(&program);
+    let job = Job::new(&github).spawn(&program);
     eventually(|| job.stdout() == "ready\n");
     job.signal("TERM");
     assert_eq!(job.wait().status, 7);
@@ -1608,22 +1612,22 @@ fn a_request_is_worked_on_although_whoever_asked_has_left() {
         Fault::on("POST", "/repos/*/statuses/*").delay(Duration::from_millis(1_500)),
         Fault::on("POST", "/repos/*/statuses/*").withhold_answer(),
     ] {
-        let forge = Forge::start();
-        let head = forge.repository().tip("main").unwrap();
-        forge.fault(fault);
-        let url = format!("{}/repos/octo-org/demo/statuses/{head}", forge.api_url());
+        let github = LocalGitHub::start();
+        let head = github.repository().tip("main").unwrap();
+        github.fault(fault);
+        let url = format!("{}/repos/octo-org/demo/statuses/{head}", github.api_url());
         let impatient = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(1)))
             .build();
         let answer = ureq::Agent::from(impatient)
             .post(&url)
-            .header("authorization", &format!("Bearer {}", forge.token()))
+            .header("authorization", &format!("Bearer {}", github.token()))
             .send(r#"{"state":"pending","context":"x"}"#);
         assert!(answer.is_err(), "{answer:?}");
         eventually(|| {
-            let request = forge.requests().into_iter().next();
+            let request = github.requests().into_iter().next();
             request.is_some_and(|request| request.status == Some(201))
         });
-        assert_eq!(forge.statuses(&head).len(), 1);
+        assert_eq!(github.statuses(&head).len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Everything the forge knows, and the things its parts share.
+//! Everything the local GitHub knows, and the things its parts share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::webhook::{Delivery, Webhook};
 /// The workflow's login, as GitHub's own.
 pub(crate) const BOT: &str = "github-actions[bot]";
 
-/// Shared by the server, the [`Forge`](crate::Forge) and each [`Repository`](crate::Repository).
+/// Shared by the server, the [`LocalGitHub`](crate::LocalGitHub) and each [`Repository`](crate::Repository).
 pub(crate) struct Shared {
     pub(crate) server_url: String,
     /// The workflow's token.

@@ -1,4 +1,4 @@
-//! A real Git repository on the forge, and what people do to it.
+//! A real Git repository on the local GitHub, and what people do to it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -232,7 +232,7 @@ impl Repository {
         log(&self.record.git_dir, &[&format!("refs/heads/{branch}")])
     }
 
-    /// Renames a branch. An open pull request from it closes; see [`Forge::rename_head`](crate::Forge::rename_head) for
+    /// Renames a branch. An open pull request from it closes; see [`LocalGitHub::rename_head`](crate::LocalGitHub::rename_head) for
     /// one that follows.
     pub fn rename_branch(&self, old: &str, new: &str) {
         let sha = self

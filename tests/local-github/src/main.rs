@@ -1,26 +1,26 @@
-//! `cargo run -p forge`: a forge to try things on by hand, until Ctrl-C.
+//! `cargo run -p local-github`: a local GitHub to try things on by hand, until Ctrl-C.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
     reason = "a command that talks to a person"
 )]
 
-use forge::Forge;
+use local_github::LocalGitHub;
 
 fn main() {
-    let forge = Forge::start();
-    let repository = forge.repository();
+    let github = LocalGitHub::start();
+    let repository = github.repository();
     repository.commit(
         "feature/login",
         &[("src/login.txt", Some("hello\n"))],
         "add a login page",
     );
-    forge.set_permission("alice", "write");
+    github.set_permission("alice", "write");
     let number =
-        forge.open_pull_request_titled(&repository, "feature/login", "alice", "Add a login page");
-    forge.comment(number, "alice", "/deploy-ephemeral");
+        github.open_pull_request_titled(&repository, "feature/login", "alice", "Add a login page");
+    github.comment(number, "alice", "/deploy-ephemeral");
 
-    let (server, api, token) = (forge.server_url(), forge.api_url(), forge.token());
+    let (server, api, token) = (github.server_url(), github.api_url(), github.token());
     let (host, name) = (server.trim_start_matches("http://"), repository.full_name());
     println!(
         "\

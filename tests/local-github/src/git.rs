@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const NAME: &str = "Forge";
-const EMAIL: &str = "forge@example.com";
-/// 1 January 2025; each commit made through a forge is a second younger than the one before.
+const NAME: &str = "LocalGitHub";
+const EMAIL: &str = "github@example.com";
+/// 1 January 2025; each commit made through a local GitHub is a second younger than the one before.
 pub(crate) const FIRST_COMMIT: u64 = 1_735_689_600;
 
 /// `git`, in `directory`, without any configuration of the user or the system.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use forge::{Job, RunningJob};
+use local_github::{Job, RunningJob};
 
 use crate::story::{REVIEWER, Story, finish, start};
 
@@ -30,7 +30,7 @@ fn command(story: &Story, number: u64, body: &str) -> Job {
 /// Runs all of them at once; each has to land one commit of its own, with about three pushes each.
 fn land_at_once(story: &Story, jobs: &[Job]) {
     let before = story.landed().len();
-    story.forge.clear_requests();
+    story.github.clear_requests();
     let running: Vec<RunningJob> = jobs.iter().map(start).collect();
     let mut commits: Vec<String> = running
         .into_iter()

@@ -16,7 +16,7 @@ use signal_hook::{consts::SIGINT, flag};
 use tempfile::TempDir;
 use wait4::Wait4 as _;
 
-use crate::Forge;
+use crate::LocalGitHub;
 
 /// Where the runner mounts things in a container of an action.
 const MOUNT: &str = "/github";
@@ -69,15 +69,15 @@ pub struct RunningJob {
 }
 
 impl Job {
-    /// A job of the forge's base repository, with its token, without an event.
-    pub fn new(forge: &Forge) -> Self {
+    /// A job of the local GitHub's base repository, with its token, without an event.
+    pub fn new(github: &LocalGitHub) -> Self {
         let variables = [
-            ("GITHUB_REPOSITORY", forge.repository().full_name()),
-            ("GITHUB_API_URL", forge.api_url()),
-            ("GITHUB_SERVER_URL", forge.server_url()),
-            ("GITHUB_GRAPHQL_URL", forge.graphql_url()),
+            ("GITHUB_REPOSITORY", github.repository().full_name()),
+            ("GITHUB_API_URL", github.api_url()),
+            ("GITHUB_SERVER_URL", github.server_url()),
+            ("GITHUB_GRAPHQL_URL", github.graphql_url()),
             ("GITHUB_RUN_ID", "1".to_owned()),
-            ("INPUT_TOKEN", forge.token()),
+            ("INPUT_TOKEN", github.token()),
         ];
         Self {
             event: ("workflow_dispatch".to_owned(), b"{}".to_vec()),
@@ -106,7 +106,7 @@ impl Job {
     }
 
     /// The inputs that `action.yml` declares with their defaults (`""` for none), which the runner sets where the workflow
-    /// does not. The token's default is the forge's token.
+    /// does not. The token's default is the local GitHub's token.
     pub fn declared_inputs(mut self, inputs: &[(&str, &str)]) -> Self {
         self.declared = inputs
             .iter()
@@ -208,7 +208,7 @@ impl Job {
         let files = Files::new(self);
         // Unique, as the directory's is.
         let directory = files.directory.path().file_name();
-        let name = format!("forge-{}", directory.expect("a name").display());
+        let name = format!("github-{}", directory.expect("a name").display());
         let mut command = Command::new("docker");
         command.args([
             "run",

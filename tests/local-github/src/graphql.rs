@@ -1,7 +1,7 @@
 //! The GraphQL API, as far as an action asks who it is and how pull requests are.
 //!
 //! A query is read by the grammar and checked against the types below before anything is answered, as GitHub does: what
-//! the forge does not know is an error in GitHub's words, and never an empty answer.
+//! the local GitHub does not know is an error in GitHub's words, and never an empty answer.
 
 use serde_json::{Map, Value, json};
 
@@ -92,7 +92,7 @@ struct Selection {
     selections: Vec<Selection>,
 }
 
-/// Whether the forge knows all this of a type, and it is asked for as it has to be.
+/// Whether the local GitHub knows all this of a type, and it is asked for as it has to be.
 fn check(selections: &[Selection], kind: &str) -> Result<(), String> {
     for (at, selection) in selections.iter().enumerate() {
         let name = &selection.name;
@@ -255,7 +255,7 @@ fn node_id(repository: &RepositoryRecord) -> Value {
     format!("R_{}", repository.id).into()
 }
 
-/// Reads one query in the part of <https://spec.graphql.org/October2021/> that clients of the forge write: no
+/// Reads one query in the part of <https://spec.graphql.org/October2021/> that clients of the local GitHub write: no
 /// fragments, no directives, no values but strings, numbers and variables.
 struct Parser<'a> {
     variables: &'a Value,

@@ -10,10 +10,10 @@ use crate::record::Recorded;
 
 type Hook = Arc<Mutex<dyn FnMut(&Recorded) + Send>>;
 
-/// A request to meddle with, and how. Give it to [`Forge::fault`](crate::Forge::fault).
+/// A request to meddle with, and how. Give it to [`LocalGitHub::fault`](crate::LocalGitHub::fault).
 ///
 /// ```
-/// use forge::Fault;
+/// use local_github::Fault;
 /// use std::time::Duration;
 ///
 /// let flaky = Fault::on("POST", "/repos/*/issues/*/comments").times(2).answer_text(502, "Bad Gateway");
@@ -150,7 +150,7 @@ impl Fault {
     }
 
     /// Runs this before the work, for instance to land someone else's commit between a fetch and a push. No lock of the
-    /// server is held meanwhile, so it may use any [`Repository`](crate::Repository) of the same forge.
+    /// server is held meanwhile, so it may use any [`Repository`](crate::Repository) of the same local GitHub.
     pub fn run(mut self, hook: impl FnMut(&Recorded) + Send + 'static) -> Self {
         self.effect.run = Some(Arc::new(Mutex::new(hook)));
         self

@@ -1,4 +1,4 @@
-//! What the forge knows, in the shapes of GitHub's API and webhooks.
+//! What the local GitHub knows, in the shapes of GitHub's API and webhooks.
 
 use serde_json::{Value, json};
 

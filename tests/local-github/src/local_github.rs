@@ -1,4 +1,4 @@
-//! The forge itself, and what people do on it.
+//! The local GitHub itself, and what people do on it.
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -42,7 +42,7 @@ const FIRST_FILES: [(&str, Option<&str>); 4] = [
 ///
 /// Dropping it ends the server, the Git processes it started, and its directory. A mistake in a test, such as an unknown
 /// number, is a panic that names it.
-pub struct Forge {
+pub struct LocalGitHub {
     shared: Arc<Shared>,
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
@@ -78,7 +78,7 @@ pub struct Status {
     pub target_url: Option<String>,
 }
 
-impl Forge {
+impl LocalGitHub {
     /// Starts the server on the loopback address 127.0.0.1 and creates the base repository.
     pub fn start() -> Self {
         Self::start_on(Ipv4Addr::LOCALHOST.into())
@@ -88,12 +88,12 @@ impl Forge {
     /// do not by the loopback one.
     pub fn start_on(address: IpAddr) -> Self {
         let directory = tempfile::Builder::new()
-            .prefix("forge-")
+            .prefix("github-")
             .tempdir()
             .expect("a temporary directory");
         let listener = TcpListener::bind((address, 0)).expect("a free port of the address");
         let address = listener.local_addr().expect("the port's number");
-        let token = format!("ghs_forge{:05}", address.port());
+        let token = format!("ghs_local{:05}", address.port());
         let shared = Arc::new(Shared::new(
             format!("http://{address}"),
             token,
@@ -113,7 +113,7 @@ impl Forge {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("forge".to_owned());
+        let thread = std::thread::Builder::new().name("github".to_owned());
         let thread = thread
             .spawn(move || serve(runtime, listener, &served, stopped))
             .expect("a thread");
@@ -239,7 +239,7 @@ impl Forge {
     /// The same with a title.
     ///
     /// # Panics
-    /// As [`Forge::open_pull_request`].
+    /// As [`LocalGitHub::open_pull_request`].
     pub fn open_pull_request_titled(
         &self,
         head: &Repository,
@@ -258,7 +258,7 @@ impl Forge {
     /// order of the branches.
     ///
     /// # Panics
-    /// As [`Forge::open_pull_request`].
+    /// As [`LocalGitHub::open_pull_request`].
     pub fn open_pull_requests(
         &self,
         head: &Repository,
@@ -439,7 +439,7 @@ impl Forge {
     /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>.
     ///
     /// Nobody waits for a delivery. Each is sent once, after the one before it, and has ten seconds; those that are left
-    /// end with the forge. Where two pushes end at the same time, what both did to one branch is one event, and it may name
+    /// end with the local GitHub. Where two pushes end at the same time, what both did to one branch is one event, and it may name
     /// either's pusher. Tags send nothing. A branch that neither the server nor a [`Repository`] moved is noticed with the
     /// next one.
     ///
@@ -487,9 +487,9 @@ impl Forge {
     }
 }
 
-impl Drop for Forge {
+impl Drop for LocalGitHub {
     fn drop(&mut self) {
-        // A hook of a fault may hold a repository, and so what this forge shares.
+        // A hook of a fault may hold a repository, and so what this local GitHub shares.
         self.clear_faults();
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
