@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use flux_ephemeral_env::config::INPUTS;
+use flux_ephemeral_env::INPUTS;
 use local_github::{Job, LocalGitHub, Outcome};
 
 const RUNS: usize = 21;

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flux_ephemeral_env::config::INPUTS;
+use flux_ephemeral_env::INPUTS;
 use local_github::{Job, LocalGitHub, Outcome, Repository};
 
 fn main() {

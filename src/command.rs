@@ -1,21 +1,12 @@
 //! What a comment commands: its first line, or nothing.
 
-use std::fmt;
-
-use crate::lifetime::Lifetime;
-
-/// The words that start a command, from the inputs `deploy-command` and `destroy-command`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
-    /// Deploys.
-    pub deploy: String,
-    /// Destroys.
-    pub destroy: String,
-}
+use crate::model::command_words::Words;
+use crate::model::sha::Sha;
+use crate::model::ttl::Lifetime;
 
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Bring the environment up.
     Deploy(DeployArguments),
     /// Take it down.
@@ -24,27 +15,27 @@ pub enum Command {
 
 /// What may follow the deploy command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DeployArguments {
+pub(crate) struct DeployArguments {
     /// Deploy only if the pull request's head is this commit.
-    pub commit: Option<Sha>,
+    pub(crate) commit: Option<Sha>,
     /// How long the environment may live, in place of the input `ttl`.
-    pub ttl: Option<Lifetime>,
+    pub(crate) ttl: Option<Lifetime>,
 }
 
 /// A command word with arguments that it does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageError {
+pub(crate) struct UsageError {
     /// How the command is written.
-    pub usage: String,
+    pub(crate) usage: String,
     /// The argument that was not understood.
-    pub argument: String,
+    pub(crate) argument: String,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 /// What is wrong with an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// The command knows none like it.
     Unknown,
     /// There is another one of its kind.
@@ -53,44 +44,8 @@ pub enum Problem {
     NoLifetime,
 }
 
-/// The full name of a commit: 40 hexadecimal digits, in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sha(String);
-
-impl Sha {
-    /// `None` for anything but 40 hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Sha> {
-        let is_full = text.len() == 40 && text.chars().all(|c| c.is_ascii_hexdigit());
-        is_full.then(|| Sha(text.to_ascii_lowercase()))
-    }
-
-    /// The 40 digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The first seven digits.
-    pub fn short(&self) -> &str {
-        short(&self.0)
-    }
-}
-
-/// The first seven characters of what is a commit's name, or should be, as Git abbreviates.
-pub fn short(commit: &str) -> &str {
-    let end = commit
-        .char_indices()
-        .nth(7)
-        .map_or(commit.len(), |(end, _)| end);
-    commit.get(..end).unwrap_or(commit)
-}
-
-impl fmt::Display for Sha {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 const BLANKS: [char; 2] = [' ', '\t'];
+
 /// What the argument with a lifetime starts with.
 const TTL: &str = "ttl=";
 
@@ -101,7 +56,7 @@ const TTL: &str = "ttl=";
 ///
 /// # Errors
 /// The usage, where an argument is unknown or given twice.
-pub fn parse(body: &str, words: &Words) -> Option<Result<Command, UsageError>> {
+pub(crate) fn parse(body: &str, words: &Words) -> Option<Result<Command, UsageError>> {
     let line = body.lines().next()?;
     if is_code_block(line) {
         return None;
@@ -175,8 +130,10 @@ fn destroy<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::sha::short;
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use flux_ephemeral_env::run;
-use flux_ephemeral_env::workflow::Log;
+use flux_ephemeral_env::{Log, run};
 
 fn main() -> ExitCode {
     // What a panic says may hold anything, so where it happened has to do.

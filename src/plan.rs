@@ -5,32 +5,74 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
-use sha2::{Digest, Sha256};
+use git2::Oid;
 
-use crate::decide::{Create, Destroy, Refusal};
-use crate::environment::instance_name;
-use crate::manifest::{self, Instance, Manifest, Owner};
-use crate::sweep::Removal;
+use crate::decide::refusal::Refusal;
+use crate::decide::sweep::Removal;
+use crate::decide::{Create, Destroy};
+use crate::manifest::overlay::claimed_namespaces;
+use crate::manifest::read::{held_at, read};
+use crate::manifest::render::Manifest;
+use crate::model::instance::{Held, Instance, Owner, hexadecimal};
+use crate::model::names::instance_name;
+
+/// How a plan ended.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// The change is in the target branch.
+    Pushed {
+        /// What was done.
+        plan: Plan,
+        /// The commit.
+        commit: String,
+        /// What went wrong after the push, if anything: the workspace could not follow.
+        warning: Option<String>,
+    },
+    /// There was nothing to change.
+    Unchanged(Plan),
+    /// What the tip holds does not allow it.
+    Refused(Refusal),
+}
+
+impl Published {
+    pub(crate) fn pushed(plan: Plan, commit: Oid) -> Published {
+        Published::Pushed {
+            plan,
+            commit: commit.to_string(),
+            warning: None,
+        }
+    }
+
+    /// The commit, where there is one, and what went wrong after it.
+    pub(crate) fn landed(&self) -> Option<(String, Option<String>)> {
+        match self {
+            Published::Pushed {
+                commit, warning, ..
+            } => Some((commit.clone(), warning.clone())),
+            Published::Unchanged(_) | Published::Refused(_) => None,
+        }
+    }
+}
 
 /// What keeps a directory in Git that holds nothing else.
 const KEEP: &str = ".gitkeep";
 
 /// The part of the target branch's tip that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tip {
+pub(crate) struct Tip {
     /// What stands in the instances directory under the name of an instance, by path.
-    pub instances: BTreeMap<String, Entry>,
+    pub(crate) instances: BTreeMap<String, Entry>,
     /// The `kustomization.yaml` of the overlays beside ours, by path.
-    pub overlays: BTreeMap<String, Vec<u8>>,
+    pub(crate) overlays: BTreeMap<String, Vec<u8>>,
     /// Whether the instances directory exists.
-    pub instances_directory: Directory,
+    pub(crate) instances_directory: Directory,
     /// Whether the instances directory holds instances and nothing else.
-    pub holds_only_instances: bool,
+    pub(crate) holds_only_instances: bool,
 }
 
 /// What a path of the instances directory holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// A file with this content.
     File(Vec<u8>),
     /// A symbolic link, a submodule or a directory.
@@ -39,7 +81,7 @@ pub enum Entry {
 
 /// What stands where a directory should.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Directory {
+pub(crate) enum Directory {
     /// It.
     #[default]
     Present,
@@ -51,18 +93,18 @@ pub enum Directory {
 
 /// Writes and removals that make one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Change {
+pub(crate) struct Change {
     /// New content by path.
-    pub writes: BTreeMap<String, String>,
+    pub(crate) writes: BTreeMap<String, String>,
     /// Paths to remove, each of which is there.
-    pub removals: BTreeSet<String>,
+    pub(crate) removals: BTreeSet<String>,
     /// The commit's message.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Change {
     /// Whether there is nothing to commit.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.removals.is_empty()
     }
 }
@@ -86,60 +128,15 @@ impl fmt::Display for Change {
 
 /// A change, and what it means for the pull request's instances.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// What to commit.
-    pub change: Change,
+    pub(crate) change: Change,
     /// The instances that go away.
-    pub removed: Vec<Held>,
+    pub(crate) removed: Vec<Held>,
     /// The instances that there are afterwards.
-    pub left: Vec<Held>,
+    pub(crate) left: Vec<Held>,
     /// Whether the instances directory comes into being with it.
-    pub makes_directory: bool,
-}
-
-/// An instance that a pull request has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The environment's name.
-    pub name: String,
-    /// The file.
-    pub path: String,
-    /// What the file says.
-    pub instance: Instance,
-    /// SHA-256 of the file, in hexadecimal.
-    digest: String,
-}
-
-impl Held {
-    pub(crate) fn new(path: &str, content: &[u8]) -> Option<Held> {
-        Held::of(path, content, manifest::read(content)?)
-    }
-
-    fn of(path: &str, content: &[u8], instance: Instance) -> Option<Held> {
-        Some(Held {
-            name: instance_name(path)?.to_owned(),
-            path: path.to_owned(),
-            instance,
-            digest: hexadecimal(content),
-        })
-    }
-}
-
-/// A short text that is the same for the same instances, and for these only: what a comment spoke of can be told apart
-/// from what is there by now.
-pub fn fingerprint(instances: &[Held]) -> String {
-    let listed = instances
-        .iter()
-        .map(|held| format!("{} {}\n", held.digest, held.path));
-    let mut digest = hexadecimal(listed.collect::<String>().as_bytes());
-    digest.truncate(16);
-    digest
-}
-
-fn hexadecimal(content: &[u8]) -> String {
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
-    let digest = Sha256::digest(content);
-    digest.iter().flat_map(digits).flatten().collect()
+    pub(crate) makes_directory: bool,
 }
 
 /// Plans the file of one environment.
@@ -148,7 +145,7 @@ fn hexadecimal(content: &[u8]) -> String {
 ///
 /// # Errors
 /// The outer error is the serializer's; the inner one says why the tip does not allow it.
-pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
+pub(crate) fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
     if let Some(refusal) = refuse(create, tip) {
         return Ok(Err(refusal));
     }
@@ -172,7 +169,7 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
     change.removals = removed.iter().map(|removed| removed.path.clone()).collect();
     if !is_deployed(manifest, tip.instances.get(&environment.path))? {
         let content = manifest.render()?;
-        left = Held::new(&environment.path, content.as_bytes())
+        left = held_at(&environment.path, content.as_bytes())
             .into_iter()
             .collect();
         change.writes.insert(environment.path.clone(), content);
@@ -186,7 +183,7 @@ pub fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
 }
 
 /// Plans the removal of every instance of one pull request, whatever it is called.
-pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
+pub(crate) fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
     let message = message(
         "destroy",
         &destroy.branch,
@@ -198,7 +195,7 @@ pub fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
 
 /// Plans the removal of what is to go, in one commit: of what is still there as it was when that was judged, for a file that
 /// was written anew may be wanted again.
-pub fn sweep(removals: &[Removal], tip: &Tip) -> Plan {
+pub(crate) fn sweep(removals: &[Removal], tip: &Tip) -> Plan {
     let removals: Vec<&Removal> = removals
         .iter()
         .filter(|removal| is_there(&removal.held, tip))
@@ -249,7 +246,7 @@ fn is_deployed(manifest: &Manifest, entry: Option<&Entry>) -> Result<bool> {
     let Some(Entry::File(content)) = entry else {
         return Ok(false);
     };
-    let requested_by = manifest::read(content).map(|instance| instance.requested_by);
+    let requested_by = read(content).map(|instance| instance.requested_by);
     let as_first_asked = Manifest {
         requested_by: requested_by.unwrap_or_default(),
         ..manifest.clone()
@@ -283,7 +280,7 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
     let claimed = tip
         .overlays
         .iter()
-        .find(|(_, overlay)| manifest::claimed_namespaces(overlay).contains(namespace));
+        .find(|(_, overlay)| claimed_namespaces(overlay).contains(namespace));
     if let Some((path, _)) = claimed {
         return Some(Refusal::ClaimedNamespace {
             namespace: namespace.clone(),
@@ -324,18 +321,18 @@ fn refuse_one_more(most: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
 
 fn instance_in(entry: &Entry) -> Option<Instance> {
     match entry {
-        Entry::File(content) => manifest::read(content),
+        Entry::File(content) => read(content),
         Entry::Other => None,
     }
 }
 
 /// Every instance of a pull request, whatever it is called.
-pub fn held(owner: &Owner, tip: &Tip) -> Vec<Held> {
+pub(crate) fn held(owner: &Owner, tip: &Tip) -> Vec<Held> {
     held_by(|other| other.is(owner), tip)
 }
 
 /// Every instance of a repository.
-pub fn held_in(repository: &str, tip: &Tip) -> Vec<Held> {
+pub(crate) fn held_in(repository: &str, tip: &Tip) -> Vec<Held> {
     held_by(|owner| owner.is_in(repository), tip)
 }
 
@@ -350,7 +347,7 @@ fn is_there(held: &Held, tip: &Tip) -> bool {
 fn held_by(is_owner: impl Fn(&Owner) -> bool, tip: &Tip) -> Vec<Held> {
     instances(tip)
         .filter(|(.., instance)| is_owner(&instance.owner))
-        .filter_map(|(path, content, instance)| Held::of(path, content, instance))
+        .filter_map(|(path, content, instance)| Held::new(path, content, instance))
         .collect()
 }
 
@@ -359,9 +356,7 @@ fn instances(tip: &Tip) -> impl Iterator<Item = (&str, &[u8], Instance)> {
     tip.instances
         .iter()
         .filter_map(|(path, entry)| match entry {
-            Entry::File(content) => {
-                Some((path.as_str(), content.as_slice(), manifest::read(content)?))
-            }
+            Entry::File(content) => Some((path.as_str(), content.as_slice(), read(content)?)),
             Entry::Other => None,
         })
 }
@@ -382,15 +377,18 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::environment::Environment;
-    use crate::lifetime::tests::at;
-    use crate::manifest::tests::manifest;
-    use crate::sweep::Reason;
+    use std::num::NonZeroUsize;
+
     use proptest::collection::btree_map;
     use proptest::prelude::*;
     use proptest::sample::select;
-    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::decide::sweep::Reason;
+    use crate::manifest::tests::manifest;
+    use crate::model::instance::fingerprint;
+    use crate::model::names::Environment;
+    use crate::model::ttl::tests::at;
 
     const DIRECTORY: &str = "k8s/instances";
     const PATH: &str = "k8s/instances/sync-dev.yaml";
@@ -805,7 +803,7 @@ mod tests {
             let mut create = up(branch, 7);
             create.manifest.commit = commit.repeat(40);
             let content = create.manifest.render().unwrap();
-            Held::new(&create.environment.path, content.as_bytes()).unwrap()
+            held_at(&create.environment.path, content.as_bytes()).unwrap()
         };
         let sets = [
             vec![],
@@ -914,7 +912,7 @@ mod tests {
     }
 
     fn is_of(entry: &Entry, owner: &Owner) -> bool {
-        matches!(entry, Entry::File(content) if manifest::read(content).is_some_and(|instance| instance.owner.is(owner)))
+        matches!(entry, Entry::File(content) if read(content).is_some_and(|instance| instance.owner.is(owner)))
     }
 
     /// The part of the tip that is none of the pull request's business.

@@ -8,10 +8,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::cancellation::Cancellation;
 use crate::config::Config;
-use crate::decide::Refusal;
-use crate::failure::Failure;
-use crate::git::{Published, Stop, Target, Work};
-use crate::plan::{Plan, Tip};
+use crate::decide::refusal::Refusal;
+use crate::git::{Stop, Target, Work};
+use crate::model::failure::Failure;
+use crate::plan::{Plan, Published, Tip};
 
 /// How long the work goes on after it was told to end, and how long telling about it may take then.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -24,7 +24,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(25);
 const FOLLOWED: Duration = Duration::from_secs(20);
 
 /// Where changes go, and what of it is read.
-pub fn target(config: &Config, branch: &str) -> Target {
+pub(crate) fn target(config: &Config, branch: &str) -> Target {
     let inputs = &config.inputs;
     Target {
         url: config.remote_url(),
@@ -40,7 +40,7 @@ pub fn target(config: &Config, branch: &str) -> Target {
 /// Makes the change, in the repository that an earlier one was made in if there is one.
 ///
 /// `plan` is asked anew for every tip.
-pub async fn publish(
+pub(crate) async fn publish(
     target: Target,
     plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>> + Send + 'static,
     work: Option<Work>,
@@ -116,7 +116,7 @@ async fn follow(
 ///
 /// # Errors
 /// Why it could not be read.
-pub async fn read<T: Send + 'static>(
+pub(crate) async fn read<T: Send + 'static>(
     target: Target,
     work: Option<Work>,
     read: impl Fn(&Tip) -> Result<T> + Send + 'static,
@@ -140,7 +140,7 @@ async fn enough(given: Duration) -> Failure {
 }
 
 /// Waits until the run was cancelled and nothing that began before is worth waiting for.
-pub async fn too_late(cancellation: &Cancellation) {
+pub(crate) async fn too_late(cancellation: &Cancellation) {
     cancellation.requested().await;
     sleep(LAST_WORDS).await;
 }

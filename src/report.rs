@@ -2,15 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::comment::{self, Context, Deployed, Destroyed, Message, Standing};
 use crate::config::Config;
-use crate::decide::{Create, Decision, NoOp, Refusal, Request, Trigger};
-use crate::failure::Failure;
-use crate::git::Published;
-use crate::github::{Reaction, StatusState};
-use crate::lifetime::Expiry;
-use crate::plan::{Held, Plan, fingerprint};
-use crate::sweep::Removal;
+use crate::decide::refusal::Refusal;
+use crate::decide::sweep::Removal;
+use crate::decide::triage::{NoOp, Request, Trigger};
+use crate::decide::{Create, Decision};
+use crate::message::deploy::{Deployed, Destroyed, Standing};
+use crate::message::sections::{Context, Message};
+use crate::message::{deploy, failure, refusal, sections, sweep};
+use crate::model::failure::Failure;
+use crate::model::instance::{Held, fingerprint};
+use crate::model::notification::{Reaction, StatusState};
+use crate::model::ttl::Expiry;
+use crate::plan::{Plan, Published};
 
 /// The output `decision` of a sweep.
 const SWEEP: &str = "sweep";
@@ -31,40 +35,40 @@ pub const OUTPUTS: [&str; 10] = [
 
 /// What is told to whom.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub(crate) struct Report {
     /// The outputs.
-    pub outputs: Outputs,
+    pub(crate) outputs: Outputs,
     /// What the comment on the pull request says; `None` where it stays as it is.
-    pub message: Option<Message>,
+    pub(crate) message: Option<Message>,
     /// State and description of the commit status.
-    pub status: Option<(StatusState, String)>,
+    pub(crate) status: Option<(StatusState, String)>,
     /// The last reaction to the command.
-    pub reaction: Option<Reaction>,
+    pub(crate) reaction: Option<Reaction>,
     /// What is worth a warning.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// Why the job fails.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// The values of the outputs; an empty one says that there is none.
 #[derive(Debug, Clone, Default)]
 #[allow(missing_docs, reason = "action.yml describes them")]
-pub struct Outputs {
-    pub decision: &'static str,
-    pub reason: &'static str,
-    pub changed: bool,
-    pub name: String,
-    pub namespace: String,
-    pub manifest: String,
-    pub commit: String,
-    pub environment_url: String,
-    pub comment_url: String,
-    pub swept: String,
+pub(crate) struct Outputs {
+    pub(crate) decision: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) changed: bool,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) manifest: String,
+    pub(crate) commit: String,
+    pub(crate) environment_url: String,
+    pub(crate) comment_url: String,
+    pub(crate) swept: String,
 }
 
 impl Outputs {
     /// Every output by its name.
-    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let values = [
             self.decision.to_owned(),
             self.reason.to_owned(),
@@ -83,18 +87,18 @@ impl Outputs {
 
 impl Report {
     /// Says after all that there is no environment, where a comment speaks of one.
-    pub fn correct(&mut self, context: &Context) {
-        self.tell_gone(comment::nothing_to_destroy(context));
+    pub(crate) fn correct(&mut self, context: &Context) {
+        self.tell_gone(deploy::nothing_to_destroy(context));
     }
 
     fn tell_gone(&mut self, message: Message) {
         self.message = Some(message);
-        self.status = Some((StatusState::Success, comment::DESTROYED_IN_SHORT.to_owned()));
+        self.status = Some((StatusState::Success, deploy::DESTROYED_IN_SHORT.to_owned()));
     }
 }
 
 /// Nothing was asked for.
-pub fn none(no_op: NoOp) -> Report {
+pub(crate) fn none(no_op: NoOp) -> Report {
     Report {
         outputs: Outputs {
             decision: "none",
@@ -106,12 +110,12 @@ pub fn none(no_op: NoOp) -> Report {
 }
 
 /// The request is not granted.
-pub fn refused(context: &Context, refusal: &Refusal) -> Report {
+pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Report {
     // A stranger's command must not put a red mark on somebody's commit.
     let status = refusal.is_to_a_permitted_person().then(|| {
         (
             StatusState::Failure,
-            comment::ended_in_short("Refused", refusal.code()),
+            sections::ended_in_short("Refused", refusal.code()),
         )
     });
     Report {
@@ -120,7 +124,7 @@ pub fn refused(context: &Context, refusal: &Refusal) -> Report {
             reason: refusal.code(),
             ..Outputs::default()
         },
-        message: Some(comment::refused(context, refusal)),
+        message: Some(refusal::refused(context, refusal)),
         status,
         reaction: Some(Reaction::Refused),
         ..Report::default()
@@ -128,7 +132,7 @@ pub fn refused(context: &Context, refusal: &Refusal) -> Report {
 }
 
 /// Something broke; `decision` is what had been decided by then.
-pub fn failed(context: &Context, decision: Option<&Decision>, failure: &Failure) -> Report {
+pub(crate) fn failed(context: &Context, decision: Option<&Decision>, failure: &Failure) -> Report {
     let state = if failure.is_rejection() {
         StatusState::Failure
     } else {
@@ -144,8 +148,8 @@ pub fn failed(context: &Context, decision: Option<&Decision>, failure: &Failure)
     }
     Report {
         outputs,
-        message: Some(comment::failed(context, failure)),
-        status: Some((state, comment::ended_in_short("Failed", failure.code()))),
+        message: Some(failure::failed(context, failure)),
+        status: Some((state, sections::ended_in_short("Failed", failure.code()))),
         reaction: Some(Reaction::Failed),
         error: Some(failure.to_string()),
         ..Report::default()
@@ -153,7 +157,7 @@ pub fn failed(context: &Context, decision: Option<&Decision>, failure: &Failure)
 }
 
 /// What was decided was done, or turned out to be done already, or not to be allowed by what the target branch holds.
-pub fn published(
+pub(crate) fn published(
     config: &Config,
     context: &Context,
     request: &Request,
@@ -182,7 +186,12 @@ pub fn published(
 }
 
 /// What would be done: told to the job alone.
-pub fn previewed(config: &Config, request: &Request, decision: &Decision, plan: &Plan) -> Report {
+pub(crate) fn previewed(
+    config: &Config,
+    request: &Request,
+    decision: &Decision,
+    plan: &Plan,
+) -> Report {
     let mut outputs = Outputs {
         decision: word(decision),
         reason: request.code(),
@@ -240,7 +249,7 @@ fn namespaces(instances: &[Held]) -> Vec<String> {
 }
 
 /// What a sweep did, or would do where there are removals and no commit.
-pub fn swept(
+pub(crate) fn swept(
     code: &'static str,
     target_branch: &str,
     removals: &[Removal],
@@ -254,7 +263,7 @@ pub fn swept(
             "reason": reason.code(),
         })
     });
-    let message = comment::sweep_summary(target_branch, removals, commit.is_some(), doubts.len());
+    let message = sweep::sweep_summary(target_branch, removals, commit.is_some(), doubts.len());
     Report {
         outputs: Outputs {
             decision: SWEEP,
@@ -271,7 +280,7 @@ pub fn swept(
 }
 
 /// What a swept pull request is told.
-pub fn swept_one(
+pub(crate) fn swept_one(
     config: &Config,
     context: &Context,
     removals: &[&Removal],
@@ -288,14 +297,14 @@ pub fn swept_one(
         commit_url: config.commit_url(commit),
     };
     Report {
-        message: Some(comment::swept(context, first.reason, &destroyed)),
-        status: Some((StatusState::Success, comment::swept_in_short(first.reason))),
+        message: Some(sweep::swept(context, first.reason, &destroyed)),
+        status: Some((StatusState::Success, sweep::swept_in_short(first.reason))),
         ..Report::default()
     }
 }
 
 /// A sweep broke.
-pub fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> Report {
+pub(crate) fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> Report {
     Report {
         outputs: Outputs {
             decision: SWEEP,
@@ -303,7 +312,7 @@ pub fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> 
             swept: Value::Array(Vec::new()).to_string(),
             ..Outputs::default()
         },
-        message: Some(comment::sweep_failed(
+        message: Some(failure::sweep_failed(
             target_branch,
             &config.help_url(),
             failure,
@@ -314,7 +323,7 @@ pub fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> 
 }
 
 /// What comment and commit status say of what another run left behind.
-pub fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message, String) {
+pub(crate) fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message, String) {
     let standing = held.first().map(|first| Standing {
         namespaces: namespaces(held),
         branch: first.instance.branch.clone(),
@@ -334,10 +343,10 @@ pub fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message,
         fingerprint: fingerprint(held),
     });
     let description = match held.first() {
-        Some(first) => comment::deployed_in_short(&first.instance.namespace),
-        None => comment::DESTROYED_IN_SHORT.to_owned(),
+        Some(first) => deploy::deployed_in_short(&first.instance.namespace),
+        None => deploy::DESTROYED_IN_SHORT.to_owned(),
     };
-    (comment::overtaken(context, standing.as_ref()), description)
+    (deploy::overtaken(context, standing.as_ref()), description)
 }
 
 fn created(
@@ -376,10 +385,10 @@ fn created(
     });
     Report {
         outputs,
-        message: Some(comment::deployed(context, &deployed)),
+        message: Some(deploy::deployed(context, &deployed)),
         status: Some((
             StatusState::Success,
-            comment::deployed_in_short(&deployed.namespace),
+            deploy::deployed_in_short(&deployed.namespace),
         )),
         reaction: Some(Reaction::Done),
         warnings: warnings.into_iter().collect(),
@@ -395,14 +404,14 @@ fn destroyed(
     commit: Option<&str>,
 ) -> Report {
     let message = match commit {
-        Some(commit) => comment::destroyed(
+        Some(commit) => deploy::destroyed(
             context,
             &Destroyed {
                 namespaces: namespaces(&plan.removed),
                 commit_url: config.commit_url(commit),
             },
         ),
-        None => comment::nothing_to_destroy(context),
+        None => deploy::nothing_to_destroy(context),
     };
     let mut outputs = Outputs::default();
     removed(&mut outputs, &plan.removed);
@@ -421,16 +430,19 @@ fn destroyed(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::command::{Command, Sha};
-    use crate::config::tests::configured;
-    use crate::decide::tests::{closed, commented, deploy, now, pull_request, refusals};
-    use crate::decide::{Access, Facts, decide};
-    use crate::manifest::Manifest;
-    use crate::manifest::tests::manifest;
-    use crate::sweep::Reason;
-    use crate::sweep::tests::removal as swept_away;
     use std::time::Duration;
+
+    use super::*;
+    use crate::command::Command;
+    use crate::config::tests::configured;
+    use crate::decide::sweep::Reason;
+    use crate::decide::sweep::tests::removal as swept_away;
+    use crate::decide::tests::{closed, commented, deploy, now, pull_request, refusals};
+    use crate::decide::{Facts, decide};
+    use crate::manifest::render::Manifest;
+    use crate::manifest::tests::manifest;
+    use crate::model::repository::Access;
+    use crate::model::sha::Sha;
 
     const COMMIT: &str = "c0ffee";
 
@@ -460,7 +472,7 @@ mod tests {
     fn decision(request: &Request) -> Decision {
         let facts = Facts {
             pull_request: pull_request(),
-            access: Some(Access::Known(crate::config::Permission::Admin)),
+            access: Some(Access::Known(crate::model::repository::Permission::Admin)),
             now: now(),
         };
         decide(request, &facts, &config()).unwrap()
@@ -477,7 +489,7 @@ mod tests {
             ..manifest()
         };
         let content = manifest.render().unwrap();
-        Held::new("i/sync-old.yaml", content.as_bytes()).unwrap()
+        crate::manifest::read::held_at("i/sync-old.yaml", content.as_bytes()).unwrap()
     }
 
     fn removal() -> Plan {

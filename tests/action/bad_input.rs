@@ -1,6 +1,6 @@
 //! A bad value fails before any request: one error that names the input, the value and what is allowed.
 
-use flux_ephemeral_env::config::INPUTS;
+use flux_ephemeral_env::INPUTS;
 use local_github::Job;
 use proptest::prelude::*;
 use proptest::sample::select;

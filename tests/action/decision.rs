@@ -1,6 +1,6 @@
 //! What is none of our business: no request, no word, exit 0.
 
-use flux_ephemeral_env::report::OUTPUTS;
+use flux_ephemeral_env::OUTPUTS;
 use serde_json::json;
 
 use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};

@@ -3,21 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::anyhow;
-use chrono::DateTime;
-use flux_ephemeral_env::command::{Problem, Sha, UsageError};
-use flux_ephemeral_env::comment::{self, Context, Message};
-use flux_ephemeral_env::config::{Config, INPUTS, Permission};
-use flux_ephemeral_env::decide::Refusal;
-use flux_ephemeral_env::failure::Failure;
-use flux_ephemeral_env::manifest::Owner;
-use flux_ephemeral_env::report::OUTPUTS;
-use flux_ephemeral_env::untold;
+use flux_ephemeral_env::{INPUTS, OUTPUTS};
 use serde::Deserialize;
 
 const README: &str = "README.md";
+const INPUTS_PAGE: &str = "docs/inputs.md";
+const SET_UP: &str = "docs/set-up.md";
 const SECURITY: &str = "docs/security.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 const WEBHOOK: &str = "docs/webhook.md";
@@ -108,11 +100,6 @@ fn headings(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// Text without its line breaks.
-fn unwrapped(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Every page that is written for people.
 fn pages() -> Vec<String> {
     let docs = fs::read_dir(format!("{}/docs", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -153,8 +140,8 @@ fn every_input_and_output_is_described() {
 }
 
 #[test]
-fn the_readme_lists_the_codes_inputs_with_their_defaults() {
-    let listed: Vec<(String, String)> = table(README, "Inputs")
+fn the_inputs_page_lists_the_codes_inputs_with_their_defaults() {
+    let listed: Vec<(String, String)> = table(INPUTS_PAGE, "Inputs")
         .into_iter()
         .map(|cells| {
             (
@@ -171,30 +158,30 @@ fn the_readme_lists_the_codes_inputs_with_their_defaults() {
 }
 
 #[test]
-fn the_readme_lists_every_refusal() {
+fn the_troubleshooting_page_lists_every_refusal() {
     assert_eq!(
-        sorted(first_column(README, "What is refused")),
-        sorted(codes("decide", "Refusal"))
+        sorted(first_column(TROUBLESHOOTING, "What is refused")),
+        sorted(codes("decide/refusal", "Refusal"))
     );
 }
 
 #[test]
-fn the_readme_lists_every_reason() {
-    let readme = read(README);
+fn the_inputs_page_lists_every_reason() {
+    let page = read(INPUTS_PAGE);
     for (file, kind) in [
-        ("decide", "NoOp"),
-        ("decide", "Request"),
-        ("failure", "Failure"),
+        ("decide/triage", "NoOp"),
+        ("decide/triage", "Request"),
+        ("model/failure", "Failure"),
     ] {
         for reason in codes(file, kind) {
-            assert!(readme.contains(&format!("`{reason}`")), "{reason}");
+            assert!(page.contains(&format!("`{reason}`")), "{reason}");
         }
     }
 }
 
 #[test]
-fn the_readme_lists_the_codes_outputs() {
-    assert_eq!(first_column(README, "Outputs"), OUTPUTS);
+fn the_inputs_page_lists_the_codes_outputs() {
+    assert_eq!(first_column(INPUTS_PAGE, "Outputs"), OUTPUTS);
 }
 
 #[test]
@@ -249,184 +236,41 @@ fn the_readme_leads_to_every_page() {
 }
 
 #[test]
-fn the_readme_and_the_stories_bootstrap_the_components_that_the_task_does() {
+fn the_set_up_and_the_stories_bootstrap_the_components_that_the_task_does() {
     let taskfile = read("Taskfile.yml");
     let components = taskfile
         .lines()
         .find_map(|line| line.strip_prefix("  COMPONENTS: "));
     let flag = format!("--components={}", components.unwrap());
-    for file in [README, "tests/cluster/cluster.rs"] {
+    for file in [SET_UP, "tests/cluster/cluster.rs"] {
         assert!(read(file).contains(&flag), "{file}: {flag}");
     }
 }
 
-fn sha(text: &str) -> Sha {
-    Sha::parse(text).unwrap()
-}
-
-/// The run of which the page quotes every end.
-fn context() -> Context {
-    Context {
-        pull_request: 7,
-        head: None,
-        is_open: true,
-        target_branch: "main".to_owned(),
-        run_url: "https://github.com/octo-org/demo/actions/runs/42".to_owned(),
-        help_url: "https://github.com/octo-org/flux-ephemeral-env/blob/v1/docs/troubleshooting.md"
-            .to_owned(),
-        deploy_command: "/deploy-ephemeral".to_owned(),
-        destroy_command: "/destroy-ephemeral".to_owned(),
-        label: None,
-        now: DateTime::UNIX_EPOCH,
-    }
-}
-
-const INSTANCE: &str = "k8s/app/overlays/ephemeral-instances/sync-dev.yaml";
-
-fn refusals() -> Vec<Refusal> {
-    let owner = Owner {
-        repository: "octo-org/demo".to_owned(),
-        pull_request: 12,
-    };
-    let usage = |argument: &str, problem| {
-        Refusal::Usage(UsageError {
-            usage: "/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]".to_owned(),
-            argument: argument.to_owned(),
-            problem,
-        })
-    };
-    let head = sha("9be05d1a6f3c4b7e8d2a1c0f5e6b7a8d9c0e1f2a");
-    let answer = "GET https://api.github.com/repos/octo-org/demo/collaborators/rita/permission: 502: Server Error";
-    vec![
-        Refusal::NotPermitted {
-            login: "sam".to_owned(),
-            has: Permission::Read,
-            needs: Permission::Write,
-        },
-        Refusal::PermissionUnknown {
-            login: "rita".to_owned(),
-            needs: Permission::Write,
-            answer: answer.to_owned(),
-        },
-        usage("now", Problem::Unknown),
-        usage("ttl=2h", Problem::Twice),
-        usage("ttl=soon", Problem::NoLifetime),
-        Refusal::LimitReached {
-            most: 2,
-            instances: vec![("feature-x".to_owned(), 3), ("dev".to_owned(), 5)],
-        },
-        Refusal::Closed,
-        Refusal::Fork,
-        Refusal::HeadDeleted,
-        Refusal::ForkUrl {
-            url: "ssh://git@git.example.com/mallory/demo.git".to_owned(),
-        },
-        Refusal::BranchMoved {
-            wanted: sha("3f14a9c2b8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3"),
-            head: head.clone(),
-        },
-        Refusal::PushedSince { head },
-        Refusal::ProtectedNamespace {
-            namespace: "kube-system".to_owned(),
-            pattern: "kube-*".to_owned(),
-        },
-        Refusal::ClaimedNamespace {
-            namespace: "app".to_owned(),
-            path: "k8s/app/overlays/main/kustomization.yaml".to_owned(),
-        },
-        Refusal::NamespaceTaken {
-            namespace: "pr-dev".to_owned(),
-            owner: owner.clone(),
-        },
-        Refusal::OwnedByAnother {
-            path: INSTANCE.to_owned(),
-            owner,
-        },
-        Refusal::NotOurs {
-            path: INSTANCE.to_owned(),
-        },
-    ]
-}
-
-fn failures() -> Vec<Failure> {
-    let rejected = "protected branch hook declined\n\
-                    error: GH006: Protected branch update failed for refs/heads/main.\n\
-                    error: Changes must be made through a pull request.";
-    let missing = "https://github.com/octo-org/demo has no branch `production`: \
-                   set the input `branch` to the one Flux watches";
-    let pushing = |status: u16| {
-        format!(
-            "pushing to https://github.com/octo-org/demo: unexpected http status code: {status}"
-        )
-    };
-    let asking =
-        |words: &str| format!("GET https://api.github.com/repos/octo-org/demo/pulls/7: {words}");
-    let full = "making a temporary directory: No space left on device (os error 28) \
-                at path \"/tmp/flux-ephemeral-env-3xVQ0a\"";
-    vec![
-        Failure::Rejected(rejected.to_owned()),
-        Failure::Forbidden(pushing(403)),
-        Failure::BranchMissing(missing.to_owned()),
-        Failure::TimedOut(Duration::from_secs(60), pushing(503)),
-        Failure::Interrupted,
-        Failure::GitHubRefused(asking("403: Resource not accessible by integration")),
-        Failure::GitHub(anyhow!(asking("no answer within 15 s"))),
-        Failure::Broken(anyhow!(full)),
-    ]
-}
-
-/// A section has each of these codes for a heading, once, and below it the words of the comment.
-fn assert_told(heading: &str, told: Vec<(&str, Message)>, codes: Vec<String>) {
+/// The reasons that a section of the page explains, each below a heading of its own.
+fn explained(heading: &str) -> Vec<String> {
     let section = section(TROUBLESHOOTING, heading);
-    let parts = section.split("\n### ").skip(1);
-    let quoted: BTreeMap<&str, String> = parts
-        .map(|part| {
-            let (code, text) = part.split_once("\n\n").unwrap();
-            let quote = text.lines().map_while(|line| line.strip_prefix('>'));
-            (code, unwrapped(&quote.collect::<Vec<_>>().join("\n")))
-        })
-        .collect();
-    let listed = section.matches("\n### ").count();
-    assert_eq!(listed, quoted.len(), "a heading stands twice");
-    let codes = sorted(codes);
-    let headings: Vec<&str> = quoted.keys().copied().collect();
-    assert_eq!(headings, codes);
-    let told: BTreeMap<&str, String> = told
-        .iter()
-        .map(|(code, message)| {
-            let words = message.text().split("\n\n**What to do:** ").next().unwrap();
-            let (_title, words) = words.split_once("\n\n").unwrap();
-            (*code, unwrapped(words))
-        })
-        .collect();
-    assert_eq!(quoted, told);
+    let headings = section.lines().filter_map(|line| line.strip_prefix("### "));
+    headings.map(str::to_owned).collect()
 }
 
 #[test]
-fn the_troubleshooting_page_has_a_heading_for_every_refusal_and_the_comments_words() {
-    let refusals = refusals();
-    let told = refusals.iter();
-    let told = told.map(|refusal| (refusal.code(), comment::refused(&context(), refusal)));
-    assert_told(
-        "What is refused",
-        told.collect(),
-        codes("decide", "Refusal"),
+fn the_troubleshooting_page_explains_every_refusal_and_failure() {
+    assert_eq!(
+        sorted(explained("What is refused")),
+        sorted(codes("decide/refusal", "Refusal"))
     );
-}
-
-#[test]
-fn the_troubleshooting_page_has_a_heading_for_every_failure_and_the_comments_words() {
-    let failures = failures();
-    let told = failures.iter();
-    let told = told.map(|failure| (failure.code(), comment::failed(&context(), failure)));
-    assert_told("What fails", told.collect(), codes("failure", "Failure"));
+    assert_eq!(
+        sorted(explained("What fails")),
+        sorted(codes("model/failure", "Failure"))
+    );
 }
 
 #[test]
 fn the_troubleshooting_page_lists_why_nothing_happened() {
     assert_eq!(
         sorted(first_column(TROUBLESHOOTING, "When nothing happens")),
-        sorted(codes("decide", "NoOp"))
+        sorted(codes("decide/triage", "NoOp"))
     );
 }
 
@@ -439,66 +283,50 @@ fn the_troubleshooting_page_quotes_the_warnings() {
             "the change is pushed, but the checkout could not follow it: ",
         ),
         (
-            "comment",
+            "message/sweep",
             "the environments of these pull requests stay, for GitHub did not say what became of them: ",
         ),
-        ("comment", "which is no time as RFC 3339 writes it"),
-        ("comment", " before these pull requests were told: "),
-        ("comment", "the run was cancelled"),
-        ("comment", "the push was given up"),
-        ("comment", "GitHub was given up"),
+        ("message/sweep", "which is no time as RFC 3339 writes it"),
+        ("message/sweep", " before these pull requests were told: "),
+        ("message/sweep", "the run was cancelled"),
+        ("message/sweep", "the push was given up"),
+        ("message/sweep", "GitHub was given up"),
         (
-            "comment",
+            "message/sweep",
             "the commit status was not set any more for these pull requests: ",
         ),
         (
-            "lib",
+            "run/request",
             "the run was cancelled before the pull request was told",
         ),
         (
-            "lib",
+            "run/request",
             "whether the pull request is still open could not be seen",
         ),
         ("report", "make sure that a Flux Kustomization applies it"),
         (
-            "tell",
+            "run/notify",
             "the commit status could not be corrected: no answer",
         ),
-        ("untold", "could not be written; add `"),
-        ("untold", "could not be written: "),
-        ("workflow", "writing the job summary to GITHUB_STEP_SUMMARY"),
+        ("run/undelivered", "could not be written; add `"),
+        ("run/undelivered", "could not be written: "),
+        ("runner", "writing the job summary to GITHUB_STEP_SUMMARY"),
     ] {
         assert!(warnings.contains(words), "{words}");
         assert!(read(&format!("src/{file}.rs")).contains(words), "{words}");
     }
-    for (what, permission) in [untold::COMMENT, untold::REACTION, untold::STATUS] {
-        for words in [what, permission] {
-            assert!(warnings.contains(words), "{words}");
-        }
-    }
-}
-
-#[test]
-fn the_troubleshooting_page_quotes_the_error_for_a_bad_input() {
-    let variables = [
-        ("GITHUB_SERVER_URL", "https://github.com"),
-        ("GITHUB_REPOSITORY", "octo-org/demo"),
-        ("INPUT_TOKEN", "ghs_token"),
-        ("INPUT_INTERVAL", "5"),
-    ];
-    let variables = variables.map(|(name, value)| (name.into(), value.into()));
-    let error = Config::from_env(variables.into_iter()).unwrap_err();
-    let section = section(TROUBLESHOOTING, "Before anything is asked");
-    let line = format!("\n::error title=flux-ephemeral-env::{error}\n");
-    assert!(section.contains(&line), "{line}");
 }
 
 /// Every Rust file below a directory, as one text.
 fn sources(directory: PathBuf) -> String {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     entries
-        .filter(|entry| entry.path().extension().is_some_and(|end| end == "rs"))
-        .map(|entry| fs::read_to_string(entry.path()).unwrap())
+        .map(|entry| entry.path())
+        .map(|path| match path.extension() {
+            _ if path.is_dir() => sources(path),
+            Some(end) if end == "rs" => fs::read_to_string(path).unwrap(),
+            _ => String::new(),
+        })
         .collect()
 }
 

@@ -673,7 +673,7 @@ fn a_cancelled_dry_run_ends() {
 fn the_token_is_nowhere() {
     let story = Story::new();
     let token = story.github.token();
-    let basic = flux_ephemeral_env::config::Token::new(&token).basic();
+    let basic = local_github::basic(&token);
     let said = format!("echo '{token} {basic}'; exit 1");
     let secret_of = |outcome: &local_github::Outcome| {
         let told = format!(

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flux_ephemeral_env::config::Token;
-use flux_ephemeral_env::report::OUTPUTS;
+use flux_ephemeral_env::OUTPUTS;
 use local_github::{Fault, Job, Outcome};
 use serde_json::json;
 use tempfile::TempDir;
@@ -647,7 +646,7 @@ fn a_comment_that_leaves_no_room_is_written_all_the_same() {
 
 /// Every form in which somebody could read a token.
 fn forms(token: &str) -> Vec<String> {
-    let basic = Token::new(token).basic();
+    let basic = local_github::basic(token);
     let escaped = format!("{token:?}");
     vec![
         token.to_owned(),
@@ -800,7 +799,7 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
             "{} {} {}",
             "x".repeat(room),
             secrets.join(" "),
-            Token::new(token).basic()
+            local_github::basic(token)
         )
     };
     let words = TempDir::new().unwrap();

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flux_ephemeral_env::config::INPUTS;
+use flux_ephemeral_env::INPUTS;
 use local_github::{Fault, Job, Kind, LocalGitHub, Outcome, Repository, RunningJob};
 
 /// The executable under test.

@@ -828,7 +828,7 @@ fn a_sweep_that_is_cancelled_ends_within_seconds_and_the_next_one_puts_everythin
 fn the_token_is_in_no_log_of_a_sweep() {
     let story = Story::new();
     let token = story.github.token();
-    let basic = flux_ephemeral_env::config::Token::new(&token).basic();
+    let basic = local_github::basic(&token);
     let said = format!("{token} {basic}");
     let numbers = ["a", "b"].map(|name| story.another_deployed(name));
     let node = json!({

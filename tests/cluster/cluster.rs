@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use flux_ephemeral_env::config::INPUTS;
+use flux_ephemeral_env::INPUTS;
 use local_github::{Job, LocalGitHub, Outcome, Repository};
 use serde_json::Value;
 

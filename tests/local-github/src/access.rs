@@ -226,3 +226,8 @@ impl State {
         Err(answer.header("x-accepted-github-permissions", &need.accepted()))
     }
 }
+
+/// The credentials of basic authentication with this token, as Git's clients send them.
+pub fn basic(token: &str) -> String {
+    STANDARD.encode(format!("x-access-token:{token}"))
+}

@@ -55,6 +55,7 @@ mod server;
 mod state;
 mod webhook;
 
+pub use access::basic;
 pub use fault::Fault;
 pub use git::{git, try_git};
 pub use local_github::{Comment, LocalGitHub, Status};

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::access::basic;
 use crate::clock;
 use crate::git;
 use crate::state::{RepositoryRecord, Shared};
@@ -328,7 +326,7 @@ impl Repository {
     }
 
     fn header(&self) -> String {
-        let credentials = STANDARD.encode(format!("x-access-token:{}", self.shared.token));
+        let credentials = basic(&self.shared.token);
         format!("http.extraheader=AUTHORIZATION: basic {credentials}")
     }
 }

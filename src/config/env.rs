@@ -1,0 +1,81 @@
+//! The variables that the runner sets.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use anyhow::{Context, Result, bail};
+use url::Url;
+
+use crate::model::repository::RepositoryName;
+
+/// The variables that matter here, all of them text.
+pub(crate) struct Variables(pub(crate) HashMap<String, String>);
+
+impl Variables {
+    pub(crate) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Variables> {
+        let mut ours = HashMap::new();
+        for (name, value) in variables {
+            let Some(name) = name.to_str() else { continue };
+            if !(name.starts_with("GITHUB_") || name.starts_with("INPUT_")) {
+                continue;
+            }
+            match value.into_string() {
+                Ok(value) => ours.insert(name.to_owned(), value),
+                // Not shown: it may be the token.
+                Err(_) => bail!("{} is not UTF-8: give text", described(name)),
+            };
+        }
+        Ok(Variables(ours))
+    }
+
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn required(&self, name: &str) -> Result<&str> {
+        self.optional(name).with_context(|| {
+            format!("the variable `{name}` is missing or empty: GitHub's runner sets it, so run this as an action")
+        })
+    }
+
+    pub(crate) fn url(&self, name: &str) -> Result<Url> {
+        let text = self.required(name)?;
+        Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .filter(|url| url.username().is_empty() && url.password().is_none())
+            .with_context(|| format!("the variable `{name}` is no URL that starts with http:// or https:// and holds no credentials"))
+    }
+
+    pub(crate) fn repository(&self) -> Result<RepositoryName> {
+        let text = self.required("GITHUB_REPOSITORY")?;
+        RepositoryName::parse(text).with_context(|| {
+            format!("the variable `GITHUB_REPOSITORY` is {text:?}: it must be `owner/name`")
+        })
+    }
+
+    /// Only a link depends on it, so what cannot be read is as good as missing.
+    pub(crate) fn action(&self) -> Option<(RepositoryName, String)> {
+        let repository = self.optional("GITHUB_ACTION_REPOSITORY")?;
+        let revision = self.optional("GITHUB_ACTION_REF")?;
+        Some((RepositoryName::parse(repository)?, revision.to_owned()))
+    }
+
+    pub(crate) fn run_id(&self) -> Result<u64> {
+        let text = self.required("GITHUB_RUN_ID")?;
+        text.parse().with_context(|| {
+            format!("the variable `GITHUB_RUN_ID` is {text:?}: it must be a number")
+        })
+    }
+}
+
+/// A variable as its user knows it.
+fn described(variable: &str) -> String {
+    match variable.strip_prefix("INPUT_") {
+        Some(input) => format!("the input `{}`", input.to_ascii_lowercase()),
+        None => format!("the variable `{variable}`"),
+    }
+}

@@ -1,0 +1,161 @@
+//! What an event asks for, by itself.
+
+use crate::command::{Command, UsageError, parse};
+use crate::config::inputs::Inputs;
+use crate::decide::refusal::Refusal;
+use crate::event::{Event, Ignored, PullRequestAction, SweepEvent};
+use crate::model::pull_request::PullRequest;
+use crate::model::sha::Sha;
+
+/// What an event alone says: nothing to do, or a question that GitHub has to answer first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Triage {
+    /// Nothing to do, and why.
+    None(NoOp),
+    /// Somebody asks for something.
+    Request(Request),
+    /// Everything that is there is to be looked after.
+    Sweep(SweepEvent),
+}
+
+/// Why there is nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoOp {
+    /// The event is none of ours.
+    EventNotHandled,
+    /// The event's action is none of ours.
+    ActionNotHandled,
+    /// A comment was edited or deleted.
+    CommentNotCreated,
+    /// The comment is on an issue.
+    NotAPullRequest,
+    /// A bot wrote the comment.
+    BotComment,
+    /// The comment's first line is no command.
+    NotACommand,
+    /// The label is not the one that deploys.
+    AnotherLabel,
+}
+
+impl NoOp {
+    /// The output `reason`.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            NoOp::EventNotHandled => "event-not-handled",
+            NoOp::ActionNotHandled => "action-not-handled",
+            NoOp::CommentNotCreated => "comment-not-created",
+            NoOp::NotAPullRequest => "not-a-pull-request",
+            NoOp::BotComment => "bot-comment",
+            NoOp::NotACommand => "not-a-command",
+            NoOp::AnotherLabel => "another-label",
+        }
+    }
+}
+
+/// What somebody asks for on a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// The pull request's number.
+    pub(crate) pull_request: u64,
+    /// Login of who asks.
+    pub(crate) login: String,
+    /// How it was asked for.
+    pub(crate) trigger: Trigger,
+    /// The repository's default branch.
+    pub(crate) default_branch: String,
+}
+
+/// How a request came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// A command in a comment: its author's permission counts.
+    Comment {
+        /// The comment's id.
+        comment_id: u64,
+        /// When it was written, as GitHub writes times.
+        created_at: Option<String>,
+        /// The command, or what is wrong with it.
+        command: Result<Command, UsageError>,
+    },
+    /// The label that deploys was put on or taken off: whoever did it commands by that.
+    Label {
+        /// Whether it is there now.
+        is_on: bool,
+        /// The head when that was done.
+        head: Sha,
+    },
+    /// The pull request was closed: this only ever removes its own instance, so nobody is asked.
+    Close(PullRequest),
+}
+
+/// Sorts out what needs no answer from GitHub.
+pub(crate) fn triage(event: Result<Event, Ignored>, inputs: &Inputs) -> Triage {
+    let event = match event {
+        Ok(event) => event,
+        Err(Ignored::Event) => return Triage::None(NoOp::EventNotHandled),
+        Err(Ignored::Action) => return Triage::None(NoOp::ActionNotHandled),
+        Err(Ignored::CommentNotCreated) => return Triage::None(NoOp::CommentNotCreated),
+        Err(Ignored::Label) => return Triage::None(NoOp::AnotherLabel),
+    };
+    match event {
+        Event::Comment(event) if !event.on_pull_request => Triage::None(NoOp::NotAPullRequest),
+        Event::Comment(event) if event.by_bot => Triage::None(NoOp::BotComment),
+        Event::Comment(event) => match parse(&event.body, &inputs.commands) {
+            None => Triage::None(NoOp::NotACommand),
+            Some(command) => Triage::Request(Request {
+                pull_request: event.number,
+                login: event.author,
+                trigger: Trigger::Comment {
+                    comment_id: event.comment_id,
+                    created_at: event.created_at,
+                    command,
+                },
+                default_branch: event.default_branch,
+            }),
+        },
+        Event::PullRequest(event) => Triage::Request(Request {
+            pull_request: event.pull_request.number,
+            login: event.sender,
+            trigger: match event.action {
+                PullRequestAction::Closed => Trigger::Close(event.pull_request),
+                PullRequestAction::Labeled | PullRequestAction::Unlabeled => Trigger::Label {
+                    is_on: event.action == PullRequestAction::Labeled,
+                    head: event.pull_request.commit,
+                },
+            },
+            default_branch: event.default_branch,
+        }),
+        Event::Sweep(event) => Triage::Sweep(event),
+    }
+}
+
+impl Request {
+    /// The output `reason` of a decision to create or destroy.
+    pub(crate) fn code(&self) -> &'static str {
+        match &self.trigger {
+            Trigger::Close(_) => "pull-request-closed",
+            Trigger::Label { is_on: true, .. } => "label-added",
+            Trigger::Label { is_on: false, .. } => "label-removed",
+            Trigger::Comment {
+                command: Ok(Command::Deploy(_)),
+                ..
+            } => "deploy-command",
+            Trigger::Comment {
+                command: Ok(Command::Destroy),
+                ..
+            } => "destroy-command",
+            Trigger::Comment {
+                command: Err(error),
+                ..
+            } => Refusal::Usage(error.clone()).code(),
+        }
+    }
+
+    /// The comment with the command.
+    pub(crate) fn comment_id(&self) -> Option<u64> {
+        match self.trigger {
+            Trigger::Comment { comment_id, .. } => Some(comment_id),
+            Trigger::Label { .. } | Trigger::Close(_) => None,
+        }
+    }
+}

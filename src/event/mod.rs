@@ -1,0 +1,191 @@
+//! GitHub's event payloads, read down to the fields that matter here.
+//!
+//! Shapes: <https://docs.github.com/webhooks/webhook-events-and-payloads>.
+
+pub(crate) mod payload;
+#[cfg(test)]
+mod tests;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+
+use crate::event::payload::{
+    Action, CommentPayload, LabelPayload, PullRequestPayload, SweepPayload, User,
+};
+use crate::model::pull_request::PullRequest;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Somebody commented on an issue or a pull request.
+    Comment(CommentEvent),
+    /// A pull request was closed, or the label that deploys was put on or taken off.
+    PullRequest(PullRequestEvent),
+    /// It is time to look after what is there, or somebody asked for that.
+    Sweep(SweepEvent),
+}
+
+/// A comment that was just created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommentEvent {
+    /// Number of the issue or pull request.
+    pub(crate) number: u64,
+    /// Whether it is a pull request.
+    pub(crate) on_pull_request: bool,
+    /// The comment's id.
+    pub(crate) comment_id: u64,
+    /// Its text, as it was written.
+    pub(crate) body: String,
+    /// Login of its author.
+    pub(crate) author: String,
+    /// Whether the author is a bot.
+    pub(crate) by_bot: bool,
+    /// When it was written, as GitHub writes times: RFC 3339, UTC, to the second.
+    pub(crate) created_at: Option<String>,
+    /// The repository's default branch.
+    pub(crate) default_branch: String,
+}
+
+/// Something that was just done to a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PullRequestEvent {
+    /// What was done.
+    pub(crate) action: PullRequestAction,
+    /// The pull request.
+    pub(crate) pull_request: PullRequest,
+    /// Login of who did it.
+    pub(crate) sender: String,
+    /// The repository's default branch.
+    pub(crate) default_branch: String,
+}
+
+/// What was done to a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PullRequestAction {
+    /// It was closed, merged or not.
+    Closed,
+    /// The label that deploys was put on it.
+    Labeled,
+    /// The label that deploys was taken off it.
+    Unlabeled,
+}
+
+/// What started a sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SweepEvent {
+    /// Why, as the output `reason` says it.
+    pub(crate) code: &'static str,
+    /// The repository's default branch; a schedule does not say it.
+    pub(crate) default_branch: Option<String>,
+}
+
+/// Why an event is none of ours, before its payload was looked into any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    /// The event itself.
+    Event,
+    /// An action other than the one that counts.
+    Action,
+    /// A comment that was edited or deleted.
+    CommentNotCreated,
+    /// A label other than the one that deploys.
+    Label,
+}
+
+/// Whether [`parse`] looks into the payload of the event called `name`.
+pub(crate) fn has_payload(name: &str) -> bool {
+    matches!(
+        name,
+        "issue_comment" | "pull_request" | "pull_request_target" | "schedule" | "workflow_dispatch"
+    )
+}
+
+/// Reads the payload of the event called `name`; `label` is the one that deploys, if there is one.
+///
+/// `Err(Ignored)` inside for what is decided by the event's name and action alone; the rest of such a payload is not read.
+///
+/// # Errors
+/// A payload of ours that is no JSON or lacks a field; the message names the field.
+pub(crate) fn parse(
+    name: &str,
+    payload: &[u8],
+    label: Option<&str>,
+) -> Result<Result<Event, Ignored>> {
+    match name {
+        "schedule" => sweep(name, payload, "schedule"),
+        "workflow_dispatch" => sweep(name, payload, "workflow-dispatch"),
+        "issue_comment" => match read::<Action>(name, payload)?.action.as_str() {
+            "created" => Ok(Ok(Event::Comment(
+                read::<CommentPayload>(name, payload)?.into(),
+            ))),
+            _ => Ok(Err(Ignored::CommentNotCreated)),
+        },
+        "pull_request" | "pull_request_target" => {
+            let action = match read::<Action>(name, payload)?.action.as_str() {
+                "closed" => PullRequestAction::Closed,
+                "labeled" => PullRequestAction::Labeled,
+                "unlabeled" => PullRequestAction::Unlabeled,
+                _ => return Ok(Err(Ignored::Action)),
+            };
+            if action != PullRequestAction::Closed {
+                let Some(label) = label else {
+                    return Ok(Err(Ignored::Action));
+                };
+                if !is_label(&read::<LabelPayload>(name, payload)?.label.name, label) {
+                    return Ok(Err(Ignored::Label));
+                }
+            }
+            let payload: PullRequestPayload = read(name, payload)?;
+            Ok(Ok(Event::PullRequest(payload.into_event(action)?)))
+        }
+        _ => Ok(Err(Ignored::Event)),
+    }
+}
+
+fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Result<Event, Ignored>> {
+    let payload: SweepPayload = read(name, payload)?;
+    Ok(Ok(Event::Sweep(SweepEvent {
+        code,
+        default_branch: payload
+            .repository
+            .map(|repository| repository.default_branch),
+    })))
+}
+
+/// Whether both are the same label: GitHub has no two that differ in case alone.
+fn is_label(name: &str, label: &str) -> bool {
+    name.to_lowercase() == label.to_lowercase()
+}
+
+fn read<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    serde_path_to_error::deserialize(&mut json)
+        .with_context(|| format!("the payload of the event `{name}` is not as GitHub documents it"))
+}
+
+impl From<CommentPayload> for CommentEvent {
+    fn from(payload: CommentPayload) -> CommentEvent {
+        let author = payload.comment.user.unwrap_or_else(User::deleted);
+        CommentEvent {
+            number: payload.issue.number,
+            on_pull_request: payload.issue.pull_request.is_some(),
+            comment_id: payload.comment.id,
+            body: payload.comment.body.unwrap_or_default(),
+            created_at: payload.comment.created_at.as_str().map(str::to_owned),
+            by_bot: author.r#type == "Bot",
+            author: author.login,
+            default_branch: payload.repository.default_branch,
+        }
+    }
+}
+
+impl PullRequestPayload {
+    fn into_event(self, action: PullRequestAction) -> Result<PullRequestEvent> {
+        Ok(PullRequestEvent {
+            action,
+            pull_request: self.pull_request.try_into()?,
+            sender: self.sender.unwrap_or_else(User::deleted).login,
+            default_branch: self.repository.default_branch,
+        })
+    }
+}

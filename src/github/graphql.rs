@@ -1,0 +1,248 @@
+//! Questions to GraphQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
+
+use crate::github::comments::WORKFLOW_BOT;
+use crate::github::http::{ApiError, Method};
+use crate::github::{GitHub, PAGE};
+use crate::model::pull_request::{
+    Answer, Head, PullRequest, PullRequestStanding, State, odd_state,
+};
+use crate::model::sha::Sha;
+
+/// Why a question of many was left out.
+const NOT_ASKED: &str = "not asked, for GitHub has not answered anything for a while";
+
+/// What lets a token see pull requests.
+const PULL_REQUESTS_REMEDY: &str = "add `pull-requests: write` to the job's `permissions`";
+
+impl PullRequestStanding {
+    /// Whether it says anything.
+    pub(crate) fn is_clear(&self) -> bool {
+        !matches!(self.answer, Answer::Unclear(_))
+    }
+
+    fn unclear(words: String) -> PullRequestStanding {
+        PullRequestStanding {
+            answer: Answer::Unclear(words),
+            head: None,
+        }
+    }
+
+    fn read(node: &Value) -> PullRequestStanding {
+        let node = match PullRequestNode::deserialize(node) {
+            Ok(node) => node,
+            Err(error) => {
+                let words = format!("the answer is not as GitHub documents it: {error}");
+                return PullRequestStanding::unclear(words);
+            }
+        };
+        PullRequestStanding {
+            answer: match (node.state.as_str(), node.head_repository) {
+                ("OPEN", Some(_)) => Answer::Open,
+                ("OPEN", None) => Answer::HeadDeleted,
+                ("CLOSED" | "MERGED", _) => Answer::Closed,
+                (word, _) => Answer::Unclear(odd_state(word)),
+            },
+            head: Sha::parse(&node.head_ref_oid).map(|commit| (node.head_ref_name, commit)),
+        }
+    }
+}
+
+/// GraphQL's answer, which is a 200 where it is an error, too.
+#[derive(Deserialize)]
+struct GraphQl<T> {
+    data: Option<T>,
+    #[serde(default)]
+    errors: Vec<GraphQlError>,
+}
+
+#[derive(Deserialize)]
+struct GraphQlError {
+    message: String,
+    #[serde(default)]
+    r#type: String,
+    /// Which part of the answer it is about.
+    #[serde(default)]
+    path: Vec<Value>,
+}
+
+impl GraphQlError {
+    fn words(&self) -> String {
+        match self.r#type.as_str() {
+            "FORBIDDEN" => format!("{} ({PULL_REQUESTS_REMEDY})", self.message),
+            _ => self.message.clone(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ViewerData {
+    viewer: ViewerLogin,
+}
+
+#[derive(Deserialize)]
+struct ViewerLogin {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct RepositoryData {
+    /// Pull requests by the names that the query gives them.
+    repository: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullRequestNode {
+    state: String,
+    head_ref_name: String,
+    head_ref_oid: String,
+    head_repository: Option<IgnoredAny>,
+}
+
+impl GitHub {
+    /// What became of these pull requests, a hundred of them with one request. No answer is an unclear one.
+    ///
+    /// They are named one by one instead of listing the open ones: a page of a list shifts where a pull request is closed
+    /// meanwhile, and one that is open could be missed.
+    pub(crate) async fn standings(
+        &self,
+        numbers: &BTreeSet<u64>,
+    ) -> BTreeMap<u64, PullRequestStanding> {
+        // GraphQL's whole numbers have 32 bits, and one that is larger would be an error about the whole question.
+        let (numbers, too_large): (Vec<u64>, Vec<u64>) = numbers
+            .iter()
+            .partition(|number| i32::try_from(**number).is_ok());
+        let no_number = |number| {
+            let words = "no pull request has such a number".to_owned();
+            (number, PullRequestStanding::unclear(words))
+        };
+        let mut standings: BTreeMap<_, _> = too_large.into_iter().map(no_number).collect();
+        for numbers in numbers.chunks(PAGE) {
+            let asked = match self.is_silent() {
+                true => Err(NOT_ASKED.to_owned()),
+                false => self.ask_for_standings(numbers).await.map_err(|error| {
+                    match error.is_refused() {
+                        true => format!("{error} ({PULL_REQUESTS_REMEDY})"),
+                        false => error.to_string(),
+                    }
+                }),
+            };
+            standings.extend(asked.unwrap_or_else(|words| {
+                let unclear = |number: &u64| (*number, PullRequestStanding::unclear(words.clone()));
+                numbers.iter().map(unclear).collect()
+            }));
+        }
+        // Rare, and GraphQL may also say nothing of a repository that the token cannot see.
+        for (number, standing) in &mut standings {
+            if standing.answer == Answer::HeadDeleted {
+                standing.answer = self.second_answer(*number).await;
+            }
+        }
+        standings
+    }
+
+    async fn second_answer(&self, number: u64) -> Answer {
+        if self.is_silent() {
+            return Answer::Unclear(NOT_ASKED.to_owned());
+        }
+        match self.pull_request(number).await {
+            Ok(PullRequest { state, head, .. }) => match state {
+                State::Open if head == Head::Deleted => Answer::HeadDeleted,
+                State::Open => Answer::Open,
+                State::Closed => Answer::Closed,
+                State::Unknown(word) => Answer::Unclear(odd_state(&word)),
+            },
+            Err(error) => Answer::Unclear(format!("{error:#}")),
+        }
+    }
+
+    async fn ask_for_standings(
+        &self,
+        numbers: &[u64],
+    ) -> Result<BTreeMap<u64, PullRequestStanding>, ApiError> {
+        let fields = "{ state headRefName headRefOid headRepository { id } }";
+        let asked = numbers
+            .iter()
+            .map(|number| format!("p{number}: pullRequest(number: {number}) {fields}"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let query = json!({
+            "query": format!(
+                "query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{ {asked} }} }}"
+            ),
+            "variables": { "owner": self.name.owner, "name": self.name.name },
+        });
+        let (data, errors): (RepositoryData, _) = self.graphql(&query).await?;
+        let nodes = data.repository.unwrap_or_default();
+        let standing = |number: &u64| {
+            let name = format!("p{number}");
+            let about = |error: &&GraphQlError| {
+                error
+                    .path
+                    .get(1)
+                    .is_none_or(|part| part.as_str() == Some(&name))
+            };
+            let words = errors.iter().filter(about).map(GraphQlError::words);
+            let words = words.collect::<Vec<_>>().join("; ");
+            let standing = match nodes.get(&name) {
+                _ if !words.is_empty() => PullRequestStanding::unclear(self.token.redact(&words)),
+                Some(node) => PullRequestStanding::read(node),
+                None => PullRequestStanding::unclear("the answer does not speak of it".to_owned()),
+            };
+            (*number, standing)
+        };
+        Ok(numbers.iter().map(standing).collect())
+    }
+
+    /// The login behind the token. GraphQL tells it for every kind of token, REST for personal ones only.
+    pub(crate) async fn viewer(&self) -> Result<&str, ApiError> {
+        let viewer = self.viewer.get_or_try_init(|| self.ask_for_viewer());
+        viewer.await.map(String::as_str)
+    }
+
+    async fn ask_for_viewer(&self) -> Result<String, ApiError> {
+        let query = json!({ "query": "{ viewer { login } }" });
+        match self.graphql::<ViewerData>(&query).await {
+            Ok((data, _)) => Ok(data.viewer.login),
+            // No clear answer is no reason to take ourselves for somebody else, and to comment twice.
+            Err(error) if error.is_refused() => Ok(WORKFLOW_BOT.to_owned()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks GraphQL; the errors are about parts of the answer.
+    async fn graphql<T: DeserializeOwned>(
+        &self,
+        query: &Value,
+    ) -> Result<(T, Vec<GraphQlError>), ApiError> {
+        // A query changes nothing, so this POST is safe to repeat.
+        let ask = || async {
+            let sent = self.send(Method::Post, &self.graphql, Some(query)).await;
+            // Whatever else it answers with a 200 is trouble of its own, which may pass.
+            let answer: GraphQl<T> = sent.map_err(|error: ApiError| ApiError {
+                status: error.status.filter(|status| *status != 200),
+                ..error
+            })?;
+            let Some(data) = answer.data else {
+                let errors = answer.errors.iter().map(|error| error.message.as_str());
+                let is_rate_limit = |error: &GraphQlError| error.r#type == "RATE_LIMITED";
+                return Err(ApiError {
+                    attempted: format!("POST {}", self.graphql),
+                    status: None,
+                    words: self.token.redact(&errors.collect::<Vec<_>>().join("; ")),
+                    retry_after: None,
+                    is_rate_limit: answer.errors.iter().any(is_rate_limit),
+                });
+            };
+            Ok((data, answer.errors))
+        };
+        self.retried(ask).await
+    }
+}

@@ -1,0 +1,303 @@
+//! Requests: sent, tried again, and their errors.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+
+use crate::github::outage::Silence;
+use crate::github::{GitHub, outage};
+
+/// Longest wait for a connection, and for each read from it.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// Longest time for one try.
+const ONE_TRY: Duration = Duration::from_secs(15);
+
+/// No server is waited for any longer, whatever it asks for.
+const LONGEST_WAIT: Duration = Duration::from_secs(65);
+
+/// Tries of one request.
+const TRIES: u32 = 4;
+
+/// Wait before the second try; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A request that did not succeed: what was attempted and what was answered.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) attempted: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) words: String,
+    /// How long the server asked to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) is_rate_limit: bool,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{}: {status}: {}", self.attempted, self.words)?,
+            None => write!(f, "{}: {}", self.attempted, self.words)?,
+        }
+        match self.retry_after {
+            Some(pause) => write!(f, " (try again in {} s)", pause.as_secs()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl ApiError {
+    #[cfg(test)]
+    pub(crate) fn answered(status: u16, words: &str, retry_after: Option<u64>) -> ApiError {
+        ApiError {
+            attempted: "POST x".to_owned(),
+            status: Some(status),
+            words: words.to_owned(),
+            retry_after: retry_after.map(Duration::from_secs),
+            is_rate_limit: retry_after.is_some(),
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    fn is_transient(&self) -> bool {
+        match self.status {
+            None => true,
+            Some(status) => status >= 500 || status == 429 || self.is_rate_limit,
+        }
+    }
+
+    /// Whether the token lacks a permission.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        // A locked conversation is closed to some tokens that may write comments otherwise.
+        self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
+    }
+
+    /// Whether the last answer was that GitHub wants to be left alone.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        self.is_rate_limit
+    }
+
+    /// Whether the token is of no use here: GitHub hides what a token may not see.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.status, Some(401 | 404)) || self.is_forbidden()
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    message: String,
+}
+
+pub(crate) enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// What an answer says about trying again
+/// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately)).
+struct Headers {
+    pub(crate) retry_after: Option<u64>,
+    remaining: Option<u64>,
+    reset: Option<u64>,
+    /// Where a redirect leads.
+    location: Option<String>,
+}
+
+impl Headers {
+    fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Headers {
+        let number = |name: &str| header(name)?.trim().parse().ok();
+        Headers {
+            retry_after: number("retry-after"),
+            remaining: number("x-ratelimit-remaining"),
+            reset: number("x-ratelimit-reset"),
+            location: header("location").map(str::to_owned),
+        }
+    }
+
+    fn is_rate_limit(&self) -> bool {
+        self.retry_after.is_some() || self.remaining == Some(0)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let Some(seconds) = self.retry_after {
+            return Some(Duration::from_secs(seconds));
+        }
+        let reset = self.reset.filter(|_| self.remaining == Some(0))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(Duration::from_secs(reset).saturating_sub(now))
+    }
+}
+
+/// An error with what is behind it; octocrab's own text hides the cause.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words = format!("{words}: {text}");
+        }
+        source = error.source();
+    }
+    words
+}
+
+impl GitHub {
+    /// Whether GitHub has not answered anything for a while, so that there is little hope for another request.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silence.get().is_lasting()
+    }
+
+    pub(crate) fn route(&self, path: &str) -> String {
+        format!("{}/{path}", self.repository)
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ApiError> {
+        self.retried(|| self.send(Method::Get, route, None::<&Value>))
+            .await
+    }
+
+    /// Tries a request that is safe to repeat until it succeeds, fails for good, or has been tried enough.
+    pub(crate) async fn retried<T, F, A>(&self, attempt: F) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, ApiError>>,
+    {
+        match attempt().await {
+            Err(error) if error.is_transient() => self.retried_after(error, attempt).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Sends what must not be there twice: where an answer was lost, it is looked for before it is sent again.
+    pub(crate) async fn sent_once<T, F, A, G, B>(&self, send: F, find: G) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, ApiError>>,
+        G: Fn() -> B,
+        B: Future<Output = Result<Option<T>, ApiError>>,
+    {
+        match send().await {
+            Err(error) if error.is_transient() => {
+                let attempt = || async {
+                    match find().await? {
+                        Some(found) => Ok(found),
+                        None => send().await,
+                    }
+                };
+                self.retried_after(error, attempt).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn retried_after<T, F, A>(&self, first: ApiError, attempt: F) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, ApiError>>,
+    {
+        let started = Instant::now();
+        let mut last = first;
+        for tried in 1..TRIES {
+            match last.retry_after {
+                _ if self.is_silent() => break,
+                Some(pause) if pause > LONGEST_WAIT.saturating_sub(started.elapsed()) => break,
+                Some(pause) => sleep(pause).await,
+                // One that answers each time, and late, keeps us waiting as well.
+                None if started.elapsed() > outage::LONGEST => break,
+                None => {
+                    let ceiling = FIRST_PAUSE.saturating_mul(1 << tried);
+                    sleep(ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                }
+            }
+            match attempt().await {
+                Err(error) if error.is_transient() => last = error,
+                outcome => return outcome,
+            }
+        }
+        Err(last)
+    }
+
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ApiError> {
+        let attempted = format!("{} {url}", method.as_str());
+        let failed = |words: String| ApiError {
+            attempted: attempted.clone(),
+            status: None,
+            words: self.token.redact(&words),
+            retry_after: None,
+            is_rate_limit: false,
+        };
+        let sent = Instant::now();
+        let answer = async {
+            let response = match method {
+                Method::Get => self.client._get(url).await,
+                Method::Post => self.client._post(url, body).await,
+                Method::Patch => self.client._patch(url, body).await,
+                Method::Delete => self.client._delete(url, body).await,
+            }?;
+            let status = response.status();
+            let headers = Headers::read(|name| response.headers().get(name)?.to_str().ok());
+            let text = self.client.body_to_string(response).await?;
+            Ok::<_, octocrab::Error>((status, headers, text))
+        };
+        let answer = match timeout(ONE_TRY, answer).await {
+            Ok(answer) => answer.map_err(|error| chain(&error)),
+            Err(_) => Err(format!("no answer within {} s", ONE_TRY.as_secs())),
+        };
+        let (status, headers, text) = answer.map_err(|words| {
+            let silence = self.silence.get();
+            self.silence.set(silence.and_another(sent, Instant::now()));
+            failed(words)
+        })?;
+        self.silence.set(Silence::None);
+        if status.is_success() {
+            // What is deleted is answered by no content.
+            let text = if text.is_empty() { "null" } else { &text };
+            let mut json = serde_json::Deserializer::from_str(text);
+            return serde_path_to_error::deserialize(&mut json).map_err(|error| ApiError {
+                status: Some(status.as_u16()),
+                ..failed(format!("the answer is not as GitHub documents it: {error}"))
+            });
+        }
+        let mut words = serde_json::from_str::<Message>(&text)
+            .map_or_else(|_| text.trim().to_owned(), |body| body.message);
+        // The secondary limits may come without a header.
+        let is_rate_limit = headers.is_rate_limit() || words.contains("rate limit");
+        if let Some(location) = &headers.location {
+            words = format!(
+                "{words} (to {location}, which is not followed: see whether the repository has moved)"
+            );
+        }
+        Err(ApiError {
+            status: Some(status.as_u16()),
+            is_rate_limit,
+            retry_after: headers.retry_after(),
+            ..failed(words)
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! How long GitHub has said nothing at all: a server that hangs is not waited for as patiently with every request.
+
+use std::time::{Duration, Instant};
+
+/// So long a server is waited for by asking again.
+pub(crate) const LONGEST: Duration = Duration::from_secs(25);
+
+/// The requests without an answer since the last one that had one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// There is none: the last request was answered.
+    #[default]
+    None,
+    /// How long they were waited for, and until when.
+    Lasting(Duration, Instant),
+}
+
+impl Silence {
+    /// After a request that was sent then and given up now.
+    #[must_use]
+    pub(crate) fn and_another(self, sent: Instant, now: Instant) -> Silence {
+        let (before, since) = match self {
+            Silence::None => (Duration::ZERO, sent),
+            // Side by side with others it adds what it took longer. Where nothing was asked, nothing was silent.
+            Silence::Lasting(before, until) => (before, until.max(sent)),
+        };
+        Silence::Lasting(before + now.saturating_duration_since(since), now)
+    }
+
+    /// Whether there is little hope left: a request is tried once and no more.
+    pub(crate) fn is_lasting(self) -> bool {
+        match self {
+            Silence::None => false,
+            Silence::Lasting(waited, _) => waited >= LONGEST,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_what_was_waited_for() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for (requests, is_lasting) in [
+            (&[][..], false),
+            (&[(0, 10), (10, 20)], false),
+            (&[(0, 10), (10, 24)], false),
+            (&[(0, 10), (10, 25)], true),
+            // Side by side they are no longer than the longest.
+            (&[(0, 15), (1, 15), (2, 16)], false),
+            (&[(0, 15), (10, 20), (19, 26)], true),
+            // One that is refused at once takes no time.
+            (&[(100, 100), (102, 102), (130, 130)], false),
+            (&[(0, 20), (60, 64)], false),
+            (&[(0, 20), (60, 65)], true),
+        ] {
+            let silence = requests.iter().fold(Silence::None, |silence, (sent, now)| {
+                silence.and_another(at(*sent), at(*now))
+            });
+            assert_eq!(silence.is_lasting(), is_lasting, "{requests:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The file of an instance read back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use super::skim::skim;
+use crate::manifest::as_flux_reads;
+use crate::manifest::skim::NotSure;
+use crate::model::instance::{
+    BRANCH, COMMIT, EXPIRES, Held, Instance, MANAGED_BY, NAMESPACE_VARIABLE, Owner, PULL_REQUEST,
+    REPOSITORY, REQUESTED_BY,
+};
+use crate::model::ttl::Expiry;
+
+#[derive(Deserialize)]
+struct Read {
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: ReadMetadata,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: ReadSpec,
+}
+
+#[derive(Deserialize, Default)]
+struct ReadMetadata {
+    #[serde(default, deserialize_with = "or_default")]
+    labels: ReadStrings,
+    #[serde(default, deserialize_with = "or_default")]
+    annotations: ReadStrings,
+}
+
+type ReadStrings = BTreeMap<String, Option<String>>;
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct ReadSpec {
+    #[serde(default, deserialize_with = "or_default")]
+    post_build: ReadPostBuild,
+}
+
+#[derive(Deserialize, Default)]
+struct ReadPostBuild {
+    #[serde(default, deserialize_with = "or_default")]
+    substitute: ReadStrings,
+}
+
+/// Nothing where a value is missing, as Kubernetes reads it: a field emptied by hand does not make the file another's.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads back a file in the instances directory.
+///
+/// `None` for anything that does not carry our marker and an owner: somebody else's file.
+pub(crate) fn read(file: &[u8]) -> Option<Instance> {
+    skim(file).unwrap_or_else(|NotSure| parse(file))
+}
+
+/// The instance that the file at `path` describes; `None` where it describes none.
+pub(crate) fn held_at(path: &str, file: &[u8]) -> Option<Held> {
+    Held::new(path, file, read(file)?)
+}
+
+pub(crate) fn parse(file: &[u8]) -> Option<Instance> {
+    let text = std::str::from_utf8(file).ok()?;
+    let documents: Vec<Read> =
+        serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()?;
+    let owner = documents.iter().find_map(Read::owner)?;
+    let annotation = |key: &str| {
+        documents
+            .iter()
+            .find_map(|document| document.metadata.annotations.get(key)?.clone())
+    };
+    let namespace = documents
+        .iter()
+        .find_map(|document| {
+            let substitute = &document.spec.post_build.substitute;
+            substitute.get(NAMESPACE_VARIABLE)?.clone()
+        })
+        .unwrap_or_default();
+    Some(Instance {
+        owner,
+        namespace,
+        branch: annotation(BRANCH).unwrap_or_default(),
+        commit: annotation(COMMIT).unwrap_or_default(),
+        requested_by: annotation(REQUESTED_BY).unwrap_or_default(),
+        expires: annotation(EXPIRES).map_or(Expiry::Never, |text| Expiry::read(&text)),
+    })
+}
+
+impl Read {
+    fn owner(&self) -> Option<Owner> {
+        let label = |key: &str| self.metadata.labels.get(key)?.as_deref();
+        if label(MANAGED_BY.0)? != MANAGED_BY.1 {
+            return None;
+        }
+        Some(Owner {
+            repository: self.metadata.annotations.get(REPOSITORY)?.clone()?,
+            pull_request: label(PULL_REQUEST)?.parse().ok()?,
+        })
+    }
+}

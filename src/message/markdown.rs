@@ -1,0 +1,70 @@
+//! Text that came from outside, shown as it is and without effect.
+
+/// Most names in one list.
+const MOST_NAMES: usize = 10;
+
+/// Longest name, path or argument in a comment, in characters; real ones are shorter.
+pub(crate) const LONGEST_NAME: usize = 1_000;
+
+/// Longest piece of a server's answer in a comment, in characters.
+const LONGEST_ANSWER: usize = 4_000;
+
+/// The first of them, and how many more there are.
+pub(crate) fn listed<T>(all: &[T], word: impl Fn(&T) -> String) -> String {
+    let words = all.iter().take(MOST_NAMES).map(word);
+    let words = words.collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(MOST_NAMES) {
+        0 => words,
+        more => format!("{words} and {more} more"),
+    }
+}
+
+pub(crate) fn codes(names: &[String]) -> String {
+    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
+    listed(&names, |name| code(name))
+}
+
+/// Untrusted text as a code span of bounded length, in which no mention, link or Markdown takes effect
+/// ([spec](https://spec.commonmark.org/0.31.2/#code-spans)).
+pub(crate) fn code(text: &str) -> String {
+    let text = shortened(&visible(text).replace('\n', " "), LONGEST_NAME);
+    let fence = "`".repeat(longest_run_of_backticks(&text) + 1);
+    // Blanks at both ends keep backticks off the fence, and are taken away again by the reader.
+    let pad = if text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// Untrusted text of several lines as a code block, cut to a length that leaves room for the rest.
+pub(crate) fn block(text: &str) -> String {
+    let text = shortened(&visible(text), LONGEST_ANSWER);
+    let fence = "`".repeat(longest_run_of_backticks(&text).max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", text.trim_end())
+}
+
+fn longest_run_of_backticks(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// Characters that steer instead of showing become visible.
+pub(crate) fn visible(text: &str) -> String {
+    text.replace("\r\n", "\n").replace(
+        |c: char| {
+            // Unicode's Bidi_Control, and the separators of lines and paragraphs.
+            let is_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            (c.is_control() && c != '\n') || is_direction
+        },
+        "\u{fffd}",
+    )
+}
+
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{kept}…")
+}

@@ -1,0 +1,112 @@
+//! What an instance is: its owner, what its file says, and the file itself.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::names::instance_name;
+use crate::model::ttl::Expiry;
+
+/// The label that says a file is ours, and its value.
+pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flux-ephemeral-env");
+
+pub(crate) const PULL_REQUEST: &str = "flux-ephemeral-env/pull-request";
+
+pub(crate) const REPOSITORY: &str = "flux-ephemeral-env/repository";
+
+pub(crate) const BRANCH: &str = "flux-ephemeral-env/branch";
+
+pub(crate) const COMMIT: &str = "flux-ephemeral-env/commit";
+
+pub(crate) const REQUESTED_BY: &str = "flux-ephemeral-env/requested-by";
+
+pub(crate) const EXPIRES: &str = "flux-ephemeral-env/expires";
+
+/// The variable that holds the namespace.
+pub(crate) const NAMESPACE_VARIABLE: &str = "BRANCH_NAME";
+
+/// The variables that every overlay is given; the input `substitute` cannot name them.
+pub(crate) const RESERVED_VARIABLES: [&str; 4] = [
+    NAMESPACE_VARIABLE,
+    "EPHEMERAL_NAME",
+    "PULL_REQUEST",
+    "COMMIT",
+];
+
+/// The one pull request that may change an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// `owner/name` of the repository the pull request is in.
+    pub(crate) repository: String,
+    /// The pull request's number.
+    pub(crate) pull_request: u64,
+}
+
+impl Owner {
+    /// Whether both are the same pull request.
+    pub(crate) fn is(&self, other: &Owner) -> bool {
+        self.pull_request == other.pull_request && self.is_in(&other.repository)
+    }
+
+    /// Whether it is a pull request of this repository; GitHub compares the names without case.
+    pub(crate) fn is_in(&self, repository: &str) -> bool {
+        self.repository.eq_ignore_ascii_case(repository)
+    }
+}
+
+/// What a file of ours says of the instance it describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Instance {
+    /// The pull request it belongs to.
+    pub(crate) owner: Owner,
+    /// Namespace of the application; empty where somebody removed it from the file.
+    pub(crate) namespace: String,
+    /// Head branch when it was deployed; empty where the file does not say.
+    pub(crate) branch: String,
+    /// Head commit when it was deployed; empty where the file does not say.
+    pub(crate) commit: String,
+    /// Login of who asked for it; empty where the file does not say.
+    pub(crate) requested_by: String,
+    /// From when on it may go.
+    pub(crate) expires: Expiry,
+}
+
+/// An instance that a pull request has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The environment's name.
+    pub(crate) name: String,
+    /// The file.
+    pub(crate) path: String,
+    /// What the file says.
+    pub(crate) instance: Instance,
+    /// SHA-256 of the file, in hexadecimal.
+    pub(crate) digest: String,
+}
+
+impl Held {
+    /// The instance that the file at `path` describes; `None` where no instance has such a path.
+    pub(crate) fn new(path: &str, content: &[u8], instance: Instance) -> Option<Held> {
+        Some(Held {
+            name: instance_name(path)?.to_owned(),
+            path: path.to_owned(),
+            instance,
+            digest: hexadecimal(content),
+        })
+    }
+}
+
+/// A short text that is the same for the same instances, and for these only: what a comment spoke of can be told apart
+/// from what is there by now.
+pub(crate) fn fingerprint(instances: &[Held]) -> String {
+    let listed = instances
+        .iter()
+        .map(|held| format!("{} {}\n", held.digest, held.path));
+    let mut digest = hexadecimal(listed.collect::<String>().as_bytes());
+    digest.truncate(16);
+    digest
+}
+
+pub(crate) fn hexadecimal(content: &[u8]) -> String {
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    let digest = Sha256::digest(content);
+    digest.iter().flat_map(digits).flatten().collect()
+}

@@ -1,0 +1,160 @@
+//! A pull request, as GitHub's API and its events both write it.
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::sha::Sha;
+
+/// A pull request, as far as an environment depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PullRequest {
+    /// Its number.
+    pub(crate) number: u64,
+    /// What became of it.
+    pub(crate) state: State,
+    /// Name of the head branch.
+    pub(crate) branch: String,
+    /// The head commit.
+    pub(crate) commit: Sha,
+    /// Where the head branch is.
+    pub(crate) head: Head,
+}
+
+/// What became of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It is neither closed nor merged.
+    Open,
+    /// It is closed or merged.
+    Closed,
+    /// A word that GitHub does not document: nothing is deployed for it, and nothing removed unasked.
+    Unknown(String),
+}
+
+/// Says that a pull request's state is no word that GitHub documents.
+pub(crate) fn odd_state(word: &str) -> String {
+    format!("its state is called {word:?}")
+}
+
+impl From<String> for State {
+    fn from(word: String) -> State {
+        match word.as_str() {
+            "open" => State::Open,
+            "closed" => State::Closed,
+            _ => State::Unknown(word),
+        }
+    }
+}
+
+/// The repository of a pull request's head branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// The pull request's own repository.
+    Here,
+    /// Another one.
+    Fork {
+        /// Login of its owner.
+        owner: String,
+        /// Its URL over https.
+        clone_url: String,
+        /// When something was last pushed to it, as GitHub writes times.
+        pushed_at: Option<String>,
+    },
+    /// A repository that is no more.
+    Deleted,
+}
+
+/// What GitHub says of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is open.
+    Open,
+    /// It is closed or merged.
+    Closed,
+    /// It is open, and the repository of its head branch is no more.
+    HeadDeleted,
+    /// Anything else, in the server's words.
+    Unclear(String),
+}
+
+/// What GitHub says of a pull request that has an environment.
+#[derive(Debug, Clone)]
+pub(crate) struct PullRequestStanding {
+    /// What became of it.
+    pub(crate) answer: Answer,
+    /// The head branch and its commit, where GitHub told.
+    pub(crate) head: Option<(String, Sha)>,
+}
+
+/// A pull request as GitHub's API and its events both write it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PullRequestObject {
+    number: u64,
+    state: String,
+    head: HeadObject,
+    base: BaseObject,
+}
+
+#[derive(Debug, Deserialize)]
+struct HeadObject {
+    r#ref: String,
+    sha: String,
+    /// `null` once the repository is deleted.
+    repo: Option<HeadRepository>,
+}
+
+#[derive(Debug, Deserialize)]
+struct HeadRepository {
+    id: u64,
+    clone_url: String,
+    #[serde(default)]
+    pushed_at: Value,
+    owner: Owner,
+}
+
+#[derive(Debug, Deserialize)]
+struct Owner {
+    login: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct BaseObject {
+    repo: BaseRepository,
+}
+
+#[derive(Debug, Deserialize)]
+struct BaseRepository {
+    id: u64,
+}
+
+impl TryFrom<PullRequestObject> for PullRequest {
+    type Error = anyhow::Error;
+
+    fn try_from(object: PullRequestObject) -> Result<PullRequest> {
+        let Some(commit) = Sha::parse(&object.head.sha) else {
+            bail!(
+                "the head of pull request #{} is {:?}, not a commit's 40 hexadecimal digits",
+                object.number,
+                object.head.sha
+            );
+        };
+        let head = match object.head.repo {
+            None => Head::Deleted,
+            // A fork can be renamed to our name, but never to our id.
+            Some(repository) if repository.id == object.base.repo.id => Head::Here,
+            Some(repository) => Head::Fork {
+                owner: repository.owner.login,
+                clone_url: repository.clone_url,
+                pushed_at: repository.pushed_at.as_str().map(str::to_owned),
+            },
+        };
+        Ok(PullRequest {
+            number: object.number,
+            state: object.state.into(),
+            branch: object.head.r#ref,
+            commit,
+            head,
+        })
+    }
+}
