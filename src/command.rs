@@ -1,8 +1,8 @@
 //! What a comment commands: its first line, or nothing.
 
-use crate::model::command_words::Words;
+use crate::model::command_words::CommandWords;
 use crate::model::sha::Sha;
-use crate::model::ttl::Lifetime;
+use crate::model::ttl::Ttl;
 
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct DeployArguments {
     /// Deploy only if the pull request's head is this commit.
     pub(crate) commit: Option<Sha>,
     /// How long the environment may live, in place of the input `ttl`.
-    pub(crate) ttl: Option<Lifetime>,
+    pub(crate) ttl: Option<Ttl>,
 }
 
 /// A command word with arguments that it does not take.
@@ -39,9 +39,9 @@ pub(crate) enum Problem {
     /// The command knows none like it.
     Unknown,
     /// There is another one of its kind.
-    Twice,
+    Repeated,
     /// `ttl=` goes on with what is no lifetime.
-    NoLifetime,
+    InvalidTtl,
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
@@ -56,7 +56,7 @@ const TTL: &str = "ttl=";
 ///
 /// # Errors
 /// The usage, where an argument is unknown or given twice.
-pub(crate) fn parse(body: &str, words: &Words) -> Option<Result<Command, UsageError>> {
+pub(crate) fn parse(body: &str, words: &CommandWords) -> Option<Result<Command, UsageError>> {
     let line = body.lines().next()?;
     if is_code_block(line) {
         return None;
@@ -82,7 +82,7 @@ fn is_code_block(line: &str) -> bool {
 
 fn deploy<'a>(
     arguments: impl Iterator<Item = &'a str>,
-    words: &Words,
+    words: &CommandWords,
 ) -> Result<Command, UsageError> {
     let mut parsed = DeployArguments::default();
     for argument in arguments {
@@ -100,7 +100,7 @@ fn deploy<'a>(
 
 fn deploy_argument(argument: &str, parsed: &mut DeployArguments) -> Result<(), Problem> {
     if let Some(text) = argument.strip_prefix(TTL) {
-        let ttl = Lifetime::parse(text).ok_or(Problem::NoLifetime)?;
+        let ttl = Ttl::parse(text).ok_or(Problem::InvalidTtl)?;
         return once(&mut parsed.ttl, ttl);
     }
     let commit = Sha::parse(argument).ok_or(Problem::Unknown)?;
@@ -110,13 +110,13 @@ fn deploy_argument(argument: &str, parsed: &mut DeployArguments) -> Result<(), P
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Problem> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Problem::Twice),
+        Some(_) => Err(Problem::Repeated),
     }
 }
 
 fn destroy<'a>(
     mut arguments: impl Iterator<Item = &'a str>,
-    words: &Words,
+    words: &CommandWords,
 ) -> Result<Command, UsageError> {
     match arguments.next() {
         None => Ok(Command::Destroy),
@@ -137,8 +137,8 @@ mod tests {
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-    fn words() -> Words {
-        Words {
+    fn words() -> CommandWords {
+        CommandWords {
             deploy: "/deploy-ephemeral".to_owned(),
             destroy: "/destroy-ephemeral".to_owned(),
         }
@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn a_lifetime_may_follow_it_too_in_any_order() {
-        let hour = Lifetime::parse("1h");
+        let hour = Ttl::parse("1h");
         for (arguments, commit, ttl) in [
             ("ttl=1h".to_owned(), None, hour),
-            ("ttl=never".to_owned(), None, Some(Lifetime::Unlimited)),
+            ("ttl=never".to_owned(), None, Some(Ttl::Unlimited)),
             (format!("{SHA} ttl=1h"), Sha::parse(SHA), hour),
             (format!("ttl=1h {SHA}"), Sha::parse(SHA), hour),
         ] {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_tab_may_follow_a_short_command() {
-        let words = Words {
+        let words = CommandWords {
             deploy: "!up".to_owned(),
             ..words()
         };
@@ -242,12 +242,16 @@ mod tests {
             ("/deploy-ephemeral 0123456", "0123456", Problem::Unknown),
             ("/deploy-ephemeral TTL=1h", "TTL=1h", Problem::Unknown),
             ("/deploy-ephemeral ttl 1h", "ttl", Problem::Unknown),
-            ("/deploy-ephemeral ttl=", "ttl=", Problem::NoLifetime),
-            ("/deploy-ephemeral ttl=-1h", "ttl=-1h", Problem::NoLifetime),
-            ("/deploy-ephemeral ttl=1h ttl=2h", "ttl=2h", Problem::Twice),
+            ("/deploy-ephemeral ttl=", "ttl=", Problem::InvalidTtl),
+            ("/deploy-ephemeral ttl=-1h", "ttl=-1h", Problem::InvalidTtl),
+            (
+                "/deploy-ephemeral ttl=1h ttl=2h",
+                "ttl=2h",
+                Problem::Repeated,
+            ),
             ("/destroy-ephemeral --force", "--force", Problem::Unknown),
             ("/destroy-ephemeral ttl=1h", "ttl=1h", Problem::Unknown),
-            (twice.as_str(), SHA, Problem::Twice),
+            (twice.as_str(), SHA, Problem::Repeated),
         ] {
             let Some(Err(error)) = parse(body, &words()) else {
                 panic!("{body:?} was understood");

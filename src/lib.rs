@@ -46,7 +46,7 @@ use crate::message::sections::summary;
 use crate::model::token::Token;
 pub use crate::report::OUTPUTS;
 use crate::report::Report;
-use crate::run::notify::Teller;
+use crate::run::notify::Notifier;
 use crate::run::request::Run;
 use crate::run::sweep::Sweeper;
 pub use crate::runner::Log;
@@ -81,9 +81,15 @@ pub async fn run(
             report::none(no_op)
         }
         Triage::Sweep(event) => {
-            let (teller, now, cancellation) = set_up(&config, log)?;
+            let (notifier, now, cancellation) = set_up(&config, log)?;
             let event = &event;
-            Sweeper { teller, event, now }.run(&cancellation).await
+            Sweeper {
+                notifier,
+                event,
+                now,
+            }
+            .run(&cancellation)
+            .await
         }
         Triage::Request(request) => {
             log.line(&format!(
@@ -92,9 +98,9 @@ pub async fn run(
                 request.code(),
                 request.login
             ));
-            let (teller, now, cancellation) = set_up(&config, log)?;
+            let (notifier, now, cancellation) = set_up(&config, log)?;
             let run = Run {
-                teller,
+                notifier,
                 request: &request,
                 now,
             };
@@ -112,17 +118,17 @@ pub async fn run(
 fn set_up<'a>(
     config: &'a Config,
     log: &'a Log,
-) -> Result<(Teller<'a>, DateTime<Utc>, Cancellation)> {
+) -> Result<(Notifier<'a>, DateTime<Utc>, Cancellation)> {
     // First, for a signal before that is lost on process 1.
     let cancellation = Cancellation::new()?;
     log.debug(&format!("{config:?}"));
     let github = GitHub::new(config)?;
-    let teller = Teller {
+    let notifier = Notifier {
         config,
         log,
         github,
     };
-    Ok((teller, DateTime::from(SystemTime::now()), cancellation))
+    Ok((notifier, DateTime::from(SystemTime::now()), cancellation))
 }
 
 /// The event's payload; nothing is read where the event's name says it all.

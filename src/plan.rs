@@ -11,9 +11,9 @@ use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::{Create, Destroy};
 use crate::manifest::overlay::claimed_namespaces;
-use crate::manifest::read::{held_at, read};
+use crate::manifest::read::{deployed_at, read};
 use crate::manifest::render::Manifest;
-use crate::model::instance::{Held, Instance, Owner, hexadecimal};
+use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
 use crate::model::names::instance_name;
 
 /// How a plan ended.
@@ -132,11 +132,11 @@ pub(crate) struct Plan {
     /// What to commit.
     pub(crate) change: Change,
     /// The instances that go away.
-    pub(crate) removed: Vec<Held>,
+    pub(crate) removed: Vec<DeployedInstance>,
     /// The instances that there are afterwards.
-    pub(crate) left: Vec<Held>,
+    pub(crate) remaining: Vec<DeployedInstance>,
     /// Whether the instances directory comes into being with it.
-    pub(crate) makes_directory: bool,
+    pub(crate) creates_directory: bool,
 }
 
 /// Plans the file of one environment.
@@ -163,13 +163,14 @@ pub(crate) fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>
         ),
         ..Change::default()
     };
-    let (mut left, removed): (Vec<Held>, Vec<Held>) = held(&manifest.owner, tip)
-        .into_iter()
-        .partition(|held| held.path == environment.path);
+    let (mut remaining, removed): (Vec<DeployedInstance>, Vec<DeployedInstance>) =
+        instances_of(&manifest.owner, tip)
+            .into_iter()
+            .partition(|deployed| deployed.path == environment.path);
     change.removals = removed.iter().map(|removed| removed.path.clone()).collect();
     if !is_deployed(manifest, tip.instances.get(&environment.path))? {
         let content = manifest.render()?;
-        left = held_at(&environment.path, content.as_bytes())
+        remaining = deployed_at(&environment.path, content.as_bytes())
             .into_iter()
             .collect();
         change.writes.insert(environment.path.clone(), content);
@@ -177,8 +178,8 @@ pub(crate) fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>
     Ok(Ok(Plan {
         change,
         removed,
-        left,
-        makes_directory: tip.instances_directory == Directory::Absent,
+        remaining,
+        creates_directory: tip.instances_directory == Directory::Absent,
     }))
 }
 
@@ -190,7 +191,7 @@ pub(crate) fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
         &destroy.owner,
         &destroy.requested_by,
     );
-    removal(held(&destroy.owner, tip), message, tip)
+    removal(instances_of(&destroy.owner, tip), message, tip)
 }
 
 /// Plans the removal of what is to go, in one commit: of what is still there as it was when that was judged, for a file that
@@ -198,18 +199,18 @@ pub(crate) fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
 pub(crate) fn sweep(removals: &[Removal], tip: &Tip) -> Plan {
     let removals: Vec<&Removal> = removals
         .iter()
-        .filter(|removal| is_there(&removal.held, tip))
+        .filter(|removal| is_there(&removal.deployed, tip))
         .collect();
-    let removed: Vec<Held> = removals
+    let removed: Vec<DeployedInstance> = removals
         .iter()
-        .map(|removal| removal.held.clone())
+        .map(|removal| removal.deployed.clone())
         .collect();
     let lines = removals.iter().map(|removal| {
-        let Removal { held, reason } = removal;
-        let pull_request = held.instance.owner.pull_request;
+        let Removal { deployed, reason } = removal;
+        let pull_request = deployed.instance.owner.pull_request;
         format!(
             "{}: #{pull_request} {}\n",
-            one_line(&held.name),
+            one_line(&deployed.name),
             reason.code()
         )
     });
@@ -222,7 +223,7 @@ pub(crate) fn sweep(removals: &[Removal], tip: &Tip) -> Plan {
 }
 
 /// Git knows no empty directory, and without its directory Flux prunes nothing: the last instance leaves a file behind.
-fn removal(removed: Vec<Held>, message: String, tip: &Tip) -> Plan {
+fn removal(removed: Vec<DeployedInstance>, message: String, tip: &Tip) -> Plan {
     let is_emptied = tip.holds_only_instances && removed.len() == tip.instances.len();
     let keep = removed
         .first()
@@ -236,8 +237,8 @@ fn removal(removed: Vec<Held>, message: String, tip: &Tip) -> Plan {
             message,
         },
         removed,
-        left: Vec::new(),
-        makes_directory: false,
+        remaining: Vec::new(),
+        creates_directory: false,
     }
 }
 
@@ -258,7 +259,7 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
     let Create {
         environment,
         manifest,
-        most,
+        limit,
     } = create;
     let namespace = &environment.namespace;
     if let Directory::Obstructed(path) = &tip.instances_directory {
@@ -296,11 +297,11 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
             owner: instance.owner,
         });
     }
-    most.and_then(|most| refuse_one_more(most.get(), &manifest.owner, tip))
+    limit.and_then(|limit| refuse_over_limit(limit.get(), &manifest.owner, tip))
 }
 
 /// A refusal where a new instance would be one too many; one in place of another of the same pull request is no new one.
-fn refuse_one_more(most: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
+fn refuse_over_limit(limit: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
     let mut others: Vec<(String, u64)> = Vec::new();
     for (path, _, instance) in instances(tip) {
         if instance.owner.is(owner) {
@@ -313,8 +314,8 @@ fn refuse_one_more(most: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
         others.push((name.to_owned(), instance.owner.pull_request));
     }
     others.sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
-    (others.len() >= most).then_some(Refusal::LimitReached {
-        most,
+    (others.len() >= limit).then_some(Refusal::LimitReached {
+        limit,
         instances: others,
     })
 }
@@ -327,27 +328,27 @@ fn instance_in(entry: &Entry) -> Option<Instance> {
 }
 
 /// Every instance of a pull request, whatever it is called.
-pub(crate) fn held(owner: &Owner, tip: &Tip) -> Vec<Held> {
-    held_by(|other| other.is(owner), tip)
+pub(crate) fn instances_of(owner: &Owner, tip: &Tip) -> Vec<DeployedInstance> {
+    instances_where(|other| other.is(owner), tip)
 }
 
 /// Every instance of a repository.
-pub(crate) fn held_in(repository: &str, tip: &Tip) -> Vec<Held> {
-    held_by(|owner| owner.is_in(repository), tip)
+pub(crate) fn instances_in(repository: &str, tip: &Tip) -> Vec<DeployedInstance> {
+    instances_where(|owner| owner.is_in(repository), tip)
 }
 
 /// Whether an instance is still there, as it was.
-fn is_there(held: &Held, tip: &Tip) -> bool {
-    match tip.instances.get(&held.path) {
-        Some(Entry::File(content)) => hexadecimal(content) == held.digest,
+fn is_there(deployed: &DeployedInstance, tip: &Tip) -> bool {
+    match tip.instances.get(&deployed.path) {
+        Some(Entry::File(content)) => hexadecimal(content) == deployed.digest,
         Some(Entry::Other) | None => false,
     }
 }
 
-fn held_by(is_owner: impl Fn(&Owner) -> bool, tip: &Tip) -> Vec<Held> {
+fn instances_where(is_owner: impl Fn(&Owner) -> bool, tip: &Tip) -> Vec<DeployedInstance> {
     instances(tip)
         .filter(|(.., instance)| is_owner(&instance.owner))
-        .filter_map(|(path, content, instance)| Held::new(path, content, instance))
+        .filter_map(|(path, content, instance)| DeployedInstance::new(path, content, instance))
         .collect()
 }
 
@@ -414,7 +415,7 @@ mod tests {
         Create {
             environment,
             manifest,
-            most: None,
+            limit: None,
         }
     }
 
@@ -478,7 +479,7 @@ mod tests {
                               Pull-request: #7\nRequested-by: @rita\n"
                         .to_owned(),
                 },
-                left: held(&create.manifest.owner, &tip([(PATH, file_of(&create))])),
+                remaining: instances_of(&create.manifest.owner, &tip([(PATH, file_of(&create))])),
                 ..Plan::default()
             }
         );
@@ -486,8 +487,8 @@ mod tests {
 
     #[test]
     fn a_new_environment_past_the_limit_is_refused_and_says_which_there_are() {
-        let third = |most: usize| Create {
-            most: NonZeroUsize::new(most),
+        let third = |limit: usize| Create {
+            limit: NonZeroUsize::new(limit),
             ..up("dev", 7)
         };
         let there = tip([
@@ -506,13 +507,13 @@ mod tests {
             ),
         ]);
         let refusal = Refusal::LimitReached {
-            most: 2,
+            limit: 2,
             instances: vec![("b".to_owned(), 3), ("a".to_owned(), 12)],
         };
         assert_eq!(planned(&third(2), &there), Err(refusal));
         assert!(planned(&third(1), &there).is_err());
-        for most in [3, 0] {
-            assert!(planned(&third(most), &there).is_ok(), "{most}");
+        for limit in [3, 0] {
+            assert!(planned(&third(limit), &there).is_ok(), "{limit}");
         }
         // What is there already is no new one, under whatever name.
         for branch in ["dev", "old-name"] {
@@ -534,14 +535,14 @@ mod tests {
             ("k8s/instances/sync-c.yaml", file_of(&up("c", 9))),
         ]);
         let reasons = [Reason::Closed, Reason::HeadDeleted];
-        let removals: Vec<Removal> = held_in("Octo/app", &there)
+        let removals: Vec<Removal> = instances_in("Octo/app", &there)
             .into_iter()
             .zip(reasons)
-            .map(|(held, reason)| Removal { held, reason })
+            .map(|(deployed, reason)| Removal { deployed, reason })
             .collect();
-        let were_there: Vec<Held> = removals
+        let were_there: Vec<DeployedInstance> = removals
             .iter()
-            .map(|removal| removal.held.clone())
+            .map(|removal| removal.deployed.clone())
             .collect();
         assert_eq!(sweep(&removals, &there).removed, were_there);
         let mut since = there.clone();
@@ -566,7 +567,7 @@ mod tests {
             ["k8s/instances/sync-c.yaml"]
         );
         assert!(sweep(&[], &there).change.is_empty());
-        assert_eq!(held_in("octo/other", &there), []);
+        assert_eq!(instances_in("octo/other", &there), []);
     }
 
     #[test]
@@ -575,9 +576,9 @@ mod tests {
             holds_only_instances: true,
             ..tip([("k8s/instances/sync-a.yaml", file_of(&up("a", 3)))])
         };
-        let held = held_in("octo/app", &there).remove(0);
+        let deployed = instances_in("octo/app", &there).remove(0);
         let removal = Removal {
-            held,
+            deployed,
             reason: Reason::Closed,
         };
         let plan = sweep(&[removal], &there);
@@ -608,9 +609,9 @@ mod tests {
             ..Tip::default()
         };
         let plan = planned(&up("dev", 7), &nothing).unwrap();
-        assert!(plan.makes_directory);
+        assert!(plan.creates_directory);
         let again = planned(&up("dev", 7), &with(&nothing, &plan.change)).unwrap();
-        assert!(again.change.is_empty() && !again.makes_directory);
+        assert!(again.change.is_empty() && !again.creates_directory);
     }
 
     #[test]
@@ -777,7 +778,7 @@ mod tests {
         let plan = destroy(&down(7), &before);
         let paths = ["k8s/instances/sync-a.yaml", "k8s/instances/sync-b.yaml"];
         assert_eq!(plan.change.removals, paths.map(str::to_owned).into());
-        assert!(plan.change.writes.is_empty() && !plan.makes_directory);
+        assert!(plan.change.writes.is_empty() && !plan.creates_directory);
         assert_eq!(
             plan.change.message,
             "[ci skip] destroy ephemeral env from dev\n\nPull-request: #7\nRequested-by: @rita\n"
@@ -799,25 +800,25 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_of_these_instances_and_no_others() {
-        let held = |branch: &str, commit: &str| {
+        let deployed = |branch: &str, commit: &str| {
             let mut create = up(branch, 7);
             create.manifest.commit = commit.repeat(40);
             let content = create.manifest.render().unwrap();
-            held_at(&create.environment.path, content.as_bytes()).unwrap()
+            deployed_at(&create.environment.path, content.as_bytes()).unwrap()
         };
         let sets = [
             vec![],
-            vec![held("dev", "a")],
-            vec![held("dev", "b")],
-            vec![held("other", "a")],
-            vec![held("dev", "a"), held("other", "a")],
+            vec![deployed("dev", "a")],
+            vec![deployed("dev", "b")],
+            vec![deployed("other", "a")],
+            vec![deployed("dev", "a"), deployed("other", "a")],
         ];
         let fingerprints: BTreeSet<String> = sets.iter().map(|set| fingerprint(set)).collect();
         assert_eq!(fingerprints.len(), sets.len());
         assert!(fingerprints.iter().all(|text| text.len() == 16));
         // That of nothing is SHA-256 of nothing.
         assert_eq!(fingerprint(&[]), "e3b0c44298fc1c14");
-        assert_eq!(fingerprint(&sets[1]), fingerprint(&[held("dev", "a")]));
+        assert_eq!(fingerprint(&sets[1]), fingerprint(&[deployed("dev", "a")]));
     }
 
     #[test]
@@ -933,7 +934,7 @@ mod tests {
                 let after = with(&tip, &plan.change);
                 prop_assert_eq!(of_others(&after, &owner), others);
                 prop_assert_eq!(after.instances.values().filter(|entry| is_of(entry, &owner)).count(), 1);
-                prop_assert_eq!(held(&owner, &after), plan.left);
+                prop_assert_eq!(instances_of(&owner, &after), plan.remaining);
             }
         }
 

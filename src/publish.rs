@@ -9,19 +9,19 @@ use tokio::time::{sleep, timeout};
 use crate::cancellation::Cancellation;
 use crate::config::Config;
 use crate::decide::refusal::Refusal;
-use crate::git::{Stop, Target, Work};
+use crate::git::{Session, Stop, Target};
 use crate::model::failure::Failure;
 use crate::plan::{Plan, Published, Tip};
 
-/// How long the work goes on after it was told to end, and how long telling about it may take then.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long work goes on after it was told to end, and how long telling about it may take then.
+const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
 /// How long Git goes on after `push-timeout`, for the answers that are under way by then and to look for the change.
 /// libgit2 waits for each read and never for the whole, so a server that sends on and on would not be left by itself.
-const LAST_ANSWERS: Duration = Duration::from_secs(25);
+const ANSWER_GRACE: Duration = Duration::from_secs(25);
 
 /// How long the checkout may take to follow the pushed commit.
-const FOLLOWED: Duration = Duration::from_secs(20);
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where changes go, and what of it is read.
 pub(crate) fn target(config: &Config, branch: &str) -> Target {
@@ -43,9 +43,9 @@ pub(crate) fn target(config: &Config, branch: &str) -> Target {
 pub(crate) async fn publish(
     target: Target,
     plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>> + Send + 'static,
-    work: Option<Work>,
+    session: Option<Session>,
     cancellation: &Cancellation,
-) -> (Result<Published, Failure>, Option<Work>) {
+) -> (Result<Published, Failure>, Option<Session>) {
     let stop = Stop::default();
     let (given, stopped) = (target.timeout, stop.clone());
     let without_workspace = Target {
@@ -53,25 +53,25 @@ pub(crate) async fn publish(
         ..target.clone()
     };
     let mut publishing = spawn_blocking(move || {
-        let mut work = Work::resume(work, target, stopped)?;
-        let published = work.publish(plan);
-        Ok((published, work))
+        let mut session = Session::resume(session, target, stopped)?;
+        let published = session.publish(plan);
+        Ok((published, session))
     });
     let published = tokio::select! {
         published = &mut publishing => flatten(published),
-        failure = enough(given) => {
+        failure = time_over(given) => {
             stop.stop();
             Err(failure)
         }
         () = cancellation.requested() => {
             stop.stop();
             // A push that is under way may still land, and then that is what the pull request is told.
-            timeout(LAST_WORDS, publishing).await.map_or(Err(Failure::Interrupted), flatten)
+            timeout(CANCEL_GRACE, publishing).await.map_or(Err(Failure::Interrupted), flatten)
         }
     };
     match published {
-        Ok((Ok(Published::Pushed { plan, commit, .. }), work)) => {
-            let (followed, work) = follow(&commit, work, cancellation).await;
+        Ok((Ok(Published::Pushed { plan, commit, .. }), session)) => {
+            let (followed, session) = follow(&commit, session, cancellation).await;
             let published = Published::Pushed {
                 plan,
                 commit,
@@ -82,31 +82,34 @@ pub(crate) async fn publish(
             let anew = || {
                 // Whoever still follows has the checkout for itself, as far as that goes.
                 stop.stop();
-                Work::resume(None, without_workspace, Stop::default()).ok()
+                Session::resume(None, without_workspace, Stop::default()).ok()
             };
-            (Ok(published), work.or_else(anew))
+            (Ok(published), session.or_else(anew))
         }
-        Ok((published, work)) => (published, Some(work)),
+        Ok((published, session)) => (published, Some(session)),
         Err(failure) => (Err(failure), None),
     }
 }
 
-/// Has the checkout follow what was pushed, or says why it does not; and gives the work back, where that is at an end.
+/// Has the checkout follow what was pushed, or says why it does not; and gives the session back, where that is at an end.
 async fn follow(
     commit: &str,
-    mut work: Work,
+    mut session: Session,
     cancellation: &Cancellation,
-) -> (Result<(), String>, Option<Work>) {
+) -> (Result<(), String>, Option<Session>) {
     let commit = commit.to_owned();
-    let following = spawn_blocking(move || Ok((work.follow(&commit), work)));
+    let following = spawn_blocking(move || Ok((session.follow(&commit), session)));
     let followed = tokio::select! {
-        followed = timeout(FOLLOWED, following) => {
-            followed.map_err(|_| format!("it takes longer than {} s", FOLLOWED.as_secs()))
+        followed = timeout(FOLLOW_TIMEOUT, following) => {
+            followed.map_err(|_| format!("it takes longer than {} s", FOLLOW_TIMEOUT.as_secs()))
         }
-        () = too_late(cancellation) => Err("the run was cancelled".to_owned()),
+        () = cancel_grace_over(cancellation) => Err("the run was cancelled".to_owned()),
     };
     match followed.map(flatten) {
-        Ok(Ok((followed, work))) => (followed.map_err(|error| format!("{error:#}")), Some(work)),
+        Ok(Ok((followed, session))) => (
+            followed.map_err(|error| format!("{error:#}")),
+            Some(session),
+        ),
         Ok(Err(failure)) => (Err(failure.to_string()), None),
         Err(words) => (Err(words), None),
     }
@@ -118,31 +121,31 @@ async fn follow(
 /// Why it could not be read.
 pub(crate) async fn read<T: Send + 'static>(
     target: Target,
-    work: Option<Work>,
+    session: Option<Session>,
     read: impl Fn(&Tip) -> Result<T> + Send + 'static,
-) -> Result<(T, Work), Failure> {
-    let patience = target.timeout;
+) -> Result<(T, Session), Failure> {
+    let time_limit = target.timeout;
     let reading = spawn_blocking(move || {
-        let mut work = Work::resume(work, target, Stop::default())?;
-        let read = work.read(patience, read)?;
-        Ok((read, work))
+        let mut session = Session::resume(session, target, Stop::default())?;
+        let read = session.read(time_limit, read)?;
+        Ok((read, session))
     });
     tokio::select! {
         read = reading => flatten(read),
-        failure = enough(patience) => Err(failure),
+        failure = time_over(time_limit) => Err(failure),
     }
 }
 
 /// Comes back once Git has had all the time there is for it.
-async fn enough(given: Duration) -> Failure {
-    sleep(given.saturating_add(LAST_ANSWERS)).await;
+async fn time_over(given: Duration) -> Failure {
+    sleep(given.saturating_add(ANSWER_GRACE)).await;
     Failure::TimedOut(given, "an answer that did not end".to_owned())
 }
 
 /// Waits until the run was cancelled and nothing that began before is worth waiting for.
-pub(crate) async fn too_late(cancellation: &Cancellation) {
+pub(crate) async fn cancel_grace_over(cancellation: &Cancellation) {
     cancellation.requested().await;
-    sleep(LAST_WORDS).await;
+    sleep(CANCEL_GRACE).await;
 }
 
 /// A panic on the other thread is a failure like any other.

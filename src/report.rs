@@ -7,11 +7,11 @@ use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::triage::{NoOp, Request, Trigger};
 use crate::decide::{Create, Decision};
-use crate::message::deploy::{Deployed, Destroyed, Standing};
+use crate::message::deploy::{Deployed, Destroyed, InstanceSummary};
 use crate::message::sections::{Context, Message};
 use crate::message::{deploy, failure, refusal, sections, sweep};
 use crate::model::failure::Failure;
-use crate::model::instance::{Held, fingerprint};
+use crate::model::instance::{DeployedInstance, fingerprint};
 use crate::model::notification::{Reaction, StatusState};
 use crate::model::ttl::Expiry;
 use crate::plan::{Plan, Published};
@@ -235,7 +235,7 @@ fn environment_url(
     Some(template.fill(name, namespace, pull_request))
 }
 
-fn removed(outputs: &mut Outputs, removed: &[Held]) {
+fn removed(outputs: &mut Outputs, removed: &[DeployedInstance]) {
     if let Some(removed) = removed.first() {
         outputs.name.clone_from(&removed.name);
         outputs.namespace.clone_from(&removed.instance.namespace);
@@ -243,8 +243,10 @@ fn removed(outputs: &mut Outputs, removed: &[Held]) {
     }
 }
 
-fn namespaces(instances: &[Held]) -> Vec<String> {
-    let namespaces = instances.iter().map(|held| &held.instance.namespace);
+fn namespaces(instances: &[DeployedInstance]) -> Vec<String> {
+    let namespaces = instances
+        .iter()
+        .map(|deployed| &deployed.instance.namespace);
     namespaces.cloned().collect()
 }
 
@@ -254,16 +256,16 @@ pub(crate) fn swept(
     target_branch: &str,
     removals: &[Removal],
     commit: Option<String>,
-    doubts: Vec<String>,
+    unresolved: Vec<String>,
 ) -> Report {
-    let listed = removals.iter().map(|Removal { held, reason }| {
+    let listed = removals.iter().map(|Removal { deployed, reason }| {
         json!({
-            "name": held.name,
-            "pull-request": held.instance.owner.pull_request,
+            "name": deployed.name,
+            "pull-request": deployed.instance.owner.pull_request,
             "reason": reason.code(),
         })
     });
-    let message = sweep::sweep_summary(target_branch, removals, commit.is_some(), doubts.len());
+    let message = sweep::sweep_summary(target_branch, removals, commit.is_some(), unresolved.len());
     Report {
         outputs: Outputs {
             decision: SWEEP,
@@ -274,7 +276,7 @@ pub(crate) fn swept(
             ..Outputs::default()
         },
         message: Some(message),
-        warnings: doubts,
+        warnings: unresolved,
         ..Report::default()
     }
 }
@@ -291,7 +293,7 @@ pub(crate) fn swept_one(
     };
     let namespaces = removals
         .iter()
-        .map(|removal| &removal.held.instance.namespace);
+        .map(|removal| &removal.deployed.instance.namespace);
     let destroyed = Destroyed {
         namespaces: namespaces.cloned().collect(),
         commit_url: config.commit_url(commit),
@@ -323,9 +325,13 @@ pub(crate) fn sweep_failed(config: &Config, target_branch: &str, failure: &Failu
 }
 
 /// What comment and commit status say of what another run left behind.
-pub(crate) fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (Message, String) {
-    let standing = held.first().map(|first| Standing {
-        namespaces: namespaces(held),
+pub(crate) fn overtaken(
+    config: &Config,
+    context: &Context,
+    deployed: &[DeployedInstance],
+) -> (Message, String) {
+    let summary = deployed.first().map(|first| InstanceSummary {
+        namespaces: namespaces(deployed),
         branch: first.instance.branch.clone(),
         commit: first.instance.commit.clone(),
         file_url: config.file_url(&context.target_branch, &first.path),
@@ -340,13 +346,13 @@ pub(crate) fn overtaken(config: &Config, context: &Context, held: &[Held]) -> (M
             Expiry::At(end) => Some(end),
             Expiry::Never | Expiry::Unreadable(_) => None,
         },
-        fingerprint: fingerprint(held),
+        fingerprint: fingerprint(deployed),
     });
-    let description = match held.first() {
+    let description = match deployed.first() {
         Some(first) => deploy::deployed_in_short(&first.instance.namespace),
         None => deploy::DESTROYED_IN_SHORT.to_owned(),
     };
-    (deploy::overtaken(context, standing.as_ref()), description)
+    (deploy::overtaken(context, summary.as_ref()), description)
 }
 
 fn created(
@@ -370,14 +376,14 @@ fn created(
         interval: create.manifest.interval.clone(),
         timeout: create.manifest.timeout.clone(),
         expires: create.manifest.expires,
-        fingerprint: fingerprint(&plan.left),
+        fingerprint: fingerprint(&plan.remaining),
     };
     let mut outputs = Outputs {
         environment_url: environment_url.unwrap_or_default(),
         ..Outputs::default()
     };
     name(&mut outputs, create);
-    let warnings = plan.makes_directory.then(|| {
+    let warnings = plan.creates_directory.then(|| {
         format!(
             "`{}` did not exist on `{}`: make sure that a Flux Kustomization applies it",
             config.inputs.instances_path, context.target_branch
@@ -482,14 +488,14 @@ mod tests {
         commented(Ok(Command::Destroy))
     }
 
-    fn old() -> Held {
+    fn old() -> DeployedInstance {
         let manifest = Manifest {
             namespace: "pr-old".to_owned(),
             branch: "old".to_owned(),
             ..manifest()
         };
         let content = manifest.render().unwrap();
-        crate::manifest::read::held_at("i/sync-old.yaml", content.as_bytes()).unwrap()
+        crate::manifest::read::deployed_at("i/sync-old.yaml", content.as_bytes()).unwrap()
     }
 
     fn removal() -> Plan {
@@ -566,9 +572,9 @@ mod tests {
             "main",
             &removals,
             Some(COMMIT.to_owned()),
-            vec!["a doubt".to_owned()],
+            vec!["a unresolved".to_owned()],
         );
-        assert_eq!(report.warnings, ["a doubt"]);
+        assert_eq!(report.warnings, ["a unresolved"]);
         assert_eq!(
             outputs(&report),
             pairs([
@@ -661,7 +667,7 @@ mod tests {
     #[test]
     fn a_new_directory_is_worth_a_warning() {
         let plan = Plan {
-            makes_directory: true,
+            creates_directory: true,
             ..Plan::default()
         };
         let report = reported(&commented(deploy()), pushed(plan));

@@ -13,10 +13,10 @@ use anyhow::{Context, Result};
 use crate::model::token::Token;
 
 /// Largest job summary that the runner takes, in bytes.
-const LARGEST_SUMMARY: usize = 1024 * 1024;
+const SUMMARY_SIZE: usize = 1024 * 1024;
 
 /// Longest line of the log, in characters: a server's own words may be of any length.
-const LONGEST_LINE: usize = 10_000;
+const LINE_LENGTH: usize = 10_000;
 
 /// Prints to the job's log.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Log {
     /// Text as it may be printed: cut off after the secrets are gone, or a part of one would stay.
     fn printable(&self, text: &str) -> String {
         let text = self.redact(text);
-        match text.char_indices().nth(LONGEST_LINE) {
+        match text.char_indices().nth(LINE_LENGTH) {
             Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
             None => text,
         }
@@ -146,7 +146,7 @@ fn output(name: &str, value: &str) -> String {
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn write_summary(path: &Path, markdown: &str) -> Result<()> {
-    let end = (0..=LARGEST_SUMMARY.min(markdown.len()))
+    let end = (0..=SUMMARY_SIZE.min(markdown.len()))
         .rev()
         .find(|end| markdown.is_char_boundary(*end))
         .unwrap_or(0);
@@ -240,7 +240,7 @@ mod tests {
     fn a_long_line_is_cut_off_behind_its_secrets() {
         let mut log = Log::default();
         log.hide(&Token::new("ghs_secret"));
-        let text = "ü".repeat(LONGEST_LINE - 3) + "ghs_secret, and more";
+        let text = "ü".repeat(LINE_LENGTH - 3) + "ghs_secret, and more";
         let printed = log.printable(&text);
         assert!(printed.ends_with("ü***…"), "{printed}");
         assert_eq!(log.printable("short"), "short");

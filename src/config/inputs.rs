@@ -11,15 +11,15 @@ use url::Url;
 use wildmatch::WildMatch;
 
 use crate::config::env::Variables;
-use crate::model::command_words::Words;
+use crate::model::command_words::CommandWords;
 use crate::model::instance::RESERVED_VARIABLES;
-use crate::model::names::LONGEST_PREFIX;
+use crate::model::names::PREFIX_LENGTH;
 use crate::model::repository::{Permission, RepositoryName};
 use crate::model::token::Token;
-use crate::model::ttl::{LIFETIMES, Lifetime, parse_duration};
+use crate::model::ttl::{TTL_FORMAT, Ttl, parse_duration};
 
 /// Longest name of a label, in characters ([GitHub's own bound](https://docs.github.com/rest/issues/labels#create-a-label)).
-const LONGEST_LABEL: usize = 50;
+const LABEL_LENGTH: usize = 50;
 
 /// Every input and its default, as `action.yml` declares them.
 pub const INPUTS: [(&str, &str); 23] = [
@@ -54,7 +54,7 @@ pub(crate) struct Inputs {
     /// Pushes and comments.
     pub(crate) token: Token,
     /// `deploy-command` and `destroy-command`
-    pub(crate) commands: Words,
+    pub(crate) commands: CommandWords,
     /// The branch Flux watches; `None` for the default branch.
     pub(crate) branch: Option<String>,
     /// Directory of the instances, without `/` at its end.
@@ -88,9 +88,9 @@ pub(crate) struct Inputs {
     /// How long a push is tried again.
     pub(crate) push_timeout: Duration,
     /// How long an environment may live, unless the command says otherwise.
-    pub(crate) ttl: Lifetime,
+    pub(crate) ttl: Ttl,
     /// `max-environments`: how many environments there may be, `None` for any number.
-    pub(crate) most_environments: Option<NonZeroUsize>,
+    pub(crate) max_environments: Option<NonZeroUsize>,
     /// The label that deploys while it is there.
     pub(crate) label: Option<String>,
     /// Decide, render and log, and change nothing.
@@ -200,7 +200,7 @@ impl Inputs {
         repository: &RepositoryName,
     ) -> Result<Inputs> {
         let raw = RawInputs::new(variables)?;
-        let commands = Words {
+        let commands = CommandWords {
             deploy: command("deploy-command", &raw.deploy_command)?,
             destroy: command("destroy-command", &raw.destroy_command)?,
         };
@@ -243,9 +243,8 @@ impl Inputs {
                 .map(|value| url_template("environment-url", value))
                 .transpose()?,
             push_timeout: flux_duration("push-timeout", &raw.push_timeout)?.1,
-            ttl: optional(&raw.ttl)
-                .map_or(Ok(Lifetime::Unlimited), |value| lifetime("ttl", value))?,
-            most_environments: count("max-environments", &raw.max_environments)?,
+            ttl: optional(&raw.ttl).map_or(Ok(Ttl::Unlimited), |value| lifetime("ttl", value))?,
+            max_environments: count("max-environments", &raw.max_environments)?,
             label: optional(&raw.label)
                 .map(|value| label("label", value))
                 .transpose()?,
@@ -385,8 +384,8 @@ fn flux_duration(input: &str, value: &str) -> Result<(String, Duration)> {
     }
 }
 
-fn lifetime(input: &str, value: &str) -> Result<Lifetime> {
-    Lifetime::parse(value).ok_or_else(|| invalid(input, value, LIFETIMES))
+fn lifetime(input: &str, value: &str) -> Result<Ttl> {
+    Ttl::parse(value).ok_or_else(|| invalid(input, value, TTL_FORMAT))
 }
 
 fn count(input: &str, value: &str) -> Result<Option<NonZeroUsize>> {
@@ -400,18 +399,18 @@ fn count(input: &str, value: &str) -> Result<Option<NonZeroUsize>> {
 /// What GitHub takes for a label's name.
 fn label(input: &str, value: &str) -> Result<String> {
     let good = value.trim() == value
-        && value.chars().count() <= LONGEST_LABEL
+        && value.chars().count() <= LABEL_LENGTH
         && !value.chars().any(char::is_control);
-    let allowed = format!("a label's name, at most {LONGEST_LABEL} characters in one line");
+    let allowed = format!("a label's name, at most {LABEL_LENGTH} characters in one line");
     checked(input, value, good, &allowed)
 }
 
 fn prefix(input: &str, value: &str) -> Result<String> {
     let good = value.is_empty()
-        || (value.len() <= LONGEST_PREFIX
-            && is_dns_label(value.trim_end_matches('-'), LONGEST_PREFIX));
+        || (value.len() <= PREFIX_LENGTH
+            && is_dns_label(value.trim_end_matches('-'), PREFIX_LENGTH));
     let allowed = format!(
-        "at most {LONGEST_PREFIX} lower-case letters, digits and `-`, a letter or digit first, like `preview-`"
+        "at most {PREFIX_LENGTH} lower-case letters, digits and `-`, a letter or digit first, like `preview-`"
     );
     checked(input, value, good, &allowed)
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::config::inputs::{Glob, INPUTS, Track, is_dns_label};
 use crate::model::repository::Permission;
 use crate::model::token::Token;
-use crate::model::ttl::Lifetime;
+use crate::model::ttl::Ttl;
 
 const TOKEN: &str = "ghs_secret";
 
@@ -70,8 +70,8 @@ fn inputs_that_are_not_given_have_their_defaults() {
     assert_eq!(inputs.track, Track::Branch);
     assert!(inputs.substitute.is_empty() && inputs.environment_url.is_none());
     assert_eq!(inputs.push_timeout, Duration::from_secs(60));
-    assert_eq!(inputs.ttl, Lifetime::Unlimited);
-    assert_eq!((inputs.most_environments, inputs.label), (None, None));
+    assert_eq!(inputs.ttl, Ttl::Unlimited);
+    assert_eq!((inputs.max_environments, inputs.label), (None, None));
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(crate) struct Create {
     /// Its file.
     pub(crate) manifest: Manifest,
     /// How many environments there may be with it.
-    pub(crate) most: Option<NonZeroUsize>,
+    pub(crate) limit: Option<NonZeroUsize>,
 }
 
 /// An environment to take down, whatever it is called by now.
@@ -215,7 +215,7 @@ fn create(
     Ok(Create {
         environment,
         manifest,
-        most: inputs.most_environments,
+        limit: inputs.max_environments,
     })
 }
 

@@ -13,7 +13,7 @@ pub(crate) enum Refusal {
     /// There are as many environments as there may be.
     LimitReached {
         /// How many there may be.
-        most: usize,
+        limit: usize,
         /// The ones there are: name and pull request, by number.
         instances: Vec<(String, u64)>,
     },
@@ -99,8 +99,8 @@ impl Refusal {
         match self {
             Refusal::Usage(error) => match error.problem {
                 Problem::Unknown => "unknown-argument",
-                Problem::Twice => "repeated-argument",
-                Problem::NoLifetime => "bad-ttl",
+                Problem::Repeated => "repeated-argument",
+                Problem::InvalidTtl => "bad-ttl",
             },
             Refusal::LimitReached { .. } => "limit-reached",
             Refusal::NotPermitted { .. } => "not-permitted",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::instance::Held;
-use crate::model::pull_request::Answer;
+use crate::model::instance::DeployedInstance;
+use crate::model::pull_request::Liveness;
 use crate::model::ttl::Expiry;
 
 /// Why an instance goes.
@@ -34,14 +34,14 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Removal {
     /// The instance.
-    pub(crate) held: Held,
+    pub(crate) deployed: DeployedInstance,
     /// Why.
     pub(crate) reason: Reason,
 }
 
 /// Why an instance stays that may have to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Doubt {
+pub(crate) enum Unresolved {
     /// GitHub did not say what became of its pull request.
     Unclear {
         /// The server's words.
@@ -64,38 +64,38 @@ pub(crate) struct Verdict {
     /// What goes.
     pub(crate) removals: Vec<Removal>,
     /// What stays although it may have to go.
-    pub(crate) doubts: Vec<Doubt>,
+    pub(crate) unresolved: Vec<Unresolved>,
 }
 
 /// Judges each instance by the answer about its pull request and by its own time.
 ///
 /// Only a clear answer removes anything. An instance whose pull request was not asked about came up since, and stays.
 pub(crate) fn judge(
-    instances: &[Held],
-    answers: &BTreeMap<u64, Answer>,
+    instances: &[DeployedInstance],
+    answers: &BTreeMap<u64, Liveness>,
     now: DateTime<Utc>,
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let mut unclear: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for held in instances {
-        let pull_request = held.instance.owner.pull_request;
+    for deployed in instances {
+        let pull_request = deployed.instance.owner.pull_request;
         let reason = match answers.get(&pull_request) {
             None => None,
-            Some(Answer::Unclear(words)) => {
+            Some(Liveness::Unclear(words)) => {
                 let pull_requests = unclear.entry(words).or_default();
                 if !pull_requests.contains(&pull_request) {
                     pull_requests.push(pull_request);
                 }
                 None
             }
-            Some(Answer::Closed) => Some(Reason::Closed),
-            Some(Answer::HeadDeleted) => Some(Reason::HeadDeleted),
-            Some(Answer::Open) => match &held.instance.expires {
+            Some(Liveness::Closed) => Some(Reason::Closed),
+            Some(Liveness::HeadDeleted) => Some(Reason::HeadDeleted),
+            Some(Liveness::Open) => match &deployed.instance.expires {
                 Expiry::At(end) if *end <= now => Some(Reason::Expired(*end)),
                 Expiry::At(_) | Expiry::Never => None,
                 Expiry::Unreadable(text) => {
-                    verdict.doubts.push(Doubt::Unreadable {
-                        path: held.path.clone(),
+                    verdict.unresolved.push(Unresolved::Unreadable {
+                        path: deployed.path.clone(),
                         text: text.clone(),
                     });
                     None
@@ -103,17 +103,17 @@ pub(crate) fn judge(
             },
         };
         if let Some(reason) = reason {
-            let held = held.clone();
-            verdict.removals.push(Removal { held, reason });
+            let deployed = deployed.clone();
+            verdict.removals.push(Removal { deployed, reason });
         }
     }
     let unclear = unclear
         .into_iter()
-        .map(|(words, pull_requests)| Doubt::Unclear {
+        .map(|(words, pull_requests)| Unresolved::Unclear {
             words: words.to_owned(),
             pull_requests,
         });
-    verdict.doubts.extend(unclear);
+    verdict.unresolved.extend(unclear);
     verdict
 }
 
@@ -123,33 +123,33 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::manifest::read::held_at;
+    use crate::manifest::read::deployed_at;
     use crate::manifest::render::Manifest;
     use crate::manifest::tests::manifest;
     use crate::model::ttl::tests::at;
 
     const NOW: &str = "2026-02-27T12:00:00Z";
 
-    fn held(name: &str, pull_request: u64, expires: &str) -> Held {
+    fn deployed(name: &str, pull_request: u64, expires: &str) -> DeployedInstance {
         let mut manifest = Manifest {
             expires: Some(at(NOW)),
             ..manifest()
         };
         manifest.owner.pull_request = pull_request;
         let file = manifest.render().unwrap().replace(NOW, expires);
-        held_at(&format!("i/sync-{name}.yaml"), file.as_bytes()).unwrap()
+        deployed_at(&format!("i/sync-{name}.yaml"), file.as_bytes()).unwrap()
     }
 
     /// The removal of an instance.
     pub(crate) fn removal(name: &str, pull_request: u64, reason: Reason) -> Removal {
         Removal {
-            held: held(name, pull_request, ""),
+            deployed: deployed(name, pull_request, ""),
             reason,
         }
     }
 
-    fn unclear(words: &str) -> Answer {
-        Answer::Unclear(words.to_owned())
+    fn unclear(words: &str) -> Liveness {
+        Liveness::Unclear(words.to_owned())
     }
 
     #[test]
@@ -157,28 +157,32 @@ pub(crate) mod tests {
         let (past, future) = ("2026-02-27T11:59:59Z", "2026-02-27T12:00:01Z");
         let expired = |end: &str| Some(Reason::Expired(at(end)));
         for (answer, expires, reason) in [
-            (Some(Answer::Open), future, None),
-            (Some(Answer::Open), past, expired(past)),
-            (Some(Answer::Open), NOW, expired(NOW)),
-            (Some(Answer::Open), "soon", None),
-            (Some(Answer::Closed), future, Some(Reason::Closed)),
-            (Some(Answer::Closed), past, Some(Reason::Closed)),
-            (Some(Answer::Closed), "soon", Some(Reason::Closed)),
-            (Some(Answer::HeadDeleted), future, Some(Reason::HeadDeleted)),
+            (Some(Liveness::Open), future, None),
+            (Some(Liveness::Open), past, expired(past)),
+            (Some(Liveness::Open), NOW, expired(NOW)),
+            (Some(Liveness::Open), "soon", None),
+            (Some(Liveness::Closed), future, Some(Reason::Closed)),
+            (Some(Liveness::Closed), past, Some(Reason::Closed)),
+            (Some(Liveness::Closed), "soon", Some(Reason::Closed)),
+            (
+                Some(Liveness::HeadDeleted),
+                future,
+                Some(Reason::HeadDeleted),
+            ),
             (Some(unclear("404")), future, None),
             (Some(unclear("404")), past, None),
             (None, future, None),
             (None, past, None),
         ] {
-            let held = held("dev", 7, expires);
+            let deployed = deployed("dev", 7, expires);
             let answers = answer
                 .clone()
                 .map(|answer| (7, answer))
                 .into_iter()
                 .collect();
-            let verdict = judge(std::slice::from_ref(&held), &answers, at(NOW));
+            let verdict = judge(std::slice::from_ref(&deployed), &answers, at(NOW));
             let removals: Vec<Removal> = reason
-                .map(|reason| Removal { held, reason })
+                .map(|reason| Removal { deployed, reason })
                 .into_iter()
                 .collect();
             assert_eq!(verdict.removals, removals, "{answer:?} {expires}");
@@ -188,32 +192,32 @@ pub(crate) mod tests {
     #[test]
     fn what_is_not_clear_is_told_once_for_all_it_is_about() {
         let instances = [
-            held("a", 1, NOW),
-            held("b", 2, NOW),
-            held("b-again", 2, NOW),
-            held("c", 3, NOW),
-            held("d", 4, "soon"),
+            deployed("a", 1, NOW),
+            deployed("b", 2, NOW),
+            deployed("b-again", 2, NOW),
+            deployed("c", 3, NOW),
+            deployed("d", 4, "soon"),
         ];
         let answers = [
             (1, unclear("403")),
             (2, unclear("403")),
             (3, unclear("404")),
-            (4, Answer::Open),
+            (4, Liveness::Open),
         ];
         let verdict = judge(&instances, &answers.into(), at(NOW));
         assert_eq!(verdict.removals, []);
         assert_eq!(
-            verdict.doubts,
+            verdict.unresolved,
             [
-                Doubt::Unreadable {
+                Unresolved::Unreadable {
                     path: "i/sync-d.yaml".to_owned(),
                     text: "soon".to_owned(),
                 },
-                Doubt::Unclear {
+                Unresolved::Unclear {
                     words: "403".to_owned(),
                     pull_requests: vec![1, 2],
                 },
-                Doubt::Unclear {
+                Unresolved::Unclear {
                     words: "404".to_owned(),
                     pull_requests: vec![3],
                 },
@@ -234,12 +238,12 @@ pub(crate) mod tests {
         );
     }
 
-    fn answers() -> impl Strategy<Value = Answer> {
+    fn answers() -> impl Strategy<Value = Liveness> {
         prop_oneof![
-            Just(Answer::Open),
-            Just(Answer::Closed),
-            Just(Answer::HeadDeleted),
-            "[a-z]{0,3}".prop_map(Answer::Unclear),
+            Just(Liveness::Open),
+            Just(Liveness::Closed),
+            Just(Liveness::HeadDeleted),
+            "[a-z]{0,3}".prop_map(Liveness::Unclear),
         ]
     }
 
@@ -250,27 +254,27 @@ pub(crate) mod tests {
             answers in btree_map(0_u64..6, answers(), 0..6),
         ) {
             let now = at(NOW);
-            let instances: Vec<Held> = numbers
+            let instances: Vec<DeployedInstance> = numbers
                 .iter()
                 .enumerate()
                 .map(|(index, (number, seconds))| {
                     let end = now + chrono::TimeDelta::seconds(*seconds);
-                    held(&format!("n{index}"), *number, &crate::model::ttl::rfc3339(end))
+                    deployed(&format!("n{index}"), *number, &crate::model::ttl::rfc3339(end))
                 })
                 .collect();
             let verdict = judge(&instances, &answers, now);
-            let gone: Vec<&Held> = verdict.removals.iter().map(|removal| &removal.held).collect();
-            for held in &instances {
-                let is_over = matches!(held.instance.expires, Expiry::At(end) if end <= now);
-                let goes = match answers.get(&held.instance.owner.pull_request) {
-                    Some(Answer::Closed | Answer::HeadDeleted) => true,
-                    Some(Answer::Open) => is_over,
-                    Some(Answer::Unclear(_)) | None => false,
+            let gone: Vec<&DeployedInstance> = verdict.removals.iter().map(|removal| &removal.deployed).collect();
+            for deployed in &instances {
+                let is_over = matches!(deployed.instance.expires, Expiry::At(end) if end <= now);
+                let goes = match answers.get(&deployed.instance.owner.pull_request) {
+                    Some(Liveness::Closed | Liveness::HeadDeleted) => true,
+                    Some(Liveness::Open) => is_over,
+                    Some(Liveness::Unclear(_)) | None => false,
                 };
-                prop_assert_eq!(gone.contains(&held), goes);
+                prop_assert_eq!(gone.contains(&deployed), goes);
             }
             // What is left is left the next time, too.
-            let kept: Vec<Held> = instances.iter().filter(|held| !gone.contains(held)).cloned().collect();
+            let kept: Vec<DeployedInstance> = instances.iter().filter(|deployed| !gone.contains(deployed)).cloned().collect();
             prop_assert!(judge(&kept, &answers, now).removals.is_empty());
         }
     }

@@ -11,7 +11,7 @@ use crate::decide::triage::{NoOp, Triage};
 use crate::event::{CommentEvent, Event, Ignored, PullRequestAction, PullRequestEvent, SweepEvent};
 use crate::model::repository::Permission;
 use crate::model::sha::Sha;
-use crate::model::ttl::Lifetime;
+use crate::model::ttl::Ttl;
 use crate::model::ttl::tests::at;
 
 const PERMISSIONS: [Permission; 6] = [
@@ -150,10 +150,10 @@ pub(crate) fn refusals(text: &str) -> Vec<Refusal> {
     };
     vec![
         usage(Problem::Unknown),
-        usage(Problem::Twice),
-        usage(Problem::NoLifetime),
+        usage(Problem::Repeated),
+        usage(Problem::InvalidTtl),
         Refusal::LimitReached {
-            most: 2,
+            limit: 2,
             instances: vec![(text(), 3), (text(), 5)],
         },
         Refusal::NotPermitted {
@@ -539,14 +539,14 @@ fn a_commit_is_deployed_where_it_is_the_head_and_stayed_on() {
 
 #[test]
 fn a_lifetime_is_the_commands_or_else_the_inputs() {
-    let hours = |hours: u64| Lifetime::For(Duration::from_secs(hours * 3_600));
+    let hours = |hours: u64| Ttl::For(Duration::from_secs(hours * 3_600));
     for (ttl, input, expires) in [
         (None, "", None),
         (None, "never", None),
         (None, "72h", Some("2026-03-02T12:00:00Z")),
         (Some(hours(1)), "72h", Some("2026-02-27T13:00:00Z")),
         (Some(hours(1)), "", Some("2026-02-27T13:00:00Z")),
-        (Some(Lifetime::Unlimited), "72h", None),
+        (Some(Ttl::Unlimited), "72h", None),
     ] {
         let arguments = DeployArguments { commit: None, ttl };
         let request = commented(Ok(Command::Deploy(arguments)));

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, anyhow};
 use git2::{AutotagOption, ErrorClass, FetchOptions, Oid, RemoteCallbacks, RemoteRedirect};
 
 use crate::git::error::{Verdict, verdict, words_of_error};
-use crate::git::{TIP, Work};
+use crate::git::{Session, TIP};
 use crate::model::failure::Failure;
 use crate::plan::Tip;
 
 /// More objects than this may be a whole history and not what came since: the second parent of a merge brings that into a
 /// shallow repository, which has nothing to connect it to.
-const MOST_OBJECTS: usize = 10_000;
+const OBJECT_LIMIT: usize = 10_000;
 
 /// How many generations are asked for instead, where those are fewer objects.
 const DEPTH: i32 = 50;
@@ -27,7 +27,7 @@ enum Fetch {
     Failed(Failure),
 }
 
-impl Work {
+impl Session {
     /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
     pub(crate) fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
         let mut too_large = 0;
@@ -63,14 +63,14 @@ impl Work {
         }
     }
 
-    /// Fetches the tip and what is new of its history, or `depth` generations of it; no more than [`MOST_OBJECTS`] where it
+    /// Fetches the tip and what is new of its history, or `depth` generations of it; no more than [`OBJECT_LIMIT`] where it
     /// is bounded.
     fn fetch(&self, depth: Option<i32>, is_bounded: bool) -> Result<Fetch> {
         let is_too_large = Cell::new(false);
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
         let mut callbacks = RemoteCallbacks::new();
         callbacks.transfer_progress(|progress| {
-            is_too_large.set(is_bounded && progress.total_objects() > MOST_OBJECTS);
+            is_too_large.set(is_bounded && progress.total_objects() > OBJECT_LIMIT);
             !self.stop.is_stopped() && !is_too_large.get()
         });
         let mut options = FetchOptions::new();

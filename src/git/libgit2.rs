@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use git2::ConfigLevel;
 
 /// Longest wait for one answer of the server.
-const ANSWER: Duration = Duration::from_secs(20);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings of libgit2 that hold for the whole process.
 pub(crate) fn set_up_libgit2() -> Result<()> {
@@ -38,8 +38,8 @@ fn set_options() -> Result<(), git2::Error> {
         ] {
             git2::opts::set_search_path(level, "/nonexistent")?;
         }
-        git2::opts::set_server_connect_timeout_in_milliseconds(milliseconds(ANSWER))?;
-        git2::opts::set_server_timeout_in_milliseconds(milliseconds(ANSWER))?;
+        git2::opts::set_server_connect_timeout_in_milliseconds(milliseconds(READ_TIMEOUT))?;
+        git2::opts::set_server_timeout_in_milliseconds(milliseconds(READ_TIMEOUT))?;
     }
     Ok(())
 }

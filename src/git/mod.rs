@@ -35,16 +35,16 @@ use crate::plan::Tip;
 const TIP: &str = "refs/flux-ephemeral-env/tip";
 
 /// Where the workspace's head is kept in our repository: what the server need not send.
-const HAVE: &str = "refs/flux-ephemeral-env/have";
+const WORKSPACE_HEAD: &str = "refs/flux-ephemeral-env/have";
 
 /// A quarter of the longest first wait, unless the try before it took longer than that.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest wait between two tries, unless one takes long by itself.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// With less time than this left there is no further try.
-const LAST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// Where to push, and what of the tip to read.
 #[derive(Debug, Clone)]
@@ -80,15 +80,15 @@ impl Stop {
     }
 }
 
-/// Work on the target branch: our repository, which holds what was fetched so far, and the time there is. Everything it
+/// A session on the target branch: our repository, which holds what was fetched so far, and the time there is. Everything it
 /// does blocks.
-pub(crate) struct Work {
+pub(crate) struct Session {
     target: Target,
     stop: Stop,
     repository: Repository,
     workspace: Option<Workspace>,
     started: Instant,
-    patience: Duration,
+    time_limit: Duration,
     tries: u32,
     /// The server's answer to the last try.
     words: String,
@@ -121,17 +121,17 @@ fn bare_repository(workspace: Option<&Workspace>) -> Result<(TempDir, Repository
             .to_str()
             .with_context(|| format!("{} is not UTF-8", objects.display()))?;
         repository.odb()?.add_disk_alternate(objects)?;
-        repository.reference(HAVE, workspace.head, true, "")?;
+        repository.reference(WORKSPACE_HEAD, workspace.head, true, "")?;
     }
     Ok((directory, repository))
 }
 
-impl Work {
+impl Session {
     /// Makes the repository; nothing is asked of the server yet.
     ///
     /// # Errors
     /// There is no place for it.
-    fn new(target: Target, stop: Stop) -> Result<Work> {
+    fn new(target: Target, stop: Stop) -> Result<Session> {
         set_up_libgit2()?;
         let workspace = target
             .workspace
@@ -144,8 +144,8 @@ impl Work {
             Some(opened) => (workspace, opened),
             None => (None, bare_repository(None)?),
         };
-        Ok(Work {
-            patience: target.timeout,
+        Ok(Session {
+            time_limit: target.timeout,
             target,
             stop,
             repository,
@@ -158,34 +158,34 @@ impl Work {
         })
     }
 
-    /// Goes on with earlier work on the same target, or begins.
+    /// Goes on with an earlier session on the same target, or begins.
     ///
     /// # Errors
     /// There is no place for it.
-    pub(crate) fn resume(earlier: Option<Work>, target: Target, stop: Stop) -> Result<Work> {
+    pub(crate) fn resume(earlier: Option<Session>, target: Target, stop: Stop) -> Result<Session> {
         match earlier {
-            Some(work) => Ok(Work { stop, ..work }),
-            None => Work::new(target, stop),
+            Some(session) => Ok(Session { stop, ..session }),
+            None => Session::new(target, stop),
         }
     }
 
-    /// Reads the remote tip as it is now. `patience` is for this alone.
+    /// Reads the remote tip as it is now. `time_limit` is for this alone.
     ///
     /// # Errors
     /// Why the tip could not be read.
     pub(crate) fn read<T>(
         &mut self,
-        patience: Duration,
+        time_limit: Duration,
         read: impl Fn(&Tip) -> Result<T>,
     ) -> Result<T, Failure> {
-        self.begin(patience);
+        self.begin(time_limit);
         let (_, tip) = self.fetch_tip()?;
         Ok(read(&tip)?)
     }
 
-    fn begin(&mut self, patience: Duration) {
+    fn begin(&mut self, time_limit: Duration) {
         self.started = Instant::now();
-        self.patience = patience;
+        self.time_limit = time_limit;
         self.tries = 0;
     }
 
@@ -202,8 +202,8 @@ impl Work {
         if self.stop.is_stopped() {
             return Err(Failure::Interrupted);
         }
-        if self.started.elapsed() >= self.patience {
-            return Err(Failure::TimedOut(self.patience, self.words.clone()));
+        if self.started.elapsed() >= self.time_limit {
+            return Err(Failure::TimedOut(self.time_limit, self.words.clone()));
         }
         Ok(())
     }
@@ -214,11 +214,11 @@ impl Work {
         let ceiling = FIRST_PAUSE
             .max(taken)
             .saturating_mul(4 << self.tries.min(8))
-            .min(LONGEST_PAUSE.max(taken.saturating_mul(8)));
+            .min(PAUSE_LIMIT.max(taken.saturating_mul(8)));
         self.tries += 1;
-        let left = self.patience.saturating_sub(self.started.elapsed());
+        let left = self.time_limit.saturating_sub(self.started.elapsed());
         // No longer than leaves time for another try, where there is time for any.
-        let longest = if left > LAST_PAUSE { left / 2 } else { left };
+        let longest = if left > LAST_ATTEMPT { left / 2 } else { left };
         let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(longest);
         while Instant::now() < end && !self.stop.is_stopped() {
             let step = Duration::from_millis(50);

@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use git2::Oid;
 
 use crate::decide::refusal::Refusal;
-use crate::git::Work;
+use crate::git::Session;
 use crate::git::push::Push;
 use crate::model::failure::Failure;
 use crate::plan::{Plan, Published, Tip};
 
-impl Work {
+impl Session {
     /// Computes the plan at the remote tip and pushes it as one commit, until it lands or the time is over.
     ///
     /// `plan` is asked anew for every tip.

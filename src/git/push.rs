@@ -8,7 +8,7 @@ use git2::{
     ErrorClass, ErrorCode, FileMode, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Signature,
 };
 
-use crate::git::Work;
+use crate::git::Session;
 use crate::git::error::{Verdict, is_lost_race, is_passing, verdict, words_of_error};
 use crate::model::failure::Failure;
 use crate::plan::Change;
@@ -27,7 +27,7 @@ pub(crate) enum Push {
     Failed(Failure),
 }
 
-impl Work {
+impl Session {
     /// Commits the change onto `tip`; `None` where it makes no difference.
     pub(crate) fn commit(&self, tip: Oid, change: &Change) -> Result<Option<Oid>> {
         if change.is_empty() {

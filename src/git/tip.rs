@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use git2::{ObjectType, Oid, Tree};
 
-use crate::git::Work;
+use crate::git::Session;
 use crate::model::names::is_instance_file;
 use crate::plan::{Directory, Entry, Tip};
 
@@ -13,7 +13,7 @@ use crate::plan::{Directory, Entry, Tip};
 /// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
 const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-impl Work {
+impl Session {
     /// What a plan needs of the tip; `None` where the workspace's objects are no help.
     pub(crate) fn read_tip(&self, tip: Oid) -> Result<Option<Tip>> {
         match self.try_read_tip(tip) {

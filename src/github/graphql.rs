@@ -11,7 +11,7 @@ use crate::github::comments::WORKFLOW_BOT;
 use crate::github::http::{ApiError, Method};
 use crate::github::{GitHub, PAGE};
 use crate::model::pull_request::{
-    Answer, Head, PullRequest, PullRequestStanding, State, odd_state,
+    Head, Liveness, PullRequest, PullRequestSummary, State, odd_state,
 };
 use crate::model::sha::Sha;
 
@@ -21,33 +21,33 @@ const NOT_ASKED: &str = "not asked, for GitHub has not answered anything for a w
 /// What lets a token see pull requests.
 const PULL_REQUESTS_REMEDY: &str = "add `pull-requests: write` to the job's `permissions`";
 
-impl PullRequestStanding {
+impl PullRequestSummary {
     /// Whether it says anything.
     pub(crate) fn is_clear(&self) -> bool {
-        !matches!(self.answer, Answer::Unclear(_))
+        !matches!(self.answer, Liveness::Unclear(_))
     }
 
-    fn unclear(words: String) -> PullRequestStanding {
-        PullRequestStanding {
-            answer: Answer::Unclear(words),
+    fn unclear(words: String) -> PullRequestSummary {
+        PullRequestSummary {
+            answer: Liveness::Unclear(words),
             head: None,
         }
     }
 
-    fn read(node: &Value) -> PullRequestStanding {
+    fn read(node: &Value) -> PullRequestSummary {
         let node = match PullRequestNode::deserialize(node) {
             Ok(node) => node,
             Err(error) => {
                 let words = format!("the answer is not as GitHub documents it: {error}");
-                return PullRequestStanding::unclear(words);
+                return PullRequestSummary::unclear(words);
             }
         };
-        PullRequestStanding {
+        PullRequestSummary {
             answer: match (node.state.as_str(), node.head_repository) {
-                ("OPEN", Some(_)) => Answer::Open,
-                ("OPEN", None) => Answer::HeadDeleted,
-                ("CLOSED" | "MERGED", _) => Answer::Closed,
-                (word, _) => Answer::Unclear(odd_state(word)),
+                ("OPEN", Some(_)) => Liveness::Open,
+                ("OPEN", None) => Liveness::HeadDeleted,
+                ("CLOSED" | "MERGED", _) => Liveness::Closed,
+                (word, _) => Liveness::Unclear(odd_state(word)),
             },
             head: Sha::parse(&node.head_ref_oid).map(|commit| (node.head_ref_name, commit)),
         }
@@ -111,62 +111,62 @@ impl GitHub {
     ///
     /// They are named one by one instead of listing the open ones: a page of a list shifts where a pull request is closed
     /// meanwhile, and one that is open could be missed.
-    pub(crate) async fn standings(
+    pub(crate) async fn summaries(
         &self,
         numbers: &BTreeSet<u64>,
-    ) -> BTreeMap<u64, PullRequestStanding> {
+    ) -> BTreeMap<u64, PullRequestSummary> {
         // GraphQL's whole numbers have 32 bits, and one that is larger would be an error about the whole question.
         let (numbers, too_large): (Vec<u64>, Vec<u64>) = numbers
             .iter()
             .partition(|number| i32::try_from(**number).is_ok());
         let no_number = |number| {
             let words = "no pull request has such a number".to_owned();
-            (number, PullRequestStanding::unclear(words))
+            (number, PullRequestSummary::unclear(words))
         };
-        let mut standings: BTreeMap<_, _> = too_large.into_iter().map(no_number).collect();
+        let mut summaries: BTreeMap<_, _> = too_large.into_iter().map(no_number).collect();
         for numbers in numbers.chunks(PAGE) {
-            let asked = match self.is_silent() {
+            let asked = match self.has_outage() {
                 true => Err(NOT_ASKED.to_owned()),
-                false => self.ask_for_standings(numbers).await.map_err(|error| {
+                false => self.ask_for_summaries(numbers).await.map_err(|error| {
                     match error.is_refused() {
                         true => format!("{error} ({PULL_REQUESTS_REMEDY})"),
                         false => error.to_string(),
                     }
                 }),
             };
-            standings.extend(asked.unwrap_or_else(|words| {
-                let unclear = |number: &u64| (*number, PullRequestStanding::unclear(words.clone()));
+            summaries.extend(asked.unwrap_or_else(|words| {
+                let unclear = |number: &u64| (*number, PullRequestSummary::unclear(words.clone()));
                 numbers.iter().map(unclear).collect()
             }));
         }
         // Rare, and GraphQL may also say nothing of a repository that the token cannot see.
-        for (number, standing) in &mut standings {
-            if standing.answer == Answer::HeadDeleted {
-                standing.answer = self.second_answer(*number).await;
+        for (number, summary) in &mut summaries {
+            if summary.answer == Liveness::HeadDeleted {
+                summary.answer = self.confirmed_liveness(*number).await;
             }
         }
-        standings
+        summaries
     }
 
-    async fn second_answer(&self, number: u64) -> Answer {
-        if self.is_silent() {
-            return Answer::Unclear(NOT_ASKED.to_owned());
+    async fn confirmed_liveness(&self, number: u64) -> Liveness {
+        if self.has_outage() {
+            return Liveness::Unclear(NOT_ASKED.to_owned());
         }
         match self.pull_request(number).await {
             Ok(PullRequest { state, head, .. }) => match state {
-                State::Open if head == Head::Deleted => Answer::HeadDeleted,
-                State::Open => Answer::Open,
-                State::Closed => Answer::Closed,
-                State::Unknown(word) => Answer::Unclear(odd_state(&word)),
+                State::Open if head == Head::Deleted => Liveness::HeadDeleted,
+                State::Open => Liveness::Open,
+                State::Closed => Liveness::Closed,
+                State::Unknown(word) => Liveness::Unclear(odd_state(&word)),
             },
-            Err(error) => Answer::Unclear(format!("{error:#}")),
+            Err(error) => Liveness::Unclear(format!("{error:#}")),
         }
     }
 
-    async fn ask_for_standings(
+    async fn ask_for_summaries(
         &self,
         numbers: &[u64],
-    ) -> Result<BTreeMap<u64, PullRequestStanding>, ApiError> {
+    ) -> Result<BTreeMap<u64, PullRequestSummary>, ApiError> {
         let fields = "{ state headRefName headRefOid headRepository { id } }";
         let asked = numbers
             .iter()
@@ -181,7 +181,7 @@ impl GitHub {
         });
         let (data, errors): (RepositoryData, _) = self.graphql(&query).await?;
         let nodes = data.repository.unwrap_or_default();
-        let standing = |number: &u64| {
+        let summary = |number: &u64| {
             let name = format!("p{number}");
             let about = |error: &&GraphQlError| {
                 error
@@ -191,14 +191,14 @@ impl GitHub {
             };
             let words = errors.iter().filter(about).map(GraphQlError::words);
             let words = words.collect::<Vec<_>>().join("; ");
-            let standing = match nodes.get(&name) {
-                _ if !words.is_empty() => PullRequestStanding::unclear(self.token.redact(&words)),
-                Some(node) => PullRequestStanding::read(node),
-                None => PullRequestStanding::unclear("the answer does not speak of it".to_owned()),
+            let summary = match nodes.get(&name) {
+                _ if !words.is_empty() => PullRequestSummary::unclear(self.token.redact(&words)),
+                Some(node) => PullRequestSummary::read(node),
+                None => PullRequestSummary::unclear("the answer does not speak of it".to_owned()),
             };
-            (*number, standing)
+            (*number, summary)
         };
-        Ok(numbers.iter().map(standing).collect())
+        Ok(numbers.iter().map(summary).collect())
     }
 
     /// The login behind the token. GraphQL tells it for every kind of token, REST for personal ones only.

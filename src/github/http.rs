@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::github::outage::Silence;
+use crate::github::outage::Outage;
 use crate::github::{GitHub, outage};
 
 /// Longest wait for a connection, and for each read from it.
-pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time for one try.
-const ONE_TRY: Duration = Duration::from_secs(15);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// No server is waited for any longer, whatever it asks for.
-const LONGEST_WAIT: Duration = Duration::from_secs(65);
+const WAIT_LIMIT: Duration = Duration::from_secs(65);
 
 /// Tries of one request.
-const TRIES: u32 = 4;
+const ATTEMPTS: u32 = 4;
 
 /// Wait before the second try; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -164,8 +164,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl GitHub {
     /// Whether GitHub has not answered anything for a while, so that there is little hope for another request.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.silence.get().is_lasting()
+    pub(crate) fn has_outage(&self) -> bool {
+        self.outage.get().is_long()
     }
 
     pub(crate) fn route(&self, path: &str) -> String {
@@ -218,10 +218,10 @@ impl GitHub {
     {
         let started = Instant::now();
         let mut last = first;
-        for tried in 1..TRIES {
+        for tried in 1..ATTEMPTS {
             match last.retry_after {
-                _ if self.is_silent() => break,
-                Some(pause) if pause > LONGEST_WAIT.saturating_sub(started.elapsed()) => break,
+                _ if self.has_outage() => break,
+                Some(pause) if pause > WAIT_LIMIT.saturating_sub(started.elapsed()) => break,
                 Some(pause) => sleep(pause).await,
                 // One that answers each time, and late, keeps us waiting as well.
                 None if started.elapsed() > outage::LONGEST => break,
@@ -265,16 +265,16 @@ impl GitHub {
             let text = self.client.body_to_string(response).await?;
             Ok::<_, octocrab::Error>((status, headers, text))
         };
-        let answer = match timeout(ONE_TRY, answer).await {
+        let answer = match timeout(REQUEST_TIMEOUT, answer).await {
             Ok(answer) => answer.map_err(|error| chain(&error)),
-            Err(_) => Err(format!("no answer within {} s", ONE_TRY.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
         };
         let (status, headers, text) = answer.map_err(|words| {
-            let silence = self.silence.get();
-            self.silence.set(silence.and_another(sent, Instant::now()));
+            let outage = self.outage.get();
+            self.outage.set(outage.extended(sent, Instant::now()));
             failed(words)
         })?;
-        self.silence.set(Silence::None);
+        self.outage.set(Outage::None);
         if status.is_success() {
             // What is deleted is answered by no content.
             let text = if text.is_empty() { "null" } else { &text };

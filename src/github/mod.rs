@@ -18,8 +18,8 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::config::{Config, base};
-use crate::github::http::ANSWER;
-use crate::github::outage::Silence;
+use crate::github::http::READ_TIMEOUT;
+use crate::github::outage::Outage;
 use crate::model::pull_request::{PullRequest, PullRequestObject};
 use crate::model::repository::{Access, Permission, RepositoryName};
 use crate::model::token::Token;
@@ -45,7 +45,7 @@ pub(crate) struct GitHub {
     graphql: String,
     /// The login behind the token, once it is known.
     viewer: OnceCell<String>,
-    silence: Cell<Silence>,
+    outage: Cell<Outage>,
 }
 
 #[derive(Deserialize)]
@@ -71,9 +71,9 @@ impl GitHub {
             .base_uri(origin)
             .context("reading GITHUB_API_URL")?
             .personal_token(config.inputs.token.expose())
-            .set_connect_timeout(Some(ANSWER))
-            .set_read_timeout(Some(ANSWER))
-            .set_write_timeout(Some(ANSWER))
+            .set_connect_timeout(Some(READ_TIMEOUT))
+            .set_read_timeout(Some(READ_TIMEOUT))
+            .set_write_timeout(Some(READ_TIMEOUT))
             .build()
             .context("setting up the client for GitHub's API")?;
         Ok(GitHub {
@@ -83,7 +83,7 @@ impl GitHub {
             repository: format!("{}/repos/{}", base(&config.api_url), config.repository),
             graphql: base(&config.graphql_url).to_owned(),
             viewer: OnceCell::new(),
-            silence: Cell::default(),
+            outage: Cell::default(),
         })
     }
 

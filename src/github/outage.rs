@@ -7,7 +7,7 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(25);
 
 /// The requests without an answer since the last one that had one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Silence {
+pub(crate) enum Outage {
     /// There is none: the last request was answered.
     #[default]
     None,
@@ -15,23 +15,23 @@ pub(crate) enum Silence {
     Lasting(Duration, Instant),
 }
 
-impl Silence {
+impl Outage {
     /// After a request that was sent then and given up now.
     #[must_use]
-    pub(crate) fn and_another(self, sent: Instant, now: Instant) -> Silence {
+    pub(crate) fn extended(self, sent: Instant, now: Instant) -> Outage {
         let (before, since) = match self {
-            Silence::None => (Duration::ZERO, sent),
+            Outage::None => (Duration::ZERO, sent),
             // Side by side with others it adds what it took longer. Where nothing was asked, nothing was silent.
-            Silence::Lasting(before, until) => (before, until.max(sent)),
+            Outage::Lasting(before, until) => (before, until.max(sent)),
         };
-        Silence::Lasting(before + now.saturating_duration_since(since), now)
+        Outage::Lasting(before + now.saturating_duration_since(since), now)
     }
 
     /// Whether there is little hope left: a request is tried once and no more.
-    pub(crate) fn is_lasting(self) -> bool {
+    pub(crate) fn is_long(self) -> bool {
         match self {
-            Silence::None => false,
-            Silence::Lasting(waited, _) => waited >= LONGEST,
+            Outage::None => false,
+            Outage::Lasting(waited, _) => waited >= LONGEST,
         }
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     fn silence_is_what_was_waited_for() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        for (requests, is_lasting) in [
+        for (requests, is_long) in [
             (&[][..], false),
             (&[(0, 10), (10, 20)], false),
             (&[(0, 10), (10, 24)], false),
@@ -57,10 +57,10 @@ mod tests {
             (&[(0, 20), (60, 64)], false),
             (&[(0, 20), (60, 65)], true),
         ] {
-            let silence = requests.iter().fold(Silence::None, |silence, (sent, now)| {
-                silence.and_another(at(*sent), at(*now))
+            let outage = requests.iter().fold(Outage::None, |outage, (sent, now)| {
+                outage.extended(at(*sent), at(*now))
             });
-            assert_eq!(silence.is_lasting(), is_lasting, "{requests:?}");
+            assert_eq!(outage.is_long(), is_long, "{requests:?}");
         }
     }
 }

@@ -8,8 +8,8 @@ use super::skim::skim;
 use crate::manifest::as_flux_reads;
 use crate::manifest::skim::NotSure;
 use crate::model::instance::{
-    BRANCH, COMMIT, EXPIRES, Held, Instance, MANAGED_BY, NAMESPACE_VARIABLE, Owner, PULL_REQUEST,
-    REPOSITORY, REQUESTED_BY,
+    BRANCH, COMMIT, DeployedInstance, EXPIRES, Instance, MANAGED_BY, NAMESPACE_VARIABLE, Owner,
+    PULL_REQUEST, REPOSITORY, REQUESTED_BY,
 };
 use crate::model::ttl::Expiry;
 
@@ -61,8 +61,8 @@ pub(crate) fn read(file: &[u8]) -> Option<Instance> {
 }
 
 /// The instance that the file at `path` describes; `None` where it describes none.
-pub(crate) fn held_at(path: &str, file: &[u8]) -> Option<Held> {
-    Held::new(path, file, read(file)?)
+pub(crate) fn deployed_at(path: &str, file: &[u8]) -> Option<DeployedInstance> {
+    DeployedInstance::new(path, file, read(file)?)
 }
 
 pub(crate) fn parse(file: &[u8]) -> Option<Instance> {

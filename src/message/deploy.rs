@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::message::markdown::{code, codes, shortened};
 use crate::message::sections::{
-    Context, LONGEST_DESCRIPTION, Message, branch_at, deploy_with, gone, head, next_look, way_back,
+    Context, DESCRIPTION_LENGTH, Message, branch_at, deploy_with, gone, head, next_look, way_back,
 };
 use crate::model::ttl::{date, distance};
 
@@ -44,7 +44,7 @@ pub(crate) struct Destroyed {
 
 /// An environment as another run left it.
 #[derive(Debug, Clone)]
-pub(crate) struct Standing {
+pub(crate) struct InstanceSummary {
     /// Its namespaces, more than one only where somebody edited files by hand.
     pub(crate) namespaces: Vec<String>,
     /// Its branch.
@@ -176,9 +176,9 @@ pub(crate) fn nothing_to_destroy(context: &Context) -> Message {
 }
 
 /// What another run made of the environment while this one worked; `None` where it took it down.
-pub(crate) fn overtaken(context: &Context, standing: Option<&Standing>) -> Message {
+pub(crate) fn overtaken(context: &Context, summary: Option<&InstanceSummary>) -> Message {
     let run = format!("- Run: {}", context.run_url);
-    let Some(standing) = standing else {
+    let Some(summary) = summary else {
         return gone([
             "### 🚀 Destroyed".to_owned(),
             String::new(),
@@ -194,25 +194,25 @@ pub(crate) fn overtaken(context: &Context, standing: Option<&Standing>) -> Messa
     let mut lines = vec![
         "### 🚀 Deployed".to_owned(),
         String::new(),
-        format!("- Namespace: {}", codes(&standing.namespaces)),
-        branch_at(&standing.branch, &standing.commit),
-        format!("- File: {}", standing.file_url),
+        format!("- Namespace: {}", codes(&summary.namespaces)),
+        branch_at(&summary.branch, &summary.commit),
+        format!("- File: {}", summary.file_url),
         run,
     ];
-    lines.extend(standing.environment_url.as_deref().map(address));
+    lines.extend(summary.environment_url.as_deref().map(address));
     lines.extend([
         String::new(),
         format!(
             "Another run for this pull request did this at the same time; {} had asked for it.",
-            code(&standing.requested_by)
+            code(&summary.requested_by)
         ),
         next_look(context),
     ]);
-    lines.extend(standing.expires.map(|end| lifetime(context, end)));
+    lines.extend(summary.expires.map(|end| lifetime(context, end)));
     lines.extend([String::new(), way_down(context)]);
     Message {
         text: lines.join("\n"),
-        state: Some(standing.fingerprint.clone()),
+        state: Some(summary.fingerprint.clone()),
     }
 }
 
@@ -230,7 +230,7 @@ fn way_down(context: &Context) -> String {
 pub(crate) fn deployed_in_short(namespace: &str) -> String {
     shortened(
         &format!("Deployed to namespace {namespace}"),
-        LONGEST_DESCRIPTION,
+        DESCRIPTION_LENGTH,
     )
 }
 

@@ -1,19 +1,19 @@
 //! Text that came from outside, shown as it is and without effect.
 
 /// Most names in one list.
-const MOST_NAMES: usize = 10;
+const NAME_LIMIT: usize = 10;
 
 /// Longest name, path or argument in a comment, in characters; real ones are shorter.
-pub(crate) const LONGEST_NAME: usize = 1_000;
+pub(crate) const NAME_LENGTH: usize = 1_000;
 
 /// Longest piece of a server's answer in a comment, in characters.
-const LONGEST_ANSWER: usize = 4_000;
+const ANSWER_LENGTH: usize = 4_000;
 
 /// The first of them, and how many more there are.
 pub(crate) fn listed<T>(all: &[T], word: impl Fn(&T) -> String) -> String {
-    let words = all.iter().take(MOST_NAMES).map(word);
+    let words = all.iter().take(NAME_LIMIT).map(word);
     let words = words.collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(MOST_NAMES) {
+    match all.len().saturating_sub(NAME_LIMIT) {
         0 => words,
         more => format!("{words} and {more} more"),
     }
@@ -27,7 +27,7 @@ pub(crate) fn codes(names: &[String]) -> String {
 /// Untrusted text as a code span of bounded length, in which no mention, link or Markdown takes effect
 /// ([spec](https://spec.commonmark.org/0.31.2/#code-spans)).
 pub(crate) fn code(text: &str) -> String {
-    let text = shortened(&visible(text).replace('\n', " "), LONGEST_NAME);
+    let text = shortened(&visible(text).replace('\n', " "), NAME_LENGTH);
     let fence = "`".repeat(longest_run_of_backticks(&text) + 1);
     // Blanks at both ends keep backticks off the fence, and are taken away again by the reader.
     let pad = if text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) {
@@ -40,7 +40,7 @@ pub(crate) fn code(text: &str) -> String {
 
 /// Untrusted text of several lines as a code block, cut to a length that leaves room for the rest.
 pub(crate) fn block(text: &str) -> String {
-    let text = shortened(&visible(text), LONGEST_ANSWER);
+    let text = shortened(&visible(text), ANSWER_LENGTH);
     let fence = "`".repeat(longest_run_of_backticks(&text).max(2) + 1);
     format!("{fence}text\n{}\n{fence}", text.trim_end())
 }
@@ -61,10 +61,10 @@ pub(crate) fn visible(text: &str) -> String {
     )
 }
 
-pub(crate) fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
     format!("{kept}…")
 }

@@ -6,7 +6,7 @@ use crate::message::markdown::{block, code, listed};
 use crate::message::sections::{Context, Message, deploy_with, notice_on};
 use crate::model::repository::Permission;
 use crate::model::sha::Sha;
-use crate::model::ttl::LIFETIMES;
+use crate::model::ttl::TTL_FORMAT;
 
 /// A request that is not granted.
 pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Message {
@@ -20,7 +20,7 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
     let deploy = code(&context.deploy_command);
     match refusal {
         Refusal::Usage(error) => (usage_words(error), format!("write {}.", code(&error.usage))),
-        Refusal::LimitReached { most, instances } => limit_words(context, *most, instances),
+        Refusal::LimitReached { limit, instances } => limit_words(context, *limit, instances),
         Refusal::NotPermitted { login, has, needs } => (
             format!(
                 "{} has the permission {} on this repository, and the command takes {}.",
@@ -140,12 +140,14 @@ fn usage_words(error: &UsageError) -> String {
     let argument = code(&error.argument);
     match error.problem {
         Problem::Unknown => format!("{argument} is no argument of the command."),
-        Problem::Twice => format!("{argument} is one argument too many: each kind may come once."),
-        Problem::NoLifetime => format!("{argument} gives no time to live: it takes {LIFETIMES}."),
+        Problem::Repeated => {
+            format!("{argument} is one argument too many: each kind may come once.")
+        }
+        Problem::InvalidTtl => format!("{argument} gives no time to live: it takes {TTL_FORMAT}."),
     }
 }
 
-fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (String, String) {
+fn limit_words(context: &Context, limit: usize, instances: &[(String, u64)]) -> (String, String) {
     let named = listed(instances, |(name, pull_request)| {
         format!("{} (pull request {pull_request})", code(name))
     });
@@ -158,7 +160,7 @@ fn limit_words(context: &Context, most: usize, instances: &[(String, u64)]) -> (
     });
     (
         format!(
-            "There may be {most} environments at a time, and there are {}: {named}.",
+            "There may be {limit} environments at a time, and there are {}: {named}.",
             instances.len()
         ),
         format!("{oldest}raise the action's input `max-environments`."),

@@ -20,7 +20,7 @@ const STATE_CLOSED: &str = " -->";
 pub(crate) const FAILED: &str = "### 👎 Failed";
 
 /// Longest comment that GitHub takes, in characters.
-pub(crate) const LONGEST_COMMENT: usize = 65_536;
+pub(crate) const COMMENT_LENGTH: usize = 65_536;
 
 /// What every message may speak of.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl Message {
             section(fingerprint, &state)
         );
         // Somebody may have edited the comment; what is new goes first where there is no room for both.
-        if both.chars().count() > LONGEST_COMMENT {
+        if both.chars().count() > COMMENT_LENGTH {
             alone
         } else {
             both
@@ -186,13 +186,13 @@ pub(crate) fn deploy_with(context: &Context, argument: &str) -> String {
 
 /// Longest description of a commit status, in characters
 /// ([API](https://docs.github.com/rest/commits/statuses#create-a-commit-status)).
-pub(crate) const LONGEST_DESCRIPTION: usize = 140;
+pub(crate) const DESCRIPTION_LENGTH: usize = 140;
 
 /// The one line of a commit status for a refusal or failure.
 pub(crate) fn ended_in_short(word: &str, code: &str) -> String {
     shortened(
         &format!("{word}: {}", code.replace('-', " ")),
-        LONGEST_DESCRIPTION,
+        DESCRIPTION_LENGTH,
     )
 }
 

@@ -1,13 +1,13 @@
 //! A sweep: what went, and what stays.
 
-use crate::decide::sweep::{Doubt, Reason, Removal};
+use crate::decide::sweep::{Reason, Removal, Unresolved};
 use crate::message::deploy::{Destroyed, on_its_way_down};
-use crate::message::markdown::{LONGEST_NAME, code, listed, shortened, visible};
+use crate::message::markdown::{NAME_LENGTH, code, listed, shortened, visible};
 use crate::message::sections::{Context, Message, deploy_with, ended_in_short, gone, way_back};
 use crate::model::ttl::date;
 
 /// Most lines of a sweep's summary.
-const MOST_LISTED: usize = 200;
+const LINE_LIMIT: usize = 200;
 
 /// A sweep has taken the environment down.
 pub(crate) fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) -> Message {
@@ -43,28 +43,28 @@ pub(crate) fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) ->
 
 /// What a sweep removed, or would remove, for its job's summary.
 ///
-/// `in_doubt` says how many warnings there are about what stays.
+/// `warnings` says how many warnings there are about what stays.
 pub(crate) fn sweep_summary(
     target_branch: &str,
     removals: &[Removal],
     is_done: bool,
-    in_doubt: usize,
+    warnings: usize,
 ) -> Message {
     let branch = code(target_branch);
     let lines = removals
         .iter()
-        .take(MOST_LISTED)
-        .map(|Removal { held, reason }| {
+        .take(LINE_LIMIT)
+        .map(|Removal { deployed, reason }| {
             format!(
                 "- {}, pull request {}: {}",
-                code(&held.name),
-                held.instance.owner.pull_request,
+                code(&deployed.name),
+                deployed.instance.owner.pull_request,
                 reason.code()
             )
         });
-    let more = removals.len().saturating_sub(MOST_LISTED);
+    let more = removals.len().saturating_sub(LINE_LIMIT);
     let title = match (removals.len(), is_done) {
-        (0, _) if in_doubt > 0 => format!("### 🧹 Nothing was swept from {branch}"),
+        (0, _) if warnings > 0 => format!("### 🧹 Nothing was swept from {branch}"),
         (0, _) => format!("### 🧹 Nothing to sweep on {branch}"),
         (count, true) => format!("### 🧹 Swept from {branch}: {count}"),
         (count, false) => format!("### 🧹 Would be swept from {branch}: {count}"),
@@ -73,8 +73,8 @@ pub(crate) fn sweep_summary(
         .into_iter()
         .chain(lines)
         .chain((more > 0).then(|| format!("- and {more} more")))
-        .chain((in_doubt > 0).then(|| {
-            format!("\nWhat became of some could not be told, so they stay; warnings: {in_doubt}.")
+        .chain((warnings > 0).then(|| {
+            format!("\nWhat became of some could not be told, so they stay; warnings: {warnings}.")
         }));
     Message {
         text: lines.collect::<Vec<_>>().join("\n").trim_end().to_owned(),
@@ -83,9 +83,9 @@ pub(crate) fn sweep_summary(
 }
 
 /// Why an instance stays that may have to go, and the remedy, as a warning of the job.
-pub(crate) fn doubted(doubt: &Doubt) -> String {
-    match doubt {
-        Doubt::Unclear {
+pub(crate) fn unresolved_words(unresolved: &Unresolved) -> String {
+    match unresolved {
+        Unresolved::Unclear {
             words,
             pull_requests,
         } => {
@@ -94,17 +94,17 @@ pub(crate) fn doubted(doubt: &Doubt) -> String {
                 listed(pull_requests, u64::to_string)
             )
         }
-        Doubt::Unreadable { path, text } => format!(
+        Unresolved::Unreadable { path, text } => format!(
             "{path} stays: its annotation `flux-ephemeral-env/expires` is {:?}, which is no time as RFC 3339 writes it; \
              deploy it again or destroy it",
-            shortened(&visible(text), LONGEST_NAME)
+            shortened(&visible(text), NAME_LENGTH)
         ),
     }
 }
 
 /// What kept a sweep from telling everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hindrance {
+pub(crate) enum StopReason {
     /// Somebody cancelled the run.
     Cancelled,
     /// Whether the change landed could not be seen in time.
@@ -114,11 +114,11 @@ pub(crate) enum Hindrance {
 }
 
 /// Which pull requests a sweep did not get to, as a warning of the job.
-pub(crate) fn untold(hindrance: Hindrance, pull_requests: &[u64]) -> String {
-    let what = match hindrance {
-        Hindrance::Cancelled => "the run was cancelled",
-        Hindrance::PushTimedOut => "the push was given up",
-        Hindrance::GitHubGone => "GitHub was given up",
+pub(crate) fn undelivered(stop_reason: StopReason, pull_requests: &[u64]) -> String {
+    let what = match stop_reason {
+        StopReason::Cancelled => "the run was cancelled",
+        StopReason::PushTimedOut => "the push was given up",
+        StopReason::GitHubGone => "GitHub was given up",
     };
     format!(
         "{what} before these pull requests were told: {}",

@@ -4,20 +4,22 @@ use proptest::prelude::*;
 
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::tests::removal;
-use crate::decide::sweep::{Doubt, Reason, Removal};
+use crate::decide::sweep::{Reason, Removal, Unresolved};
 use crate::decide::tests::{now, refusals};
 use crate::message::deploy::{
-    Deployed, Destroyed, Standing, deployed, deployed_in_short, destroyed, nothing_to_destroy,
-    overtaken,
+    Deployed, Destroyed, InstanceSummary, deployed, deployed_in_short, destroyed,
+    nothing_to_destroy, overtaken,
 };
 use crate::message::failure::{failed, failure_words};
 use crate::message::markdown::{block, code, shortened};
 use crate::message::refusal::{refusal_words, refused};
 use crate::message::sections::{
-    Context, LONGEST_COMMENT, MARKER, Message, STATE, ended_in_short,
+    COMMENT_LENGTH, Context, MARKER, Message, STATE, ended_in_short,
     is_outdated_without_environment, section, spoken_of, summary,
 };
-use crate::message::sweep::{Hindrance, doubted, sweep_summary, swept, untold, without_status};
+use crate::message::sweep::{
+    StopReason, sweep_summary, swept, undelivered, unresolved_words, without_status,
+};
 use crate::message::{failure, refusal, sections};
 use crate::model::failure::Failure;
 use crate::model::instance::fingerprint;
@@ -216,7 +218,7 @@ fn an_environment_that_may_not_stay_says_until_when() {
         told(Some("2026-02-27T12:00:00Z")).replace(over, "\n"),
         told(None)
     );
-    let standing = Standing {
+    let summary = InstanceSummary {
         namespaces: vec!["pr-dev".to_owned()],
         branch: "dev".to_owned(),
         commit: "a".repeat(40),
@@ -226,7 +228,7 @@ fn an_environment_that_may_not_stay_says_until_when() {
         expires: Some(at("2026-03-02T12:00:00Z")),
         fingerprint: "0123456789abcdef".to_owned(),
     };
-    let text = overtaken(&context(), Some(&standing)).text;
+    let text = overtaken(&context(), Some(&summary)).text;
     for words in [
         until,
         "\n- Open: <https://dev.example.com>\n",
@@ -320,13 +322,13 @@ fn a_sweeps_summary_lists_what_went() {
         sweep_summary("main", &[], true, 0).text,
         "### 🧹 Nothing to sweep on `main`"
     );
-    let doubt = "What became of some could not be told, so they stay; warnings: 2.";
+    let unresolved = "What became of some could not be told, so they stay; warnings: 2.";
     assert_eq!(
         sweep_summary("main", &[], true, 2).text,
-        format!("### 🧹 Nothing was swept from `main`\n\n\n{doubt}")
+        format!("### 🧹 Nothing was swept from `main`\n\n\n{unresolved}")
     );
     let text = sweep_summary("main", first, true, 2).text;
-    assert!(text.ends_with(&format!("closed\n\n{doubt}")), "{text}");
+    assert!(text.ends_with(&format!("closed\n\n{unresolved}")), "{text}");
     let many: Vec<Removal> = (0..202).map(|_| removals[0].clone()).collect();
     let text = sweep_summary("main", &many, true, 0).text;
     assert!(text.ends_with("closed\n- and 2 more"), "{text}");
@@ -335,13 +337,13 @@ fn a_sweeps_summary_lists_what_went() {
 
 #[test]
 fn whom_a_sweep_did_not_tell_is_named_with_the_cause() {
-    for (hindrance, words) in [
-        (Hindrance::Cancelled, "the run was cancelled"),
-        (Hindrance::PushTimedOut, "the push was given up"),
-        (Hindrance::GitHubGone, "GitHub was given up"),
+    for (stop_reason, words) in [
+        (StopReason::Cancelled, "the run was cancelled"),
+        (StopReason::PushTimedOut, "the push was given up"),
+        (StopReason::GitHubGone, "GitHub was given up"),
     ] {
         assert_eq!(
-            untold(hindrance, &[7, 9]),
+            undelivered(stop_reason, &[7, 9]),
             format!("{words} before these pull requests were told: 7, 9")
         );
     }
@@ -358,7 +360,7 @@ fn whose_commit_status_was_not_set_is_named() {
 #[test]
 fn a_doubt_names_the_pull_requests_or_the_file() {
     let unclear = |pull_requests: Vec<u64>| {
-        doubted(&Doubt::Unclear {
+        unresolved_words(&Unresolved::Unclear {
             words: "404".to_owned(),
             pull_requests,
         })
@@ -370,7 +372,7 @@ fn a_doubt_names_the_pull_requests_or_the_file() {
         unclear((1..=12).collect()),
         format!("{stay} 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more: 404")
     );
-    let unreadable = doubted(&Doubt::Unreadable {
+    let unreadable = unresolved_words(&Unresolved::Unreadable {
         path: "i/sync-dev.yaml".to_owned(),
         text: "so\non".to_owned(),
     });
@@ -387,7 +389,7 @@ fn a_doubt_names_the_pull_requests_or_the_file() {
 #[test]
 fn a_limit_names_what_there_is_and_the_oldest() {
     let limit = |count: u64| Refusal::LimitReached {
-        most: 2,
+        limit: 2,
         instances: (1..=count)
             .map(|number| (format!("b{number}"), number))
             .collect(),
@@ -526,11 +528,11 @@ fn the_state_outlives_refusals_and_failures() {
 #[test]
 fn what_is_known_stays_where_there_is_room_for_it() {
     let notice = refused(&context(), &Refusal::Closed);
-    let room = LONGEST_COMMENT - notice.body(Some(&section("0", ""))).chars().count();
+    let room = COMMENT_LENGTH - notice.body(Some(&section("0", ""))).chars().count();
     for (length, is_kept) in [(room, true), (room + 1, false)] {
         let body = notice.body(Some(&section("0", &"x".repeat(length))));
         assert_eq!(spoken_of(&body).is_some(), is_kept);
-        assert!(body.chars().count() <= LONGEST_COMMENT);
+        assert!(body.chars().count() <= COMMENT_LENGTH);
     }
 }
 

@@ -78,10 +78,10 @@ fn refusals() -> Vec<Refusal> {
             answer: answer.to_owned(),
         },
         usage("now", Problem::Unknown),
-        usage("ttl=2h", Problem::Twice),
-        usage("ttl=soon", Problem::NoLifetime),
+        usage("ttl=2h", Problem::Repeated),
+        usage("ttl=soon", Problem::InvalidTtl),
         Refusal::LimitReached {
-            most: 2,
+            limit: 2,
             instances: vec![("feature-x".to_owned(), 3), ("dev".to_owned(), 5)],
         },
         Refusal::Closed,

@@ -71,7 +71,7 @@ pub(crate) struct Instance {
 
 /// An instance that a pull request has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct DeployedInstance {
     /// The environment's name.
     pub(crate) name: String,
     /// The file.
@@ -82,10 +82,10 @@ pub(crate) struct Held {
     pub(crate) digest: String,
 }
 
-impl Held {
+impl DeployedInstance {
     /// The instance that the file at `path` describes; `None` where no instance has such a path.
-    pub(crate) fn new(path: &str, content: &[u8], instance: Instance) -> Option<Held> {
-        Some(Held {
+    pub(crate) fn new(path: &str, content: &[u8], instance: Instance) -> Option<DeployedInstance> {
+        Some(DeployedInstance {
             name: instance_name(path)?.to_owned(),
             path: path.to_owned(),
             instance,
@@ -96,10 +96,10 @@ impl Held {
 
 /// A short text that is the same for the same instances, and for these only: what a comment spoke of can be told apart
 /// from what is there by now.
-pub(crate) fn fingerprint(instances: &[Held]) -> String {
+pub(crate) fn fingerprint(instances: &[DeployedInstance]) -> String {
     let listed = instances
         .iter()
-        .map(|held| format!("{} {}\n", held.digest, held.path));
+        .map(|deployed| format!("{} {}\n", deployed.digest, deployed.path));
     let mut digest = hexadecimal(listed.collect::<String>().as_bytes());
     digest.truncate(16);
     digest

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// Longest branch name that is its own environment name, in characters.
-const LONGEST_PLAIN_NAME: usize = 40;
+const PLAIN_NAME_LENGTH: usize = 40;
 
 /// Characters of the slug that stay readable in front of the digest.
 const READABLE_PREFIX: usize = 31;
@@ -16,10 +16,10 @@ const DIGEST_DIGITS: usize = 8;
 
 /// Longest name of a Kubernetes namespace
 /// ([RFC 1123 label](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names)).
-const LONGEST_NAMESPACE: usize = 63;
+const NAMESPACE_LENGTH: usize = 63;
 
 /// Longest `namespace-prefix` that leaves room for every name.
-pub(crate) const LONGEST_PREFIX: usize = LONGEST_NAMESPACE - LONGEST_PLAIN_NAME;
+pub(crate) const PREFIX_LENGTH: usize = NAMESPACE_LENGTH - PLAIN_NAME_LENGTH;
 
 /// The names of one ephemeral environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) struct Environment {
 impl Environment {
     /// Names the environment of `branch`, of a fork where `fork_owner` is given.
     ///
-    /// `prefix` is the input `namespace-prefix`, at most [`LONGEST_PREFIX`] characters; `instances_path` has no `/` at its end.
+    /// `prefix` is the input `namespace-prefix`, at most [`PREFIX_LENGTH`] characters; `instances_path` has no `/` at its end.
     pub(crate) fn new(
         branch: &str,
         fork_owner: Option<&str>,
@@ -89,7 +89,7 @@ fn name(label: &str, prefix: &str) -> String {
     let is_string =
         |name: &str| is_plain_string(name) && is_plain_string(&format!("{prefix}{name}"));
     let slug = slug(label);
-    if label == slug && label.len() <= LONGEST_PLAIN_NAME && is_string(label) {
+    if label == slug && label.len() <= PLAIN_NAME_LENGTH && is_string(label) {
         return slug;
     }
     let readable: String = slug.chars().take(READABLE_PREFIX).collect();
@@ -358,8 +358,8 @@ pub(crate) mod tests {
             for name in [&environment.name, &environment.namespace] {
                 prop_assert!(!not_a_string().is_match(name), "{name}");
             }
-            prop_assert!(environment.namespace.len() <= LONGEST_NAMESPACE);
-            prop_assert!(environment.object_name().len() <= LONGEST_NAMESPACE);
+            prop_assert!(environment.namespace.len() <= NAMESPACE_LENGTH);
+            prop_assert!(environment.object_name().len() <= NAMESPACE_LENGTH);
         }
 
         #[test]

@@ -67,7 +67,7 @@ pub(crate) enum Head {
 
 /// What GitHub says of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Liveness {
     /// It is open.
     Open,
     /// It is closed or merged.
@@ -80,9 +80,9 @@ pub(crate) enum Answer {
 
 /// What GitHub says of a pull request that has an environment.
 #[derive(Debug, Clone)]
-pub(crate) struct PullRequestStanding {
+pub(crate) struct PullRequestSummary {
     /// What became of it.
-    pub(crate) answer: Answer,
+    pub(crate) answer: Liveness,
     /// The head branch and its commit, where GitHub told.
     pub(crate) head: Option<(String, Sha)>,
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
-/// What [`Lifetime::parse`] takes, in words.
-pub(crate) const LIFETIMES: &str =
+/// What [`Ttl::parse`] takes, in words.
+pub(crate) const TTL_FORMAT: &str =
     "a duration from `1s` to ten years, like `72h` or `1h30m` (units s, m, h), or `never`";
 
 /// What lifts every bound.
@@ -17,28 +17,28 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How long an environment may live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lifetime {
+pub(crate) enum Ttl {
     /// Until somebody takes it down or the pull request closes.
     Unlimited,
     /// This long, from when it was deployed.
     For(Duration),
 }
 
-impl Lifetime {
+impl Ttl {
     /// A duration as Flux writes it, or `never`; `None` for anything else, and for what is too short or too long.
-    pub(crate) fn parse(text: &str) -> Option<Lifetime> {
+    pub(crate) fn parse(text: &str) -> Option<Ttl> {
         if text == NEVER {
-            return Some(Lifetime::Unlimited);
+            return Some(Ttl::Unlimited);
         }
         let length = parse_duration(text)?;
         (SHORTEST..=LONGEST)
             .contains(&length)
-            .then_some(Lifetime::For(length))
+            .then_some(Ttl::For(length))
     }
 
     /// When it is over, to the second, for what is deployed `now`.
     pub(crate) fn end(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let Lifetime::For(length) = self else {
+        let Ttl::For(length) = self else {
             return None;
         };
         let end = now.checked_add_signed(TimeDelta::from_std(length).ok()?)?;
@@ -141,12 +141,12 @@ pub(crate) mod tests {
 
     #[test]
     fn a_lifetime_is_a_duration_or_never() {
-        let hours = |hours: u64| Some(Lifetime::For(Duration::from_secs(hours * 3_600)));
+        let hours = |hours: u64| Some(Ttl::For(Duration::from_secs(hours * 3_600)));
         for (text, lifetime) in [
-            ("never", Some(Lifetime::Unlimited)),
+            ("never", Some(Ttl::Unlimited)),
             ("72h", hours(72)),
             ("1h60m", hours(2)),
-            ("1s", Some(Lifetime::For(Duration::from_secs(1)))),
+            ("1s", Some(Ttl::For(Duration::from_secs(1)))),
             ("87600h", hours(87_600)),
             ("87600h1s", None),
             ("999ms", None),
@@ -159,18 +159,18 @@ pub(crate) mod tests {
             ("", None),
             ("99999999999999999999999h", None),
         ] {
-            assert_eq!(Lifetime::parse(text), lifetime, "{text:?}");
+            assert_eq!(Ttl::parse(text), lifetime, "{text:?}");
         }
     }
 
     #[test]
     fn it_ends_that_long_after_now() {
         let now = at("2026-02-27T12:00:00.9Z");
-        let end = |text: &str| Lifetime::parse(text).and_then(|lifetime| lifetime.end(now));
+        let end = |text: &str| Ttl::parse(text).and_then(|lifetime| lifetime.end(now));
         assert_eq!(end("never"), None);
         assert_eq!(end("72h"), Some(at("2026-03-02T12:00:00Z")));
         assert_eq!(rfc3339(end("1s").unwrap()), "2026-02-27T12:00:01Z");
-        let longest = Lifetime::For(LONGEST);
+        let longest = Ttl::For(LONGEST);
         assert_eq!(longest.end(DateTime::<Utc>::MAX_UTC), None);
     }
 
@@ -216,14 +216,14 @@ pub(crate) mod tests {
         #[test]
         fn what_is_written_is_read_back(seconds in 0_i64..4_102_444_800, length in 1_u64..315_360_000) {
             let now = DateTime::from_timestamp(seconds, 0).unwrap();
-            let end = Lifetime::For(Duration::from_secs(length)).end(now).unwrap();
+            let end = Ttl::For(Duration::from_secs(length)).end(now).unwrap();
             prop_assert_eq!(Expiry::read(&rfc3339(end)), Expiry::At(end));
             prop_assert_eq!((end - now).num_seconds().unsigned_abs(), length);
         }
 
         #[test]
         fn no_text_is_a_panic(text in "\\PC{0,30}|[0-9TZ:+. -]{0,30}") {
-            let _ = (Lifetime::parse(&text), Expiry::read(&text));
+            let _ = (Ttl::parse(&text), Expiry::read(&text));
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::decide::owner;
-use crate::git::{Target, Work};
+use crate::git::{Session, Target};
 use crate::github::GitHub;
 use crate::github::comments::StatusComment;
 use crate::github::http::ApiError;
@@ -19,12 +19,12 @@ use crate::model::notification::{Reaction, StatusState};
 use crate::plan::Plan;
 use crate::publish::{read, target};
 use crate::report::Report;
-use crate::run::undelivered::{COMMENT, REACTION, STATUS, Untold};
+use crate::run::undelivered::{COMMENT, REACTION, STATUS, Undelivered};
 use crate::runner::Log;
 use crate::{plan, report};
 
 /// How long it may take to look whether what was told is still so.
-const SECOND_LOOK: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often what was told is corrected: each time another run has changed the environment meanwhile.
 const CORRECTIONS: usize = 5;
@@ -33,13 +33,13 @@ const CORRECTIONS: usize = 5;
 pub(crate) type Found = Option<Result<Option<StatusComment>, ApiError>>;
 
 /// The comment as it was written.
-pub(crate) struct Told {
+pub(crate) struct WrittenComment {
     comment: StatusComment,
     message: Message,
 }
 
 /// Speaks to pull requests.
-pub(crate) struct Teller<'a> {
+pub(crate) struct Notifier<'a> {
     /// What was given.
     pub(crate) config: &'a Config,
     /// The job's log.
@@ -48,7 +48,7 @@ pub(crate) struct Teller<'a> {
     pub(crate) github: GitHub,
 }
 
-impl Teller<'_> {
+impl Notifier<'_> {
     /// What may be told of a pull request of which nothing is known yet.
     pub(crate) fn context(
         &self,
@@ -85,8 +85,8 @@ impl Teller<'_> {
         report: &mut Report,
         found: Found,
         comment_id: Option<u64>,
-        untold: &mut Untold,
-    ) -> Option<Told> {
+        undelivered: &mut Undelivered,
+    ) -> Option<WrittenComment> {
         let message = report.message.clone();
         let comment = async {
             let Some(message) = message else {
@@ -104,11 +104,11 @@ impl Teller<'_> {
                 .github
                 .write_status_comment(number, existing.as_ref(), &body)
                 .await?;
-            Ok(Some(Told { comment, message }))
+            Ok(Some(WrittenComment { comment, message }))
         };
         let status = async {
             match &report.status {
-                Some((state, description)) if !untold.is_forbidden(STATUS) => {
+                Some((state, description)) if !undelivered.is_forbidden(STATUS) => {
                     let asked = Instant::now();
                     let outcome = self.set_status(context, *state, description).await;
                     Some((outcome, asked.elapsed()))
@@ -118,7 +118,7 @@ impl Teller<'_> {
         };
         let reaction = async {
             match report.reaction {
-                Some(reaction) if !untold.is_forbidden(REACTION) => {
+                Some(reaction) if !undelivered.is_forbidden(REACTION) => {
                     self.react(comment_id, reaction).await
                 }
                 _ => Ok(()),
@@ -126,14 +126,14 @@ impl Teller<'_> {
         };
         let (comment, status, reaction) = tokio::join!(comment, status, reaction);
         if let Some((outcome, taken)) = status {
-            untold.note_status(outcome, taken);
+            undelivered.note_status(outcome, taken);
         }
-        untold.note(REACTION, reaction);
+        undelivered.note(REACTION, reaction);
         let told = comment.unwrap_or_else(|error| {
-            untold.note(COMMENT, Err(error));
+            undelivered.note(COMMENT, Err(error));
             None
         })?;
-        untold.note(COMMENT, Ok(()));
+        undelivered.note(COMMENT, Ok(()));
         report.outputs.comment_url.clone_from(&told.comment.url);
         Some(told)
     }
@@ -143,15 +143,18 @@ impl Teller<'_> {
     /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
     /// has looked after the last change, or made it, and the comment says what is there.
     ///
-    /// `work` is the repository to look in, if there is one by then. It is there afterwards, unless Git gave no answer.
+    /// `session` is the repository to look in, if there is one by then. It is there afterwards, unless Git gave no answer.
     pub(crate) async fn look_again(
         &self,
         context: &Context,
-        told: Told,
-        work: &mut Option<Work>,
-        untold: &mut Untold,
+        told: WrittenComment,
+        session: &mut Option<Session>,
+        undelivered: &mut Undelivered,
     ) {
-        let corrected = timeout(SECOND_LOOK * 3, self.correct(context, told, work, untold));
+        let corrected = timeout(
+            CHECK_TIMEOUT * 3,
+            self.correct(context, told, session, undelivered),
+        );
         let words = match corrected.await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
@@ -165,11 +168,11 @@ impl Teller<'_> {
     async fn correct(
         &self,
         context: &Context,
-        told: Told,
-        work: &mut Option<Work>,
-        untold: &mut Untold,
+        told: WrittenComment,
+        session: &mut Option<Session>,
+        undelivered: &mut Undelivered,
     ) -> Result<()> {
-        let Told {
+        let WrittenComment {
             mut comment,
             message,
         } = told;
@@ -179,16 +182,18 @@ impl Teller<'_> {
             };
             let owner = owner(context.pull_request, self.config);
             let target = Target {
-                timeout: SECOND_LOOK,
+                timeout: CHECK_TIMEOUT,
                 ..target(self.config, &context.target_branch)
             };
-            let held = read(target, work.take(), move |tip| Ok(plan::held(&owner, tip)));
-            let (held, used) = held.await.map_err(|failure| anyhow!("{failure}"))?;
-            *work = Some(used);
-            if fingerprint(&held) == spoken_of {
+            let deployed = read(target, session.take(), move |tip| {
+                Ok(plan::instances_of(&owner, tip))
+            });
+            let (deployed, used) = deployed.await.map_err(|failure| anyhow!("{failure}"))?;
+            *session = Some(used);
+            if fingerprint(&deployed) == spoken_of {
                 return Ok(());
             }
-            let (state, description) = report::overtaken(self.config, context, &held);
+            let (state, description) = report::overtaken(self.config, context, &deployed);
             let body = match message.is_state() {
                 true => state.body(None),
                 false => message.body(Some(&state.body(None))),
@@ -199,19 +204,19 @@ impl Teller<'_> {
                 .github
                 .write_status_comment(number, Some(&comment), &body);
             let status = async {
-                if !message.is_state() || untold.is_forbidden(STATUS) {
+                if !message.is_state() || undelivered.is_forbidden(STATUS) {
                     return Ok(Ok(()));
                 }
                 let set = self.set_status(context, StatusState::Success, &description);
                 // The comment is looked at again in any case, which this must leave time for.
-                timeout(SECOND_LOOK, set).await
+                timeout(CHECK_TIMEOUT, set).await
             };
             let (corrected, status) = tokio::join!(corrected, status);
             match status {
-                Ok(status) => untold.note(STATUS, status),
+                Ok(status) => undelivered.note(STATUS, status),
                 Err(_) => self.log.warning(&format!(
                     "the commit status could not be corrected: no answer within {} s",
-                    SECOND_LOOK.as_secs()
+                    CHECK_TIMEOUT.as_secs()
                 )),
             }
             comment = corrected?;

@@ -10,7 +10,7 @@ use crate::cancellation::Cancellation;
 use crate::decide::refusal::Refusal;
 use crate::decide::triage::{Request, Trigger};
 use crate::decide::{Decision, Facts, decide, destroy};
-use crate::git::Work;
+use crate::git::Session;
 use crate::github::comments::StatusComment;
 use crate::github::http::ApiError;
 use crate::message::sections;
@@ -20,18 +20,18 @@ use crate::model::notification::{Reaction, StatusState};
 use crate::model::pull_request::{PullRequest, State, odd_state};
 use crate::model::repository::Access;
 use crate::plan::{Plan, Published, Tip};
-use crate::publish::{publish, read, target, too_late};
+use crate::publish::{cancel_grace_over, publish, read, target};
 use crate::report::Report;
-use crate::run::notify::{Found, Teller};
-use crate::run::undelivered::{REACTION, STATUS, Untold};
+use crate::run::notify::{Found, Notifier};
+use crate::run::undelivered::{REACTION, STATUS, Undelivered};
 use crate::{plan, report};
 
 /// How long 👀 on the command may take.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One request on its way through.
 pub(crate) struct Run<'a> {
-    pub(crate) teller: Teller<'a>,
+    pub(crate) notifier: Notifier<'a>,
     pub(crate) request: &'a Request,
     pub(crate) now: DateTime<Utc>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Run<'a> {
 struct Changed {
     published: Result<Published, Failure>,
     /// The repository that it was made in.
-    work: Option<Work>,
+    session: Option<Session>,
     taken_down: Option<TakenDown>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Done {
     report: Report,
     found: Found,
     /// The repository that the change was made in.
-    work: Option<Work>,
+    session: Option<Session>,
 }
 
 impl Done {
@@ -69,7 +69,7 @@ impl Done {
             context,
             report,
             found: None,
-            work: None,
+            session: None,
         }
     }
 }
@@ -93,12 +93,12 @@ impl Run<'_> {
                 Err(refusal) => return report::refused(&context, &refusal),
             };
             let planned = decision.clone();
-            let target = target(self.teller.config, &context.target_branch);
+            let target = target(self.notifier.config, &context.target_branch);
             let plan = read(target, None, move |tip| plan_of(&planned, tip));
             match plan.await.map(|(plan, _)| plan) {
                 Ok(Ok(plan)) => {
-                    self.teller.preview(&plan);
-                    report::previewed(self.teller.config, self.request, &decision, &plan)
+                    self.notifier.preview(&plan);
+                    report::previewed(self.notifier.config, self.request, &decision, &plan)
                 }
                 Ok(Err(refusal)) => report::refused(&context, &refusal),
                 Err(failure) => report::failed(&context, Some(&decision), &failure),
@@ -112,43 +112,47 @@ impl Run<'_> {
 
     /// Decides, changes what is to be changed, and tells the pull request.
     pub(crate) async fn apply(&self, cancellation: &Cancellation) -> Report {
-        let mut untold = Untold::default();
+        let mut undelivered = Undelivered::default();
         let comment_id = self.request.comment_id();
         let seen = async {
             tokio::select! {
                 // A sign of life, which the change does not wait for.
-                seen = timeout(SIGN_OF_LIFE, self.teller.react(comment_id, Reaction::Seen)) => seen.unwrap_or(Ok(())),
+                seen = timeout(ACKNOWLEDGE_TIMEOUT, self.notifier.react(comment_id, Reaction::Seen)) => seen.unwrap_or(Ok(())),
                 () = cancellation.requested() => Ok(()),
             }
         };
-        let work = self.decide_and_do(cancellation, &mut untold);
-        let (seen, done) = tokio::join!(seen, work);
-        untold.note(REACTION, seen);
+        let session = self.decide_and_do(cancellation, &mut undelivered);
+        let (seen, done) = tokio::join!(seen, session);
+        undelivered.note(REACTION, seen);
         let Done {
             context,
             mut report,
             found,
-            mut work,
+            mut session,
         } = done;
         let told = tokio::select! {
-            told = self.teller.tell(&context, &mut report, found, comment_id, &mut untold) => Some(told),
-            () = too_late(cancellation) => None,
+            told = self.notifier.tell(&context, &mut report, found, comment_id, &mut undelivered) => Some(told),
+            () = cancel_grace_over(cancellation) => None,
         };
         match told {
             Some(Some(told)) => tokio::select! {
-                () = self.teller.look_again(&context, told, &mut work, &mut untold) => {}
-                () = too_late(cancellation) => {}
+                () = self.notifier.look_again(&context, told, &mut session, &mut undelivered) => {}
+                () = cancel_grace_over(cancellation) => {}
             },
             Some(None) => {}
             None => report
                 .warnings
                 .push("the run was cancelled before the pull request was told".to_owned()),
         }
-        report.warnings.extend(untold.warnings());
+        report.warnings.extend(undelivered.warnings());
         report
     }
 
-    async fn decide_and_do(&self, cancellation: &Cancellation, untold: &mut Untold) -> Done {
+    async fn decide_and_do(
+        &self,
+        cancellation: &Cancellation,
+        undelivered: &mut Undelivered,
+    ) -> Done {
         let asked = tokio::select! {
             asked = self.ask() => asked,
             () = cancellation.requested() => Err(Failure::Interrupted),
@@ -170,7 +174,7 @@ impl Run<'_> {
                 context,
                 decision: Ok(decision),
             }) => {
-                self.carry_out(context, &decision, cancellation, untold)
+                self.carry_out(context, &decision, cancellation, undelivered)
                     .await
             }
         }
@@ -186,11 +190,11 @@ impl Run<'_> {
             },
             Trigger::Comment { .. } | Trigger::Label { .. } => {
                 let (pull_request, access) = tokio::join!(
-                    self.teller.github.pull_request(self.request.pull_request),
-                    self.teller.github.access(&self.request.login)
+                    self.notifier.github.pull_request(self.request.pull_request),
+                    self.notifier.github.access(&self.request.login)
                 );
                 if let Access::Unknown(answer) = &access {
-                    self.teller
+                    self.notifier
                         .log
                         .line(&format!("no clear answer to who may: {answer}"));
                 }
@@ -201,10 +205,10 @@ impl Run<'_> {
                 }
             }
         };
-        self.teller.log.debug(&format!("{facts:?}"));
+        self.notifier.log.debug(&format!("{facts:?}"));
         Ok(Asked {
             context: self.context(Some(&facts.pull_request)),
-            decision: decide(self.request, &facts, self.teller.config),
+            decision: decide(self.request, &facts, self.notifier.config),
         })
     }
 
@@ -214,7 +218,7 @@ impl Run<'_> {
         mut context: Context,
         decision: &Decision,
         cancellation: &Cancellation,
-        untold: &mut Untold,
+        undelivered: &mut Undelivered,
     ) -> Done {
         let is_close = matches!(self.request.trigger, Trigger::Close(_));
         // A close without an instance says nothing, so nothing is said before that is known.
@@ -224,26 +228,28 @@ impl Run<'_> {
             }
             let both = async {
                 tokio::join!(
-                    self.teller.github.status_comment(self.request.pull_request),
-                    self.teller
+                    self.notifier
+                        .github
+                        .status_comment(self.request.pull_request),
+                    self.notifier
                         .set_status(&context, StatusState::Pending, sections::PENDING)
                 )
             };
             tokio::select! {
                 (comment, status) = both => (Some(comment), status),
                 // Not at once: a server that is slow to note the first status would note it after the last one.
-                () = too_late(cancellation) => (None, Ok(())),
+                () = cancel_grace_over(cancellation) => (None, Ok(())),
             }
         };
         let changing = self.change(&context, decision, cancellation);
         let (changed, (mut found, pending)) = tokio::join!(changing, announce);
         let Changed {
             published,
-            work,
+            session,
             taken_down,
         } = changed;
-        untold.note(STATUS, pending);
-        self.teller.log.debug(&format!("{published:?}"));
+        undelivered.note(STATUS, pending);
+        self.notifier.log.debug(&format!("{published:?}"));
         if taken_down.is_some() {
             context.is_open = false;
         }
@@ -252,7 +258,7 @@ impl Run<'_> {
             .map_or(decision, |taken_down| &taken_down.decision);
         let mut report = match published {
             Ok(published) => report::published(
-                self.teller.config,
+                self.notifier.config,
                 &context,
                 self.request,
                 decision,
@@ -268,7 +274,7 @@ impl Run<'_> {
         if is_close && report.message.is_none() {
             let stale = tokio::select! {
                 stale = self.stale_comment() => stale,
-                () = too_late(cancellation) => None,
+                () = cancel_grace_over(cancellation) => None,
             };
             if let Some(stale) = stale {
                 report.correct(&context);
@@ -279,7 +285,7 @@ impl Run<'_> {
             context,
             report,
             found,
-            work,
+            session,
         }
     }
 
@@ -301,12 +307,12 @@ impl Run<'_> {
         let Some(pull_request) = self.closed_meanwhile(cancellation).await else {
             return changed;
         };
-        let down = destroy(self.request, &pull_request, self.teller.config);
+        let down = destroy(self.request, &pull_request, self.notifier.config);
         let down = Decision::Destroy(down);
-        let work = changed.work;
+        let session = changed.session;
         let Changed {
-            published, work, ..
-        } = self.publish(context, &down, work, cancellation).await;
+            published, session, ..
+        } = self.publish(context, &down, session, cancellation).await;
         let last = published.as_ref().ok().and_then(Published::landed);
         let (last, last_warning) = last.unwrap_or((commit, None));
         let taken_down = TakenDown {
@@ -316,7 +322,7 @@ impl Run<'_> {
         };
         Changed {
             published: published.map(|_| Published::Refused(Refusal::Closed)),
-            work,
+            session,
             taken_down: Some(taken_down),
         }
     }
@@ -325,16 +331,16 @@ impl Run<'_> {
         &self,
         context: &Context,
         decision: &Decision,
-        work: Option<Work>,
+        session: Option<Session>,
         cancellation: &Cancellation,
     ) -> Changed {
-        let target = target(self.teller.config, &context.target_branch);
+        let target = target(self.notifier.config, &context.target_branch);
         let decision = decision.clone();
         let plan = move |tip: &Tip| plan_of(&decision, tip);
-        let (published, work) = publish(target, plan, work, cancellation).await;
+        let (published, session) = publish(target, plan, session, cancellation).await;
         Changed {
             published,
-            work,
+            session,
             taken_down: None,
         }
     }
@@ -342,13 +348,13 @@ impl Run<'_> {
     /// Our comment where it does not say that the environment is gone: the run that removed it did not get to.
     async fn stale_comment(&self) -> Option<StatusComment> {
         let found = self
-            .teller
+            .notifier
             .github
             .status_comment(self.request.pull_request)
             .await;
         found
             .unwrap_or_else(|error| {
-                self.teller.log.line(&format!(
+                self.notifier.log.line(&format!(
                     "whether a comment is out of date could not be seen: {error}"
                 ));
                 None
@@ -360,14 +366,14 @@ impl Run<'_> {
     /// remove; this one looks after its push, so that one of them sees what the other did.
     async fn closed_meanwhile(&self, cancellation: &Cancellation) -> Option<PullRequest> {
         let asked = tokio::select! {
-            asked = self.teller.github.pull_request(self.request.pull_request) => asked,
+            asked = self.notifier.github.pull_request(self.request.pull_request) => asked,
             () = cancellation.requested() => Err(anyhow::anyhow!("the run was cancelled")),
         };
         let words = match asked {
             Ok(pull_request) => match pull_request.state {
                 State::Open => return None,
                 State::Closed => {
-                    self.teller.log.line(
+                    self.notifier.log.line(
                         "the pull request was closed meanwhile, so its environment is taken down again",
                     );
                     return Some(pull_request);
@@ -376,7 +382,7 @@ impl Run<'_> {
             },
             Err(error) => format!("{error:#}"),
         };
-        self.teller.log.warning(&format!(
+        self.notifier.log.warning(&format!(
             "whether the pull request is still open could not be seen; if it is closed, reopen and close it to take the \
              environment down: {words}"
         ));
@@ -384,7 +390,7 @@ impl Run<'_> {
     }
 
     fn context(&self, pull_request: Option<&PullRequest>) -> Context {
-        let inputs = &self.teller.config.inputs;
+        let inputs = &self.notifier.config.inputs;
         let branch = inputs.branch.as_ref();
         let branch = branch.unwrap_or(&self.request.default_branch);
         Context {
@@ -396,7 +402,7 @@ impl Run<'_> {
                 Trigger::Comment { .. } | Trigger::Close(_) => None,
             },
             ..self
-                .teller
+                .notifier
                 .context(self.request.pull_request, branch, self.now)
         }
     }

@@ -10,32 +10,32 @@ use tokio::time::{Instant, sleep_until};
 use crate::cancellation::Cancellation;
 use crate::decide::sweep::{Removal, Verdict, judge};
 use crate::event::SweepEvent;
-use crate::git::Work;
+use crate::git::Session;
 use crate::message::sections::Context;
 use crate::message::sweep;
-use crate::message::sweep::Hindrance;
+use crate::message::sweep::StopReason;
 use crate::model::failure::Failure;
-use crate::model::instance::Held;
-use crate::model::pull_request::{Answer, PullRequestStanding};
+use crate::model::instance::DeployedInstance;
+use crate::model::pull_request::{Liveness, PullRequestSummary};
 use crate::plan::{Plan, Published, Tip};
-use crate::publish::{publish, read, target, too_late};
+use crate::publish::{cancel_grace_over, publish, read, target};
 use crate::report::Report;
-use crate::run::notify::Teller;
+use crate::run::notify::Notifier;
 use crate::run::request::no_fact;
-use crate::run::undelivered::Untold;
+use crate::run::undelivered::Undelivered;
 use crate::{plan, report};
 
 /// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
-const PACE: Duration = Duration::from_secs(2);
+const NOTIFY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How many are told at once before that: a person wrote no faster than that, either.
-const AT_ONCE: usize = 5;
+const BURST: usize = 5;
 
 /// One sweep on its way through.
 pub(crate) struct Sweeper<'a> {
     /// Speaks to the pull requests.
-    pub(crate) teller: Teller<'a>,
+    pub(crate) notifier: Notifier<'a>,
     /// What started it.
     pub(crate) event: &'a SweepEvent,
     /// What time it is.
@@ -47,15 +47,15 @@ struct Telling<'r> {
     left: BTreeMap<u64, Vec<&'r Removal>>,
     /// Those that were told by a comment alone.
     without_status: Vec<u64>,
-    untold: Untold,
+    undelivered: Undelivered,
 }
 
 /// What was found out before anything is removed.
 struct Found {
     branch: String,
-    instances: Vec<Held>,
-    standings: BTreeMap<u64, PullRequestStanding>,
-    work: Work,
+    instances: Vec<DeployedInstance>,
+    summaries: BTreeMap<u64, PullRequestSummary>,
+    session: Session,
 }
 
 impl Sweeper<'_> {
@@ -71,68 +71,83 @@ impl Sweeper<'_> {
             Err(failure) => return self.failed("", &failure),
         };
         let answers = found
-            .standings
+            .summaries
             .iter()
-            .map(|(number, standing)| (*number, standing.answer.clone()));
-        let Verdict { removals, doubts } = judge(&found.instances, &answers.collect(), self.now);
-        let doubts: Vec<String> = doubts.iter().map(sweep::doubted).collect();
+            .map(|(number, summary)| (*number, summary.answer.clone()));
+        let Verdict {
+            removals,
+            unresolved,
+        } = judge(&found.instances, &answers.collect(), self.now);
+        let unresolved: Vec<String> = unresolved.iter().map(sweep::unresolved_words).collect();
         if removals.is_empty() {
-            report::swept(self.event.code, &found.branch, &[], None, doubts)
-        } else if self.teller.config.inputs.dry_run {
+            report::swept(self.event.code, &found.branch, &[], None, unresolved)
+        } else if self.notifier.config.inputs.dry_run {
             let branch = found.branch.clone();
             tokio::select! {
-                report = self.preview(found, removals, doubts) => report,
+                report = self.preview(found, removals, unresolved) => report,
                 () = cancellation.requested() => self.failed(&branch, &Failure::Interrupted),
             }
         } else {
-            self.remove(found, removals, doubts, cancellation).await
+            self.remove(found, removals, unresolved, cancellation).await
         }
     }
 
     /// The instances there are, and what GitHub says of their pull requests.
     async fn find(&self) -> Result<Found, Failure> {
-        let config = self.teller.config;
+        let config = self.notifier.config;
         let known = config.inputs.branch.as_ref();
         let branch = match known.or(self.event.default_branch.as_ref()) {
             Some(branch) => branch.clone(),
-            None => self.teller.github.default_branch().await.map_err(no_fact)?,
+            None => self
+                .notifier
+                .github
+                .default_branch()
+                .await
+                .map_err(no_fact)?,
         };
         let repository = config.repository.to_string();
-        let (instances, work) = read(target(config, &branch), None, move |tip| {
-            Ok(plan::held_in(&repository, tip))
+        let (instances, session) = read(target(config, &branch), None, move |tip| {
+            Ok(plan::instances_in(&repository, tip))
         })
         .await?;
         let numbers: BTreeSet<u64> = instances
             .iter()
-            .map(|held| held.instance.owner.pull_request)
+            .map(|deployed| deployed.instance.owner.pull_request)
             .collect();
-        self.teller.log.line(&format!(
+        self.notifier.log.line(&format!(
             "sweep of `{branch}`: environments {}, pull requests {}",
             instances.len(),
             numbers.len()
         ));
-        let standings = self.teller.github.standings(&numbers).await;
-        self.teller.log.debug(&format!("{standings:?}"));
+        let summaries = self.notifier.github.summaries(&numbers).await;
+        self.notifier.log.debug(&format!("{summaries:?}"));
         Ok(Found {
             branch,
             instances,
-            standings,
-            work,
+            summaries,
+            session,
         })
     }
 
-    async fn preview(&self, found: Found, removals: Vec<Removal>, doubts: Vec<String>) -> Report {
-        let Found { branch, work, .. } = found;
-        let target = target(self.teller.config, &branch);
+    async fn preview(
+        &self,
+        found: Found,
+        removals: Vec<Removal>,
+        unresolved: Vec<String>,
+    ) -> Report {
+        let Found {
+            branch, session, ..
+        } = found;
+        let target = target(self.notifier.config, &branch);
         let planned = removals.clone();
-        let plan = read(target, Some(work), move |tip| {
+        let plan = read(target, Some(session), move |tip| {
             Ok(plan::sweep(&planned, tip))
         });
         match plan.await {
             Ok((plan, _)) => {
-                self.teller.preview(&plan);
+                self.notifier.preview(&plan);
                 let would_go = those_of(removals, &plan);
-                report::swept(self.event.code, &branch, &would_go, None, doubts)
+                report::swept(self.event.code, &branch, &would_go, None, unresolved)
             }
             Err(failure) => self.failed(&branch, &failure),
         }
@@ -142,20 +157,20 @@ impl Sweeper<'_> {
         &self,
         found: Found,
         removals: Vec<Removal>,
-        doubts: Vec<String>,
+        unresolved: Vec<String>,
         cancellation: &Cancellation,
     ) -> Report {
         let Found {
             branch,
-            standings,
-            work,
+            summaries,
+            session,
             ..
         } = found;
-        let target = target(self.teller.config, &branch);
+        let target = target(self.notifier.config, &branch);
         let planned = removals.clone();
         let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&planned, tip)));
-        let (published, mut work) = publish(target, plan, Some(work), cancellation).await;
-        self.teller.log.debug(&format!("{published:?}"));
+        let (published, mut session) = publish(target, plan, Some(session), cancellation).await;
+        self.notifier.log.debug(&format!("{published:?}"));
         let (removals, commit, warning) = match published {
             Ok(Published::Pushed {
                 plan,
@@ -164,20 +179,22 @@ impl Sweeper<'_> {
             }) => (those_of(removals, &plan), commit, warning),
             // Nothing of it is left: others were faster.
             Ok(Published::Unchanged(_) | Published::Refused(_)) => {
-                return report::swept(self.event.code, &branch, &[], None, doubts);
+                return report::swept(self.event.code, &branch, &[], None, unresolved);
             }
             Err(failure) => {
                 let mut report = self.failed(&branch, &failure);
-                report.warnings = doubts;
+                report.warnings = unresolved;
                 // It may have landed unseen.
-                let hindrance = match failure {
-                    Failure::Interrupted => Some(Hindrance::Cancelled),
-                    Failure::TimedOut(..) => Some(Hindrance::PushTimedOut),
+                let stop_reason = match failure {
+                    Failure::Interrupted => Some(StopReason::Cancelled),
+                    Failure::TimedOut(..) => Some(StopReason::PushTimedOut),
                     _ => None,
                 };
-                if let Some(hindrance) = hindrance {
-                    let untold = numbers(by_pull_request(&removals));
-                    report.warnings.push(sweep::untold(hindrance, &untold));
+                if let Some(stop_reason) = stop_reason {
+                    let undelivered = numbers(by_pull_request(&removals));
+                    report
+                        .warnings
+                        .push(sweep::undelivered(stop_reason, &undelivered));
                 }
                 return report;
             }
@@ -187,31 +204,31 @@ impl Sweeper<'_> {
             &branch,
             &removals,
             Some(commit.clone()),
-            doubts,
+            unresolved,
         );
         let mut telling = Telling {
             left: by_pull_request(&removals),
             without_status: Vec::new(),
-            untold: Untold::default(),
+            undelivered: Undelivered::default(),
         };
-        let hindrance = tokio::select! {
-            () = self.tell(&branch, &commit, &standings, &mut telling, &mut work) => Hindrance::GitHubGone,
-            () = too_late(cancellation) => Hindrance::Cancelled,
+        let stop_reason = tokio::select! {
+            () = self.tell(&branch, &commit, &summaries, &mut telling, &mut session) => StopReason::GitHubGone,
+            () = cancel_grace_over(cancellation) => StopReason::Cancelled,
         };
         let Telling {
             left,
             without_status,
-            untold,
+            undelivered,
         } = telling;
         report.warnings.extend(warning);
-        report.warnings.extend(untold.warnings());
+        report.warnings.extend(undelivered.warnings());
         if !without_status.is_empty() {
             let warning = sweep::without_status(&without_status);
             report.warnings.push(warning);
         }
         if !left.is_empty() {
             let left = numbers(left);
-            report.warnings.push(sweep::untold(hindrance, &left));
+            report.warnings.push(sweep::undelivered(stop_reason, &left));
         }
         report
     }
@@ -222,51 +239,53 @@ impl Sweeper<'_> {
         &self,
         branch: &str,
         commit: &str,
-        standings: &BTreeMap<u64, PullRequestStanding>,
+        summaries: &BTreeMap<u64, PullRequestSummary>,
         telling: &mut Telling<'_>,
-        work: &mut Option<Work>,
+        session: &mut Option<Session>,
     ) {
         let Telling {
             left,
             without_status,
-            untold,
+            undelivered,
         } = telling;
         // Some may have been opened again since they were asked about, and are told so.
         let again = self
-            .teller
+            .notifier
             .github
-            .standings(&left.keys().copied().collect())
+            .summaries(&left.keys().copied().collect())
             .await;
         let mut next = Instant::now();
         let mut already = 0;
         while let Some((&number, removals)) = left.first_key_value() {
-            if already >= AT_ONCE {
+            if already >= BURST {
                 sleep_until(next).await;
             }
             already += 1;
-            next = Instant::now() + PACE;
+            next = Instant::now() + NOTIFY_INTERVAL;
             let clear = again.get(&number).filter(|again| again.is_clear());
-            let standing = clear.or_else(|| standings.get(&number));
-            let context = self.context(branch, number, standing);
-            let mut report = report::swept_one(self.teller.config, &context, removals, commit);
+            let summary = clear.or_else(|| summaries.get(&number));
+            let context = self.context(branch, number, summary);
+            let mut report = report::swept_one(self.notifier.config, &context, removals, commit);
             // Neither a commit status nor a Git server that gave no answer is waited for with each of them.
-            let has_status = !untold.does_status_hang();
+            let has_status = !undelivered.does_status_hang();
             if !has_status {
                 report.status = None;
             }
             let told = self
-                .teller
-                .tell(&context, &mut report, None, None, untold)
+                .notifier
+                .tell(&context, &mut report, None, None, undelivered)
                 .await;
             if told.is_some() && !has_status {
                 without_status.push(number);
             }
             match told {
-                Some(told) if work.is_some() => {
-                    self.teller.look_again(&context, told, work, untold).await;
+                Some(told) if session.is_some() => {
+                    self.notifier
+                        .look_again(&context, told, session, undelivered)
+                        .await;
                 }
                 Some(_) => {}
-                None if untold.is_limited() || self.teller.github.is_silent() => return,
+                None if undelivered.is_limited() || self.notifier.github.has_outage() => return,
                 None => {}
             }
             left.remove(&number);
@@ -274,20 +293,15 @@ impl Sweeper<'_> {
     }
 
     fn failed(&self, branch: &str, failure: &Failure) -> Report {
-        report::sweep_failed(self.teller.config, branch, failure)
+        report::sweep_failed(self.notifier.config, branch, failure)
     }
 
-    fn context(
-        &self,
-        branch: &str,
-        number: u64,
-        standing: Option<&PullRequestStanding>,
-    ) -> Context {
-        let context = self.teller.context(number, branch, self.now);
-        match standing {
-            Some(standing) => Context {
-                head: standing.head.clone(),
-                is_open: standing.answer != Answer::Closed,
+    fn context(&self, branch: &str, number: u64, summary: Option<&PullRequestSummary>) -> Context {
+        let context = self.notifier.context(number, branch, self.now);
+        match summary {
+            Some(summary) => Context {
+                head: summary.head.clone(),
+                is_open: summary.answer != Liveness::Closed,
                 ..context
             },
             None => context,
@@ -297,14 +311,14 @@ impl Sweeper<'_> {
 
 /// The removals that a plan came to: those that were still to be done at its tip.
 fn those_of(mut removals: Vec<Removal>, plan: &Plan) -> Vec<Removal> {
-    removals.retain(|removal| plan.removed.contains(&removal.held));
+    removals.retain(|removal| plan.removed.contains(&removal.deployed));
     removals
 }
 
 fn by_pull_request(removals: &[Removal]) -> BTreeMap<u64, Vec<&Removal>> {
     let mut by_pull_request: BTreeMap<u64, Vec<&Removal>> = BTreeMap::new();
     for removal in removals {
-        let number = removal.held.instance.owner.pull_request;
+        let number = removal.deployed.instance.owner.pull_request;
         by_pull_request.entry(number).or_default().push(removal);
     }
     by_pull_request

@@ -20,7 +20,7 @@ pub(crate) const STATUS: Kind = ("the commit status", "statuses: write");
 
 /// What could not be told: the commit is the point, so this is worth a warning and no more.
 #[derive(Debug, Default)]
-pub(crate) struct Untold {
+pub(crate) struct Undelivered {
     /// By permission: what needs it, and the first answer.
     forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
     other: Vec<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Untold {
     does_status_hang: bool,
 }
 
-impl Untold {
+impl Undelivered {
     /// Keeps what went wrong, if anything did.
     pub(crate) fn note(&mut self, kind: Kind, outcome: Result<(), ApiError>) {
         let (what, permission) = kind;
@@ -95,17 +95,17 @@ mod tests {
 
     #[test]
     fn a_missing_permission_is_named_once_with_all_that_needs_it() {
-        let mut untold = Untold::default();
+        let mut undelivered = Undelivered::default();
         let forbidden = || Err(ApiError::answered(403, FORBIDDEN, None));
-        untold.note(REACTION, forbidden());
-        assert!(untold.is_forbidden(REACTION) && !untold.is_forbidden(COMMENT));
+        undelivered.note(REACTION, forbidden());
+        assert!(undelivered.is_forbidden(REACTION) && !undelivered.is_forbidden(COMMENT));
         for kind in [COMMENT, REACTION, STATUS] {
-            untold.note(kind, forbidden());
-            assert!(untold.is_forbidden(kind));
+            undelivered.note(kind, forbidden());
+            assert!(undelivered.is_forbidden(kind));
         }
-        untold.note(COMMENT, Ok(()));
+        undelivered.note(COMMENT, Ok(()));
         assert_eq!(
-            untold.warnings(),
+            undelivered.warnings(),
             [
                 "the reaction and the comment could not be written; add `pull-requests: write` to the job's \
                  `permissions`: POST x: 403: Resource not accessible by integration",
@@ -117,25 +117,25 @@ mod tests {
 
     #[test]
     fn anything_else_is_told_each_time_and_a_rate_limit_lasts_until_a_comment_is_taken() {
-        let mut untold = Untold::default();
+        let mut undelivered = Undelivered::default();
         let errors = [
             (502, "Bad Gateway"),
             (403, "Unable to create comment because issue is locked."),
         ];
         for (status, words) in errors {
-            untold.note(COMMENT, Err(ApiError::answered(status, words, None)));
+            undelivered.note(COMMENT, Err(ApiError::answered(status, words, None)));
         }
-        assert!(!untold.is_limited() && !untold.is_forbidden(COMMENT));
+        assert!(!undelivered.is_limited() && !undelivered.is_forbidden(COMMENT));
         let limited = || Err(ApiError::answered(429, "Slow down", Some(66)));
-        untold.note(STATUS, limited());
-        assert!(!untold.is_limited());
-        untold.note(COMMENT, limited());
-        untold.note(STATUS, Ok(()));
-        assert!(untold.is_limited());
-        untold.note(COMMENT, Ok(()));
-        assert!(!untold.is_limited());
+        undelivered.note(STATUS, limited());
+        assert!(!undelivered.is_limited());
+        undelivered.note(COMMENT, limited());
+        undelivered.note(STATUS, Ok(()));
+        assert!(undelivered.is_limited());
+        undelivered.note(COMMENT, Ok(()));
+        assert!(!undelivered.is_limited());
         assert_eq!(
-            untold.warnings(),
+            undelivered.warnings(),
             [
                 "the comment could not be written: POST x: 502: Bad Gateway",
                 "the comment could not be written: POST x: 403: Unable to create comment because issue is locked.",
@@ -147,17 +147,17 @@ mod tests {
 
     #[test]
     fn a_commit_status_hangs_where_it_takes_long_and_fails() {
-        let mut untold = Untold::default();
+        let mut undelivered = Undelivered::default();
         let failed = || Err(ApiError::answered(502, "Bad Gateway", None));
         for (outcome, seconds, hangs) in [
             (failed(), 24, false),
             (failed(), 25, true),
             (Ok(()), 60, false),
         ] {
-            untold.note_status(outcome, Duration::from_secs(seconds));
-            assert_eq!(untold.does_status_hang(), hangs, "{seconds}");
+            undelivered.note_status(outcome, Duration::from_secs(seconds));
+            assert_eq!(undelivered.does_status_hang(), hangs, "{seconds}");
         }
         let words = "the commit status could not be written: POST x: 502: Bad Gateway";
-        assert_eq!(untold.warnings(), [words; 2]);
+        assert_eq!(undelivered.warnings(), [words; 2]);
     }
 }
