@@ -14,7 +14,6 @@
 //! outside system has one file: [`github`], [`git`], [`workflow`]; [`mod@publish`] and [`tell`] are the two things that are
 //! done with them.
 
-mod cancellation;
 mod command;
 mod config;
 mod decide;
@@ -36,42 +35,33 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::Cancellation;
 use crate::config::Config;
 pub use crate::config::inputs::INPUTS;
 use crate::decide::triage::{Triage, triage};
-use crate::github::GitHub;
-use crate::message::sections::summary;
+use crate::github::{Endpoints, GitHub};
+use crate::message::summary::summary;
 use crate::model::token::Token;
 pub use crate::report::OUTPUTS;
 use crate::report::Report;
 use crate::run::notify::Notifier;
-use crate::run::request::Run;
-use crate::run::sweep::Sweeper;
+use crate::run::request::RequestRun;
+use crate::run::sweep::SweepRun;
 pub use crate::runner::Log;
-use crate::runner::{write_outputs, write_summary};
+use crate::runner::{cancelled_by_signals, write_outputs, write_summary};
 
-/// Runs the action for one event; the variables are those the runner sets.
+/// Runs the action for one event, with the variables that the runner sets. Everything is told by then, the job's outputs
+/// and summary included.
 ///
 /// # Errors
-/// Why the job fails, in one line for the annotation; everybody else has been told by then.
+/// Why the job fails, in one line for the annotation.
 pub async fn run(
     variables: impl Iterator<Item = (OsString, OsString)>,
     log: &mut Log,
 ) -> Result<()> {
     let variables: Vec<_> = variables.collect();
-    for (name, value) in &variables {
-        // Before anything is read: no error may show it.
-        if let (Some("INPUT_TOKEN"), Some(token)) = (name.to_str(), value.to_str())
-            && !token.is_empty()
-        {
-            log.hide(&Token::new(token));
-        }
-        if name == "RUNNER_DEBUG" && value == "1" {
-            log.is_verbose = true;
-        }
-    }
+    set_up_log(log, &variables);
     let config = Config::from_env(variables.into_iter())?;
     let label = config.inputs.label.as_deref();
     let event = event::parse(&config.event_name, &payload(&config)?, label)?;
@@ -82,14 +72,12 @@ pub async fn run(
         }
         Triage::Sweep(event) => {
             let (notifier, now, cancellation) = set_up(&config, log)?;
-            let event = &event;
-            Sweeper {
+            let run = SweepRun {
                 notifier,
-                event,
+                event: &event,
                 now,
-            }
-            .run(&cancellation)
-            .await
+            };
+            run.sweep(&cancellation).await
         }
         Triage::Request(request) => {
             log.line(&format!(
@@ -99,30 +87,43 @@ pub async fn run(
                 request.login
             ));
             let (notifier, now, cancellation) = set_up(&config, log)?;
-            let run = Run {
+            let run = RequestRun {
                 notifier,
                 request: &request,
                 now,
             };
-            if config.inputs.dry_run {
-                run.preview(&cancellation).await
-            } else {
-                run.apply(&cancellation).await
+            match config.inputs.dry_run {
+                true => run.preview(&cancellation).await,
+                false => run.apply(&cancellation).await,
             }
         }
     };
     tell_job(&config, log, &report)
 }
 
-/// What everything takes that is more than nothing; makes no request.
+/// Comes before anything else is read: no error may show the token.
+fn set_up_log(log: &mut Log, variables: &[(OsString, OsString)]) {
+    for (name, value) in variables {
+        match (name.to_str(), value.to_str()) {
+            (Some("INPUT_TOKEN"), Some(token)) if !token.is_empty() => log.hide(&Token::new(token)),
+            (Some("RUNNER_DEBUG"), Some("1")) => log.is_verbose = true,
+            _ => {}
+        }
+    }
+}
+
+/// Sets up what every run needs that may send something. Sends nothing yet.
 fn set_up<'a>(
     config: &'a Config,
     log: &'a Log,
-) -> Result<(Notifier<'a>, DateTime<Utc>, Cancellation)> {
-    // First, for a signal before that is lost on process 1.
-    let cancellation = Cancellation::new()?;
+) -> Result<(Notifier<'a>, DateTime<Utc>, CancellationToken)> {
+    let cancellation = cancelled_by_signals()?;
     log.debug(&format!("{config:?}"));
-    let github = GitHub::new(config)?;
+    let endpoints = Endpoints {
+        api: &config.api_url,
+        graphql: &config.graphql_url,
+    };
+    let github = GitHub::new(endpoints, &config.repository, &config.inputs.token)?;
     let notifier = Notifier {
         config,
         log,
@@ -131,7 +132,7 @@ fn set_up<'a>(
     Ok((notifier, DateTime::from(SystemTime::now()), cancellation))
 }
 
-/// The event's payload; nothing is read where the event's name says it all.
+/// Reads the event's payload, unless its name alone says that there is nothing to do.
 fn payload(config: &Config) -> Result<Vec<u8>> {
     if !event::has_payload(&config.event_name) {
         return Ok(Vec::new());
@@ -145,7 +146,7 @@ fn payload(config: &Config) -> Result<Vec<u8>> {
     })
 }
 
-/// Outputs, summary and the job's end.
+/// Writes warnings, outputs and summary, and ends the job.
 fn tell_job(config: &Config, log: &Log, report: &Report) -> Result<()> {
     for warning in &report.warnings {
         log.warning(warning);

@@ -5,54 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
-use git2::Oid;
 
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
-use crate::decide::{Create, Destroy};
+use crate::decide::{Create, Decision, Destroy};
 use crate::manifest::overlay::claimed_namespaces;
 use crate::manifest::read::{deployed_at, read};
 use crate::manifest::render::Manifest;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
 use crate::model::names::instance_name;
-
-/// How a plan ended.
-#[derive(Debug)]
-pub(crate) enum Published {
-    /// The change is in the target branch.
-    Pushed {
-        /// What was done.
-        plan: Plan,
-        /// The commit.
-        commit: String,
-        /// What went wrong after the push, if anything: the workspace could not follow.
-        warning: Option<String>,
-    },
-    /// There was nothing to change.
-    Unchanged(Plan),
-    /// What the tip holds does not allow it.
-    Refused(Refusal),
-}
-
-impl Published {
-    pub(crate) fn pushed(plan: Plan, commit: Oid) -> Published {
-        Published::Pushed {
-            plan,
-            commit: commit.to_string(),
-            warning: None,
-        }
-    }
-
-    /// The commit, where there is one, and what went wrong after it.
-    pub(crate) fn landed(&self) -> Option<(String, Option<String>)> {
-        match self {
-            Published::Pushed {
-                commit, warning, ..
-            } => Some((commit.clone(), warning.clone())),
-            Published::Unchanged(_) | Published::Refused(_) => None,
-        }
-    }
-}
 
 /// What keeps a directory in Git that holds nothing else.
 const KEEP: &str = ".gitkeep";
@@ -139,15 +100,59 @@ pub(crate) struct Plan {
     pub(crate) creates_directory: bool,
 }
 
+/// What planning a decision came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PlanOutcome {
+    Planned(Plan),
+    /// The tip does not allow it.
+    Refused(Refusal),
+}
+
+/// What became of a plan.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// The change is in the target branch.
+    Pushed {
+        plan: Plan,
+        /// The SHA of the commit.
+        commit: String,
+        /// Why the workspace did not follow, where it did not.
+        warning: Option<String>,
+    },
+    /// There was nothing to change.
+    Unchanged(Plan),
+    Refused(Refusal),
+}
+
+impl Published {
+    /// The commit, and what went wrong after it.
+    pub(crate) fn landed(&self) -> Option<(String, Option<String>)> {
+        match self {
+            Published::Pushed {
+                commit, warning, ..
+            } => Some((commit.clone(), warning.clone())),
+            Published::Unchanged(_) | Published::Refused(_) => None,
+        }
+    }
+}
+
+/// Plans what a decision changes at this tip.
+pub(crate) fn plan(decision: &Decision, tip: &Tip) -> Result<PlanOutcome> {
+    match decision {
+        Decision::Create(decision) => create(decision, tip),
+        Decision::Destroy(decision) => Ok(PlanOutcome::Planned(destroy(decision, tip))),
+    }
+}
+
 /// Plans the file of one environment.
 ///
 /// An instance of the same pull request under another name (its branch was renamed) makes way in the same commit.
 ///
 /// # Errors
-/// The outer error is the serializer's; the inner one says why the tip does not allow it.
-pub(crate) fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>> {
+/// The serializer's.
+fn create(create: &Create, tip: &Tip) -> Result<PlanOutcome> {
     if let Some(refusal) = refuse(create, tip) {
-        return Ok(Err(refusal));
+        return Ok(PlanOutcome::Refused(refusal));
     }
     let Create {
         environment,
@@ -175,7 +180,7 @@ pub(crate) fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>
             .collect();
         change.writes.insert(environment.path.clone(), content);
     }
-    Ok(Ok(Plan {
+    Ok(PlanOutcome::Planned(Plan {
         change,
         removed,
         remaining,
@@ -184,7 +189,7 @@ pub(crate) fn create(create: &Create, tip: &Tip) -> Result<Result<Plan, Refusal>
 }
 
 /// Plans the removal of every instance of one pull request, whatever it is called.
-pub(crate) fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
+fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
     let message = message(
         "destroy",
         &destroy.branch,
@@ -446,7 +451,10 @@ mod tests {
     }
 
     fn planned(create: &Create, tip: &Tip) -> Result<Plan, Refusal> {
-        super::create(create, tip).unwrap()
+        match super::create(create, tip).unwrap() {
+            PlanOutcome::Planned(plan) => Ok(plan),
+            PlanOutcome::Refused(refusal) => Err(refusal),
+        }
     }
 
     /// The tip once the change is committed.

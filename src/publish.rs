@@ -1,29 +1,29 @@
-//! Brings a change to the target branch, and stops where somebody cancels it or the server takes too long.
+//! Brings a change to the target branch: reads the tip, plans, lands the change, and starts again if somebody was faster.
+//!
+//! Git blocks, so it works on a thread of its own, which the functions here wait for no longer than they should.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
-use crate::cancellation::Cancellation;
 use crate::config::Config;
-use crate::decide::refusal::Refusal;
-use crate::git::{Session, Stop, Target};
+use crate::git::push::PushOutcome;
+use crate::git::{CommitId, Session, Target};
 use crate::model::failure::Failure;
-use crate::plan::{Plan, Published, Tip};
+use crate::plan::{Plan, PlanOutcome, Published, Tip};
 
-/// How long work goes on after it was told to end, and how long telling about it may take then.
+/// How long work goes on after the run was cancelled, and how long notifying may take then.
 const CANCEL_GRACE: Duration = Duration::from_secs(3);
-
-/// How long Git goes on after `push-timeout`, for the answers that are under way by then and to look for the change.
-/// libgit2 waits for each read and never for the whole, so a server that sends on and on would not be left by itself.
+/// How long Git goes on after `push-timeout`: for the answers that are under way by then, and to look for the change.
+/// libgit2 has a timeout for each read and none for the whole, so it would never leave a server that sends on and on.
 const ANSWER_GRACE: Duration = Duration::from_secs(25);
-
 /// How long the checkout may take to follow the pushed commit.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where changes go, and what of it is read.
+/// Returns where changes go, and what of it is read.
 pub(crate) fn target(config: &Config, branch: &str) -> Target {
     let inputs = &config.inputs;
     Target {
@@ -37,75 +37,131 @@ pub(crate) fn target(config: &Config, branch: &str) -> Target {
     }
 }
 
-/// Makes the change, in the repository that an earlier one was made in if there is one.
+/// Publishes what `plan` makes of the tip, in the earlier session if there is one. `plan` is called again for every new tip.
 ///
-/// `plan` is asked anew for every tip.
+/// Gives the session back, unless it still waits for an answer.
 pub(crate) async fn publish(
     target: Target,
-    plan: impl Fn(&Tip) -> Result<Result<Plan, Refusal>> + Send + 'static,
+    plan: impl Fn(&Tip) -> Result<PlanOutcome> + Send + 'static,
     session: Option<Session>,
-    cancellation: &Cancellation,
+    cancellation: &CancellationToken,
 ) -> (Result<Published, Failure>, Option<Session>) {
-    let stop = Stop::default();
-    let (given, stopped) = (target.timeout, stop.clone());
+    let time_limit = target.timeout;
     let without_workspace = Target {
         workspace: None,
         ..target.clone()
     };
-    let mut publishing = spawn_blocking(move || {
-        let mut session = Session::resume(session, target, stopped)?;
-        let published = session.publish(plan);
-        Ok((published, session))
+    let give_up = CancellationToken::new();
+    let given_up = give_up.clone();
+    let mut landing = spawn_blocking(move || {
+        let mut session = Session::resume(session, target, given_up)?;
+        session.begin(time_limit);
+        let landed = land(&mut session, plan);
+        Ok((landed, session))
     });
-    let published = tokio::select! {
-        published = &mut publishing => flatten(published),
-        failure = time_over(given) => {
-            stop.stop();
+    let landed = tokio::select! {
+        landed = &mut landing => joined(landed),
+        failure = time_over(time_limit) => {
+            give_up.cancel();
             Err(failure)
         }
-        () = cancellation.requested() => {
-            stop.stop();
-            // A push that is under way may still land, and then that is what the pull request is told.
-            timeout(CANCEL_GRACE, publishing).await.map_or(Err(Failure::Interrupted), flatten)
+        () = cancellation.cancelled() => {
+            give_up.cancel();
+            // A push that is under way may still land, and then the pull request is told so.
+            timeout(CANCEL_GRACE, landing).await.map_or(Err(Failure::Interrupted), joined)
         }
     };
-    match published {
-        Ok((Ok(Published::Pushed { plan, commit, .. }), session)) => {
-            let (followed, session) = follow(&commit, session, cancellation).await;
+    match landed {
+        Ok((Ok(Landing::Landed { plan, commit }), session)) => {
+            let (followed, session) = follow(commit, session, cancellation).await;
             let published = Published::Pushed {
                 plan,
-                commit,
+                commit: commit.to_string(),
                 warning: followed.err().map(|words| {
                     format!("the change is pushed, but the checkout could not follow it: {words}")
                 }),
             };
-            let anew = || {
-                // Whoever still follows has the checkout for itself, as far as that goes.
-                stop.stop();
-                Session::resume(None, without_workspace, Stop::default()).ok()
+            let fresh_session = || {
+                // The thread that still follows has the checkout for itself.
+                give_up.cancel();
+                Session::resume(None, without_workspace, CancellationToken::new()).ok()
             };
-            (Ok(published), session.or_else(anew))
+            (Ok(published), session.or_else(fresh_session))
         }
-        Ok((published, session)) => (published, Some(session)),
+        Ok((Ok(Landing::Not(published)), session)) => (Ok(published), Some(session)),
+        Ok((Err(failure), session)) => (Err(failure), Some(session)),
         Err(failure) => (Err(failure), None),
     }
 }
 
-/// Has the checkout follow what was pushed, or says why it does not; and gives the session back, where that is at an end.
+/// How the loop ended, short of a failure.
+enum Landing {
+    Landed {
+        plan: Plan,
+        commit: CommitId,
+    },
+    /// There was nothing to land.
+    Not(Published),
+}
+
+/// Plans at the remote tip and pushes the change as one commit, until it lands or the time is over.
+fn land(
+    session: &mut Session,
+    plan: impl Fn(&Tip) -> Result<PlanOutcome>,
+) -> Result<Landing, Failure> {
+    let mut attempts: Vec<(CommitId, Plan)> = Vec::new();
+    loop {
+        let began = Instant::now();
+        let (tip, contents) = session.fetch_tip()?;
+        // The answer to a push may have been lost: look for its commit before pushing again or giving up.
+        let landed = attempts
+            .iter()
+            .position(|(commit, _)| session.contains(tip, *commit));
+        if let Some(index) = landed {
+            let (commit, plan) = attempts.swap_remove(index);
+            return Ok(Landing::Landed { plan, commit });
+        }
+        if !attempts.is_empty() {
+            session.check_time()?;
+        }
+        let plan = match plan(&contents)? {
+            PlanOutcome::Planned(plan) => plan,
+            PlanOutcome::Refused(refusal) => {
+                return Ok(Landing::Not(Published::Refused(refusal)));
+            }
+        };
+        let Some(commit) = session.commit(tip, &plan.change)? else {
+            return Ok(Landing::Not(Published::Unchanged(plan)));
+        };
+        session.check_cancelled()?;
+        // Without the push: its answer may be what takes so long.
+        let taken = began.elapsed();
+        match session.push(tip, commit)? {
+            PushOutcome::Landed => return Ok(Landing::Landed { plan, commit }),
+            PushOutcome::Failed(failure) => return Err(failure),
+            PushOutcome::Retry(answer) => {
+                session.note_answer(answer);
+                session.pause(taken);
+                attempts.push((commit, plan));
+            }
+        }
+    }
+}
+
+/// Moves the checkout to the pushed commit, or says why it does not follow. Gives the session back, unless it still works.
 async fn follow(
-    commit: &str,
+    commit: CommitId,
     mut session: Session,
-    cancellation: &Cancellation,
+    cancellation: &CancellationToken,
 ) -> (Result<(), String>, Option<Session>) {
-    let commit = commit.to_owned();
-    let following = spawn_blocking(move || Ok((session.follow(&commit), session)));
+    let following = spawn_blocking(move || Ok((session.follow(commit), session)));
     let followed = tokio::select! {
         followed = timeout(FOLLOW_TIMEOUT, following) => {
             followed.map_err(|_| format!("it takes longer than {} s", FOLLOW_TIMEOUT.as_secs()))
         }
         () = cancel_grace_over(cancellation) => Err("the run was cancelled".to_owned()),
     };
-    match followed.map(flatten) {
+    match followed.map(joined) {
         Ok(Ok((followed, session))) => (
             followed.map_err(|error| format!("{error:#}")),
             Some(session),
@@ -115,10 +171,7 @@ async fn follow(
     }
 }
 
-/// Reads the tip, in the repository that something was done in before if there is one, and gives the repository back.
-///
-/// # Errors
-/// Why it could not be read.
+/// Reads the tip, in the earlier session if there is one, and gives the session back.
 pub(crate) async fn read<T: Send + 'static>(
     target: Target,
     session: Option<Session>,
@@ -126,29 +179,30 @@ pub(crate) async fn read<T: Send + 'static>(
 ) -> Result<(T, Session), Failure> {
     let time_limit = target.timeout;
     let reading = spawn_blocking(move || {
-        let mut session = Session::resume(session, target, Stop::default())?;
-        let read = session.read(time_limit, read)?;
-        Ok((read, session))
+        let mut session = Session::resume(session, target, CancellationToken::new())?;
+        session.begin(time_limit);
+        let (_, tip) = session.fetch_tip()?;
+        Ok((read(&tip)?, session))
     });
     tokio::select! {
-        read = reading => flatten(read),
+        read = reading => joined(read),
         failure = time_over(time_limit) => Err(failure),
     }
 }
 
-/// Comes back once Git has had all the time there is for it.
-async fn time_over(given: Duration) -> Failure {
-    sleep(given.saturating_add(ANSWER_GRACE)).await;
-    Failure::TimedOut(given, "an answer that did not end".to_owned())
+/// Returns once Git has had all the time it may take.
+async fn time_over(time_limit: Duration) -> Failure {
+    sleep(time_limit.saturating_add(ANSWER_GRACE)).await;
+    Failure::TimedOut(time_limit, "an answer that did not end".to_owned())
 }
 
-/// Waits until the run was cancelled and nothing that began before is worth waiting for.
-pub(crate) async fn cancel_grace_over(cancellation: &Cancellation) {
-    cancellation.requested().await;
+/// Returns some seconds after the run was cancelled, when nothing that began before is worth waiting for.
+pub(crate) async fn cancel_grace_over(cancellation: &CancellationToken) {
+    cancellation.cancelled().await;
     sleep(CANCEL_GRACE).await;
 }
 
 /// A panic on the other thread is a failure like any other.
-fn flatten<T>(outcome: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
+fn joined<T>(outcome: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
     outcome.unwrap_or_else(|error| Err(Failure::Broken(error.into())))
 }

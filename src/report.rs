@@ -7,9 +7,10 @@ use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::triage::{NoOp, Request, Trigger};
 use crate::decide::{Create, Decision};
+use crate::message::context::{Context, ended_in_short};
 use crate::message::deploy::{Deployed, Destroyed, InstanceSummary};
-use crate::message::sections::{Context, Message};
-use crate::message::{deploy, failure, refusal, sections, sweep};
+use crate::message::sections::Message;
+use crate::message::{deploy, failure, refusal, sweep};
 use crate::model::failure::Failure;
 use crate::model::instance::{DeployedInstance, fingerprint};
 use crate::model::notification::{Reaction, StatusState};
@@ -115,7 +116,7 @@ pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Report {
     let status = refusal.is_to_a_permitted_person().then(|| {
         (
             StatusState::Failure,
-            sections::ended_in_short("Refused", refusal.code()),
+            ended_in_short("Refused", refusal.code()),
         )
     });
     Report {
@@ -149,7 +150,7 @@ pub(crate) fn failed(context: &Context, decision: Option<&Decision>, failure: &F
     Report {
         outputs,
         message: Some(failure::failed(context, failure)),
-        status: Some((state, sections::ended_in_short("Failed", failure.code()))),
+        status: Some((state, ended_in_short("Failed", failure.code()))),
         reaction: Some(Reaction::Failed),
         error: Some(failure.to_string()),
         ..Report::default()
@@ -585,10 +586,10 @@ mod tests {
                 ("swept", listed),
             ])
         );
-        assert!(text(&report).contains("Swept from `main`: 2"));
+        assert!(text(&report).contains("Destroyed on `main`: 2"));
         let would = swept("schedule", "main", &removals, None, Vec::new());
         assert_eq!(would.outputs.swept, listed);
-        assert!(!would.outputs.changed && text(&would).contains("Would be swept"));
+        assert!(!would.outputs.changed && text(&would).contains("Would be destroyed"));
         let nothing = swept("schedule", "main", &[], None, Vec::new());
         assert_eq!(nothing.outputs.swept, "[]");
         let failed = sweep_failed(&config(), "main", &Failure::Interrupted);
@@ -614,7 +615,10 @@ mod tests {
         let report = swept_one(&config(), &context(), &[&one, &other], COMMIT);
         assert!(text(&report).contains("- Namespace: `dev`, `dev`\n"));
         assert!(text(&report).contains("https://github.com/octo/app/commit/c0ffee"));
-        let status = (StatusState::Success, "Swept: closed".to_owned());
+        let status = (
+            StatusState::Success,
+            "Destroyed by a sweep: closed".to_owned(),
+        );
         assert_eq!(report.status, Some(status));
         assert_eq!(report.reaction, None);
     }
@@ -657,7 +661,7 @@ mod tests {
         assert!(text(&report).contains("<https://dev.example.com/7>"));
         assert_eq!(
             report.status,
-            Some((StatusState::Success, "Deployed to namespace dev".to_owned()))
+            Some((StatusState::Success, "Flux is bringing dev up".to_owned()))
         );
         assert_eq!(report.reaction, Some(Reaction::Done));
         assert_eq!(report.warnings, ["the workspace did not follow"]);
@@ -694,21 +698,25 @@ mod tests {
     fn what_another_run_left_is_told_as_it_is() {
         let (message, short) = overtaken(&config(), &context(), &[old()]);
         assert!(message.is_state());
-        assert_eq!(short, "Deployed to namespace pr-old");
+        assert_eq!(short, "Flux is bringing pr-old up");
         for part in [
-            "### 🚀 Deployed\n",
+            "### 🚀 Flux is bringing ",
             "- Namespace: `pr-old`\n",
             "- Branch: `old` at `0123456`\n",
             "- File: https://github.com/octo/app/blob/main/i/sync-old.yaml\n",
-            "`rita` had asked for it",
-            "Comment `/destroy-ephemeral` to take it down",
+            "as `rita` requested",
+            "To destroy it, comment `/destroy-ephemeral`",
         ] {
             assert!(message.text().contains(part), "{part}: {}", message.text());
         }
         let (message, short) = overtaken(&config(), &context(), &[]);
         assert_eq!(short, "Destroyed");
-        assert!(message.text().starts_with("### 🚀 Destroyed\n"));
-        assert!(message.text().contains("to bring one up again"));
+        assert!(
+            message
+                .text()
+                .starts_with("### 🚀 Flux is removing the environment\n")
+        );
+        assert!(message.text().contains("To deploy again, "));
     }
 
     #[test]

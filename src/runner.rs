@@ -9,6 +9,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::token::Token;
 
@@ -89,6 +91,28 @@ impl Log {
         // Nobody is left to tell that the log is gone.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
+}
+
+/// Returns a token that is cancelled by the first signal: the runner sends SIGINT to cancel a job, and SIGTERM 7.5 s later.
+///
+/// Process 1 of a container gets neither unless it asks for them, so this comes before anything that takes time.
+///
+/// # Errors
+/// The system does not let us listen.
+pub(crate) fn cancelled_by_signals() -> Result<CancellationToken> {
+    let listen = |kind| signal(kind).context("listening for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let cancellation = CancellationToken::new();
+    let cancelled = cancellation.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(cancellation)
 }
 
 /// Text that the runner takes for nothing but text, on one line.

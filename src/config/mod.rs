@@ -15,6 +15,7 @@ use url::Url;
 use crate::config::env::Variables;
 use crate::config::inputs::Inputs;
 use crate::model::repository::RepositoryName;
+use crate::model::url::without_slash;
 
 /// What a path of a URL keeps as it is, `/` included ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -91,7 +92,7 @@ impl Config {
         let own = (self.repository.clone(), "HEAD".to_owned());
         let (repository, revision) = self.action.as_ref().unwrap_or(&own);
         let revision = utf8_percent_encode(revision, PATH);
-        let server = base(&self.server_url);
+        let server = without_slash(&self.server_url);
         format!("{server}/{repository}/blob/{revision}/docs/troubleshooting.md")
     }
 
@@ -108,15 +109,10 @@ impl Config {
 
     /// What is fetched from and pushed to.
     pub(crate) fn remote_url(&self) -> String {
-        format!("{}/{}", base(&self.server_url), self.repository)
+        format!("{}/{}", without_slash(&self.server_url), self.repository)
     }
 
     fn page(&self, path: &str) -> String {
         format!("{}/{path}", self.remote_url())
     }
-}
-
-/// A URL as text that a path can be put behind.
-pub(crate) fn base(url: &Url) -> &str {
-    url.as_str().trim_end_matches('/')
 }

@@ -249,7 +249,7 @@ fn comment() -> CommentEvent {
     }
 }
 
-fn triaged(event: Result<Event, Ignored>) -> Triage {
+fn triaged(event: Event) -> Triage {
     triage::triage(event, &configured(&[]).unwrap().inputs)
 }
 
@@ -258,13 +258,16 @@ fn what_is_no_request_is_a_no_op_with_its_reason() {
     let comment = |change: fn(&mut CommentEvent)| {
         let mut event = comment();
         change(&mut event);
-        Ok(Event::Comment(event))
+        Event::Comment(event)
     };
     for (event, no_op) in [
-        (Err(Ignored::Event), NoOp::EventNotHandled),
-        (Err(Ignored::Action), NoOp::ActionNotHandled),
-        (Err(Ignored::CommentNotCreated), NoOp::CommentNotCreated),
-        (Err(Ignored::Label), NoOp::AnotherLabel),
+        (Event::Ignored(Ignored::Event), NoOp::EventNotHandled),
+        (Event::Ignored(Ignored::Action), NoOp::ActionNotHandled),
+        (
+            Event::Ignored(Ignored::CommentNotCreated),
+            NoOp::CommentNotCreated,
+        ),
+        (Event::Ignored(Ignored::Label), NoOp::AnotherLabel),
         (
             comment(|event| event.on_pull_request = false),
             NoOp::NotAPullRequest,
@@ -282,7 +285,7 @@ fn what_is_no_request_is_a_no_op_with_its_reason() {
 #[test]
 fn a_command_and_a_close_are_requests() {
     assert_eq!(
-        triaged(Ok(Event::Comment(comment()))),
+        triaged(Event::Comment(comment())),
         Triage::Request(commented(deploy()))
     );
     let closing = PullRequestEvent {
@@ -295,7 +298,7 @@ fn a_command_and_a_close_are_requests() {
         default_branch: "main".to_owned(),
     };
     assert_eq!(
-        triaged(Ok(Event::PullRequest(closing))),
+        triaged(Event::PullRequest(closing)),
         Triage::Request(closed())
     );
     for (action, is_on) in [
@@ -309,7 +312,7 @@ fn a_command_and_a_close_are_requests() {
             default_branch: "main".to_owned(),
         };
         assert_eq!(
-            triaged(Ok(Event::PullRequest(event))),
+            triaged(Event::PullRequest(event)),
             Triage::Request(labeled(is_on))
         );
     }
@@ -317,14 +320,11 @@ fn a_command_and_a_close_are_requests() {
         code: "schedule",
         default_branch: None,
     };
-    assert_eq!(
-        triaged(Ok(Event::Sweep(sweep.clone()))),
-        Triage::Sweep(sweep)
-    );
+    assert_eq!(triaged(Event::Sweep(sweep.clone())), Triage::Sweep(sweep));
     let mut misspelt = comment();
     misspelt.body = "/deploy-ephemeral now".to_owned();
     assert_eq!(
-        triaged(Ok(Event::Comment(misspelt))),
+        triaged(Event::Comment(misspelt)),
         Triage::Request(commented(Err(usage())))
     );
 }

@@ -88,16 +88,13 @@ pub(crate) enum Trigger {
     Close(PullRequest),
 }
 
-/// Sorts out what needs no answer from GitHub.
-pub(crate) fn triage(event: Result<Event, Ignored>, inputs: &Inputs) -> Triage {
-    let event = match event {
-        Ok(event) => event,
-        Err(Ignored::Event) => return Triage::None(NoOp::EventNotHandled),
-        Err(Ignored::Action) => return Triage::None(NoOp::ActionNotHandled),
-        Err(Ignored::CommentNotCreated) => return Triage::None(NoOp::CommentNotCreated),
-        Err(Ignored::Label) => return Triage::None(NoOp::AnotherLabel),
-    };
+/// Decides what needs no answer from GitHub.
+pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
     match event {
+        Event::Ignored(Ignored::Event) => Triage::None(NoOp::EventNotHandled),
+        Event::Ignored(Ignored::Action) => Triage::None(NoOp::ActionNotHandled),
+        Event::Ignored(Ignored::CommentNotCreated) => Triage::None(NoOp::CommentNotCreated),
+        Event::Ignored(Ignored::Label) => Triage::None(NoOp::AnotherLabel),
         Event::Comment(event) if !event.on_pull_request => Triage::None(NoOp::NotAPullRequest),
         Event::Comment(event) if event.by_bot => Triage::None(NoOp::BotComment),
         Event::Comment(event) => match parse(&event.body, &inputs.commands) {

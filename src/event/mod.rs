@@ -23,6 +23,8 @@ pub(crate) enum Event {
     PullRequest(PullRequestEvent),
     /// It is time to look after what is there, or somebody asked for that.
     Sweep(SweepEvent),
+    /// Something else, which the name and the action of the event tell.
+    Ignored(Ignored),
 }
 
 /// A comment that was just created.
@@ -100,56 +102,53 @@ pub(crate) fn has_payload(name: &str) -> bool {
     )
 }
 
-/// Reads the payload of the event called `name`; `label` is the one that deploys, if there is one.
+/// Reads the payload of the event called `name`. `label` is the label that deploys, if there is one.
 ///
-/// `Err(Ignored)` inside for what is decided by the event's name and action alone; the rest of such a payload is not read.
+/// The payload of an ignored event is read no further than that takes.
 ///
 /// # Errors
-/// A payload of ours that is no JSON or lacks a field; the message names the field.
-pub(crate) fn parse(
-    name: &str,
-    payload: &[u8],
-    label: Option<&str>,
-) -> Result<Result<Event, Ignored>> {
+/// The payload of an event of ours is not JSON or lacks a field; the message names the field.
+pub(crate) fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<Event> {
     match name {
         "schedule" => sweep(name, payload, "schedule"),
         "workflow_dispatch" => sweep(name, payload, "workflow-dispatch"),
         "issue_comment" => match read::<Action>(name, payload)?.action.as_str() {
-            "created" => Ok(Ok(Event::Comment(
-                read::<CommentPayload>(name, payload)?.into(),
-            ))),
-            _ => Ok(Err(Ignored::CommentNotCreated)),
+            "created" => {
+                let payload: CommentPayload = read(name, payload)?;
+                Ok(Event::Comment(payload.into()))
+            }
+            _ => Ok(Event::Ignored(Ignored::CommentNotCreated)),
         },
         "pull_request" | "pull_request_target" => {
             let action = match read::<Action>(name, payload)?.action.as_str() {
                 "closed" => PullRequestAction::Closed,
                 "labeled" => PullRequestAction::Labeled,
                 "unlabeled" => PullRequestAction::Unlabeled,
-                _ => return Ok(Err(Ignored::Action)),
+                _ => return Ok(Event::Ignored(Ignored::Action)),
             };
             if action != PullRequestAction::Closed {
                 let Some(label) = label else {
-                    return Ok(Err(Ignored::Action));
+                    return Ok(Event::Ignored(Ignored::Action));
                 };
                 if !is_label(&read::<LabelPayload>(name, payload)?.label.name, label) {
-                    return Ok(Err(Ignored::Label));
+                    return Ok(Event::Ignored(Ignored::Label));
                 }
             }
             let payload: PullRequestPayload = read(name, payload)?;
-            Ok(Ok(Event::PullRequest(payload.into_event(action)?)))
+            Ok(Event::PullRequest(payload.into_event(action)?))
         }
-        _ => Ok(Err(Ignored::Event)),
+        _ => Ok(Event::Ignored(Ignored::Event)),
     }
 }
 
-fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Result<Event, Ignored>> {
+fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Event> {
     let payload: SweepPayload = read(name, payload)?;
-    Ok(Ok(Event::Sweep(SweepEvent {
+    Ok(Event::Sweep(SweepEvent {
         code,
         default_branch: payload
             .repository
             .map(|repository| repository.default_branch),
-    })))
+    }))
 }
 
 /// Whether both are the same label: GitHub has no two that differ in case alone.

@@ -14,8 +14,7 @@ use git2::{
     Diff, IndexEntry, IndexTime, ObjectType, Oid, Repository, RepositoryOpenFlags, Revwalk, Sort,
     Tree,
 };
-
-use crate::git::Stop;
+use tokio_util::sync::CancellationToken;
 
 /// Mode of a submodule, whose commit is another repository's.
 const SUBMODULE: u32 = 0o160_000;
@@ -58,10 +57,10 @@ impl Workspace {
         ours: &Repository,
         commit: Oid,
         branch: &str,
-        stop: &Stop,
+        cancellation: &CancellationToken,
     ) -> Result<()> {
         let mut changed = BTreeSet::new();
-        let moved = self.move_to(ours, commit, branch, stop, &mut changed);
+        let moved = self.move_to(ours, commit, branch, cancellation, &mut changed);
         // Half of it is somebody's as well.
         let given_back = self.give_back(&changed);
         moved.and(given_back)
@@ -72,7 +71,7 @@ impl Workspace {
         ours: &Repository,
         commit: Oid,
         branch: &str,
-        stop: &Stop,
+        cancellation: &CancellationToken,
         changed: &mut BTreeSet<PathBuf>,
     ) -> Result<()> {
         if !ours.graph_descendant_of(commit, self.head)? {
@@ -80,7 +79,7 @@ impl Workspace {
         }
         let theirs = open_workspace(&self.root)?;
         self.copy_commits(ours, &theirs, commit)?;
-        if stop.is_stopped() {
+        if cancellation.is_cancelled() {
             bail!("it was stopped");
         }
         self.check_out(&theirs, commit, changed)?;

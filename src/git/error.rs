@@ -1,10 +1,10 @@
-//! What the words of a server, and of libgit2 about it, mean for another try.
+//! What an error of libgit2 or a refusal of the server means for another attempt.
 
 use git2::{ErrorClass, ErrorCode};
 
-/// What an error of the transport means for another try.
 pub(crate) enum Verdict {
-    Again,
+    Retry,
+    /// The token may not do this.
     Forbidden,
     Final,
 }
@@ -16,7 +16,7 @@ pub(crate) fn verdict(error: &git2::Error) -> Verdict {
         .and_then(|(_, status)| status.trim().parse::<u16>().ok());
     match (http_status, error.code(), error.class()) {
         (Some(401 | 403 | 404), ..) | (_, ErrorCode::Auth, _) => Verdict::Forbidden,
-        (Some(429 | 500..), ..) => Verdict::Again,
+        (Some(429 | 500..), ..) => Verdict::Retry,
         (Some(_), ..) | (_, ErrorCode::Certificate, _) => Verdict::Final,
         _ if is_redirect(error) => Verdict::Final,
         // The system's other errors are about our own files: a full disk stays full.
@@ -27,7 +27,7 @@ pub(crate) fn verdict(error: &git2::Error) -> Verdict {
         {
             Verdict::Final
         }
-        (_, ErrorCode::NotFastForward | ErrorCode::Timeout | ErrorCode::Eof, _) => Verdict::Again,
+        (_, ErrorCode::NotFastForward | ErrorCode::Timeout | ErrorCode::Eof, _) => Verdict::Retry,
         (
             _,
             _,
@@ -37,12 +37,12 @@ pub(crate) fn verdict(error: &git2::Error) -> Verdict {
             | ErrorClass::Os
             | ErrorClass::Indexer
             | ErrorClass::Zlib,
-        ) => Verdict::Again,
+        ) => Verdict::Retry,
         _ => Verdict::Final,
     }
 }
 
-/// Whether the server sent us to another one. libgit2 follows within a host alone, and has no code for the rest.
+/// Whether the server redirected us. libgit2 has no code for that.
 fn is_redirect(error: &git2::Error) -> bool {
     error.message().contains("redirect")
 }
@@ -56,8 +56,8 @@ pub(crate) fn words_of_error(error: &git2::Error) -> String {
     format!("{}{remedy}", error.message())
 }
 
-/// Whether a refused reference means that somebody else moved it
-/// (Git's `receive-pack.c` and GitHub's "incorrect old value", "cannot lock ref").
+/// Whether the server refused the reference because somebody else moved it
+/// (Git's `receive-pack.c`, and GitHub's "incorrect old value" and "cannot lock ref").
 pub(crate) fn is_lost_race(reason: &str) -> bool {
     [
         "non-fast-forward",
@@ -72,8 +72,8 @@ pub(crate) fn is_lost_race(reason: &str) -> bool {
     .any(|text| reason.contains(text))
 }
 
-/// Whether a refused reference is the server's own trouble and no rule of the branch: GitHub says so in an outage
+/// Whether the server refused the reference because of an outage instead of a rule: GitHub words it so
 /// ([one](https://github.com/desktop/desktop/issues/16398), [another](https://github.com/desktop/desktop/issues/21249)).
-pub(crate) fn is_passing(reason: &str, said: &str) -> bool {
-    reason.contains("Internal Server Error") || said.contains("fatal error in commit_refs")
+pub(crate) fn is_outage(reason: &str, sideband: &str) -> bool {
+    reason.contains("Internal Server Error") || sideband.contains("fatal error in commit_refs")
 }

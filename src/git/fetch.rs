@@ -1,4 +1,4 @@
-//! Fetches the tip, and no more of its history than is needed.
+//! Fetches the tip, and no more of its history than a run needs.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -7,55 +7,56 @@ use anyhow::{Context, Result, anyhow};
 use git2::{AutotagOption, ErrorClass, FetchOptions, Oid, RemoteCallbacks, RemoteRedirect};
 
 use crate::git::error::{Verdict, verdict, words_of_error};
-use crate::git::{Session, TIP};
+use crate::git::{CommitId, Session, TIP};
 use crate::model::failure::Failure;
 use crate::plan::Tip;
 
-/// More objects than this may be a whole history and not what came since: the second parent of a merge brings that into a
-/// shallow repository, which has nothing to connect it to.
+/// More objects than this may be a whole history instead of what came since: a shallow repository has nothing to connect
+/// the second parent of a merge to, so the server would send all that is behind it.
 const OBJECT_LIMIT: usize = 10_000;
 
-/// How many generations are asked for instead, where those are fewer objects.
+/// How many generations are fetched instead, where those are fewer objects.
 const DEPTH: i32 = 50;
 
 /// What one fetch came to.
-enum Fetch {
+enum FetchOutcome {
     Tip(Oid),
     /// The server was about to send a whole history.
     TooLarge,
-    Again(String),
+    /// Worth another attempt; the server's answer.
+    Retry(String),
     Failed(Failure),
 }
 
 impl Session {
-    /// The remote tip and what a plan needs of it, asked for until it is there or the time is over.
-    pub(crate) fn fetch_tip(&mut self) -> Result<(Oid, Tip), Failure> {
+    /// Fetches the remote tip and reads what a plan needs of it, again and again until it is there or the time is over.
+    pub(crate) fn fetch_tip(&mut self) -> Result<(CommitId, Tip), Failure> {
         let mut too_large = 0;
         loop {
             let depth = match (self.tip(), too_large) {
-                // The first tip needs no history, unless a checkout is to follow it. Later ones do: they are searched for
-                // our commit.
-                (None, 0) if !self.follows() => Some(1),
+                // The first tip needs no history, unless a checkout has to follow it. Later tips do: our commit is searched
+                // for in them.
+                (None, 0) if !self.has_checkout_of_target() => Some(1),
                 (_, 1) => Some(DEPTH),
                 _ => None,
             };
             let is_bounded = too_large < 2 && self.repository.is_shallow();
             match self.fetch(depth, is_bounded)? {
-                Fetch::TooLarge => too_large += 1,
-                Fetch::Tip(tip) => match self.read_tip(tip)? {
-                    Some(contents) => return Ok((tip, contents)),
+                FetchOutcome::TooLarge => too_large += 1,
+                FetchOutcome::Tip(tip) => match self.read_tip(tip)? {
+                    Some(contents) => return Ok((CommitId(tip), contents)),
                     None => {
                         self.leave_workspace()?;
                         too_large = 0;
                     }
                 },
-                Fetch::Failed(Failure::Broken(_)) if self.workspace.is_some() => {
+                FetchOutcome::Failed(Failure::Broken(_)) if self.workspace.is_some() => {
                     self.leave_workspace()?;
                     too_large = 0;
                 }
-                Fetch::Failed(failure) => return Err(failure),
-                Fetch::Again(words) => {
-                    self.words = words;
+                FetchOutcome::Failed(failure) => return Err(failure),
+                FetchOutcome::Retry(answer) => {
+                    self.note_answer(answer);
                     self.check_time()?;
                     self.pause(Duration::ZERO);
                 }
@@ -63,15 +64,15 @@ impl Session {
         }
     }
 
-    /// Fetches the tip and what is new of its history, or `depth` generations of it; no more than [`OBJECT_LIMIT`] where it
-    /// is bounded.
-    fn fetch(&self, depth: Option<i32>, is_bounded: bool) -> Result<Fetch> {
+    /// Fetches the tip and what is new in its history, or `depth` generations of it. A bounded fetch ends past
+    /// [`OBJECT_LIMIT`].
+    fn fetch(&self, depth: Option<i32>, is_bounded: bool) -> Result<FetchOutcome> {
         let is_too_large = Cell::new(false);
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
         let mut callbacks = RemoteCallbacks::new();
         callbacks.transfer_progress(|progress| {
             is_too_large.set(is_bounded && progress.total_objects() > OBJECT_LIMIT);
-            !self.stop.is_stopped() && !is_too_large.get()
+            !self.cancellation.is_cancelled() && !is_too_large.get()
         });
         let mut options = FetchOptions::new();
         options
@@ -88,7 +89,7 @@ impl Session {
         let fetched = remote.fetch(&[refspec], Some(&mut options), None);
         drop(options);
         match fetched {
-            Err(_) if is_too_large.get() => return Ok(Fetch::TooLarge),
+            Err(_) if is_too_large.get() => return Ok(FetchOutcome::TooLarge),
             Err(error) => return Ok(self.failed_fetch(&error)),
             Ok(()) => {}
         }
@@ -108,15 +109,15 @@ impl Session {
                     self.target.url
                 )
             };
-            return Ok(Fetch::Failed(Failure::BranchMissing(words)));
+            return Ok(FetchOutcome::Failed(Failure::BranchMissing(words)));
         }
         let tip = self
             .tip()
             .with_context(|| format!("`{branch}` was fetched, but its tip is not there"))?;
-        Ok(Fetch::Tip(tip))
+        Ok(FetchOutcome::Tip(tip))
     }
 
-    fn failed_fetch(&self, error: &git2::Error) -> Fetch {
+    fn failed_fetch(&self, error: &git2::Error) -> FetchOutcome {
         let words = format!(
             "fetching `{}` from {}: {}",
             self.target.branch,
@@ -125,20 +126,20 @@ impl Session {
         );
         let words = self.target.token.redact(&words);
         match verdict(error) {
-            _ if self.stop.is_stopped() => Fetch::Failed(Failure::Interrupted),
+            _ if self.cancellation.is_cancelled() => FetchOutcome::Failed(Failure::Interrupted),
             // The server took for granted what a partial clone does not have.
-            Verdict::Again
+            Verdict::Retry
                 if self.workspace.is_some() && error.message().contains("delta bases") =>
             {
-                Fetch::Failed(Failure::Broken(anyhow!(words)))
+                FetchOutcome::Failed(Failure::Broken(anyhow!(words)))
             }
-            Verdict::Again => Fetch::Again(words),
-            Verdict::Forbidden => Fetch::Failed(Failure::Forbidden(words)),
+            Verdict::Retry => FetchOutcome::Retry(words),
+            Verdict::Forbidden => FetchOutcome::Failed(Failure::Forbidden(words)),
             Verdict::Final if error.class() == ErrorClass::Os => {
                 let place = self.repository.path().display();
-                Fetch::Failed(Failure::Broken(anyhow!("{words} (in {place})")))
+                FetchOutcome::Failed(Failure::Broken(anyhow!("{words} (in {place})")))
             }
-            Verdict::Final => Fetch::Failed(Failure::Broken(anyhow!(words))),
+            Verdict::Final => FetchOutcome::Failed(Failure::Broken(anyhow!(words))),
         }
     }
 }

@@ -1,137 +1,104 @@
-//! Git: reads the target branch's remote tip, commits a change onto it and pushes, again if somebody was faster.
+//! Git, through libgit2: a session reads the tip of the target branch, commits onto it and pushes.
 //!
-//! Everything happens in a bare repository of our own in a temporary directory. The workspace's objects are read through
-//! an alternate, so that what is there is not fetched again, but its configuration, hooks and remotes are never looked at
-//! for that: a pull request may have written them. The workspace itself is only touched where it has the target branch
-//! checked out, after the push.
+//! Everything happens in a bare repository of our own in a temporary directory. It reads the workspace's objects through an
+//! alternate, so that nothing is fetched twice. It never reads the workspace's configuration, hooks or remotes: a pull
+//! request may have written them. The workspace itself changes only where it has the target branch checked out, and only
+//! after the push ([`checkout`]).
 
 pub(crate) mod checkout;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod libgit2;
-pub(crate) mod publish;
 pub(crate) mod push;
 pub(crate) mod tip;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use git2::{Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::git::checkout::Workspace;
 use crate::git::libgit2::set_up_libgit2;
 use crate::model::failure::Failure;
 use crate::model::token::Token;
-use crate::plan::Tip;
 
-/// Where the remote tip is kept in our repository.
+/// The reference in our repository that holds the remote tip.
 const TIP: &str = "refs/flux-ephemeral-env/tip";
-
-/// Where the workspace's head is kept in our repository: what the server need not send.
+/// The reference in our repository that holds the workspace's head, so that the server does not send what is there.
 const WORKSPACE_HEAD: &str = "refs/flux-ephemeral-env/have";
-
-/// A quarter of the longest first wait, unless the try before it took longer than that.
+/// The first wait is at most four times as long, or four times as long as the attempt before it took.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Longest wait between two tries, unless one takes long by itself.
+/// The longest wait between two attempts, unless one attempt takes long by itself.
 const PAUSE_LIMIT: Duration = Duration::from_secs(5);
-
-/// With less time than this left there is no further try.
+/// With less time than this left, the wait uses all of it.
 const LAST_ATTEMPT: Duration = Duration::from_millis(500);
 
-/// Where to push, and what of the tip to read.
+/// A branch on a server, and what to read of its tip.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// The repository's URL, without credentials.
     pub(crate) url: String,
     /// Sent as the password of `x-access-token`.
     pub(crate) token: Token,
-    /// The target branch.
     pub(crate) branch: String,
-    /// Directory of the instances.
     pub(crate) instances_path: String,
-    /// Directory of the overlay; the ones beside it are read.
+    /// The overlays beside this one are read: no environment may have their namespaces.
     pub(crate) overlay_path: String,
-    /// The checkout, where there may be one.
     pub(crate) workspace: Option<PathBuf>,
-    /// How long it is tried.
+    /// How long a change is tried again.
     pub(crate) timeout: Duration,
 }
 
-/// Lets whoever asked for the change take it back.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+/// A commit in the session's repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CommitId(Oid);
 
-impl Stop {
-    /// Ends the work at the next occasion.
-    pub(crate) fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-/// A session on the target branch: our repository, which holds what was fetched so far, and the time there is. Everything it
-/// does blocks.
+/// A repository of our own that holds what was fetched so far, and the time that is left. Every method blocks.
 pub(crate) struct Session {
     target: Target,
-    stop: Stop,
+    cancellation: CancellationToken,
     repository: Repository,
     workspace: Option<Workspace>,
     started: Instant,
     time_limit: Duration,
-    tries: u32,
-    /// The server's answer to the last try.
-    words: String,
-    /// What the instances were at the tip before, by their blobs: most of them are the same at the next one.
-    contents: RefCell<HashMap<Oid, Vec<u8>>>,
+    attempts: u32,
+    /// The server's answer to the last attempt.
+    last_answer: String,
+    /// The instances' files at the tip before, by their blobs: most of them are the same at the next tip.
+    blobs: RefCell<HashMap<Oid, Vec<u8>>>,
     _directory: TempDir,
 }
 
-/// A bare repository in a temporary directory that reads the workspace's objects as well, if one is given.
-fn bare_repository(workspace: Option<&Workspace>) -> Result<(TempDir, Repository)> {
-    let directory = tempfile::Builder::new()
-        .prefix("flux-ephemeral-env-")
-        .tempdir()
-        .context("making a temporary directory")?;
-    let mut options = RepositoryInitOptions::new();
-    options.bare(true).external_template(false);
-    let mut repository = Repository::init_opts(directory.path(), &options)
-        .with_context(|| format!("making a repository in {}", directory.path().display()))?;
-    if let Some(workspace) = workspace {
-        let git = workspace.root.join(".git");
-        let shallow = git.join("shallow");
-        if shallow.is_file() {
-            fs::copy(&shallow, directory.path().join("shallow"))
-                .with_context(|| format!("reading {}", shallow.display()))?;
-            // Not `open_bare`, which does not read the file.
-            repository = Repository::open(directory.path())?;
-        }
-        let objects = git.join("objects");
-        let objects = objects
-            .to_str()
-            .with_context(|| format!("{} is not UTF-8", objects.display()))?;
-        repository.odb()?.add_disk_alternate(objects)?;
-        repository.reference(WORKSPACE_HEAD, workspace.head, true, "")?;
-    }
-    Ok((directory, repository))
-}
-
 impl Session {
-    /// Makes the repository; nothing is asked of the server yet.
-    ///
-    /// # Errors
-    /// There is no place for it.
-    fn new(target: Target, stop: Stop) -> Result<Session> {
+    /// Returns the earlier session on the same target, or a new one, which has sent nothing yet.
+    pub(crate) fn resume(
+        earlier: Option<Session>,
+        target: Target,
+        cancellation: CancellationToken,
+    ) -> Result<Session> {
+        match earlier {
+            Some(session) => Ok(Session {
+                cancellation,
+                ..session
+            }),
+            None => Session::new(target, cancellation),
+        }
+    }
+
+    fn new(target: Target, cancellation: CancellationToken) -> Result<Session> {
         set_up_libgit2()?;
         let workspace = target
             .workspace
@@ -147,49 +114,84 @@ impl Session {
         Ok(Session {
             time_limit: target.timeout,
             target,
-            stop,
+            cancellation,
             repository,
             workspace,
             started: Instant::now(),
-            tries: 0,
-            words: String::new(),
-            contents: RefCell::default(),
+            attempts: 0,
+            last_answer: String::new(),
+            blobs: RefCell::default(),
             _directory: directory,
         })
     }
 
-    /// Goes on with an earlier session on the same target, or begins.
-    ///
-    /// # Errors
-    /// There is no place for it.
-    pub(crate) fn resume(earlier: Option<Session>, target: Target, stop: Stop) -> Result<Session> {
-        match earlier {
-            Some(session) => Ok(Session { stop, ..session }),
-            None => Session::new(target, stop),
+    /// Starts the clock for the next read or change.
+    pub(crate) fn begin(&mut self, time_limit: Duration) {
+        self.started = Instant::now();
+        self.time_limit = time_limit;
+        self.attempts = 0;
+    }
+
+    /// Fails once the time is over or the session is cancelled.
+    pub(crate) fn check_time(&self) -> Result<(), Failure> {
+        self.check_cancelled()?;
+        if self.started.elapsed() >= self.time_limit {
+            return Err(Failure::TimedOut(self.time_limit, self.last_answer.clone()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_cancelled(&self) -> Result<(), Failure> {
+        match self.cancellation.is_cancelled() {
+            true => Err(Failure::Interrupted),
+            false => Ok(()),
         }
     }
 
-    /// Reads the remote tip as it is now. `time_limit` is for this alone.
-    ///
-    /// # Errors
-    /// Why the tip could not be read.
-    pub(crate) fn read<T>(
-        &mut self,
-        time_limit: Duration,
-        read: impl Fn(&Tip) -> Result<T>,
-    ) -> Result<T, Failure> {
-        self.begin(time_limit);
-        let (_, tip) = self.fetch_tip()?;
-        Ok(read(&tip)?)
+    /// Keeps the server's answer to an attempt, for the error if the time runs out.
+    pub(crate) fn note_answer(&mut self, answer: String) {
+        self.last_answer = answer;
     }
 
-    fn begin(&mut self, time_limit: Duration) {
-        self.started = Instant::now();
-        self.time_limit = time_limit;
-        self.tries = 0;
+    /// Waits a random while before the next attempt: longer with each, so that those who collided once do not collide again.
+    /// `taken` is the time from the tip to the push: where many push to a slow server, they have to keep a longer distance.
+    pub(crate) fn pause(&mut self, taken: Duration) {
+        let ceiling = FIRST_PAUSE
+            .max(taken)
+            .saturating_mul(4 << self.attempts.min(8))
+            .min(PAUSE_LIMIT.max(taken.saturating_mul(8)));
+        self.attempts += 1;
+        let left = self.time_limit.saturating_sub(self.started.elapsed());
+        // Leaves time for another attempt, where there is time for any.
+        let longest = if left > LAST_ATTEMPT { left / 2 } else { left };
+        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(longest);
+        while Instant::now() < end && !self.cancellation.is_cancelled() {
+            let step = Duration::from_millis(50);
+            std::thread::sleep(step.min(end.saturating_duration_since(Instant::now())));
+        }
     }
 
-    /// Goes on without the workspace: an object that it should hold is missing (a partial clone) or broken.
+    /// Whether `commit` is in the history of `tip`.
+    pub(crate) fn contains(&self, tip: CommitId, commit: CommitId) -> bool {
+        tip == commit
+            || self
+                .repository
+                .graph_descendant_of(tip.0, commit.0)
+                .unwrap_or(false)
+    }
+
+    /// Moves the checkout in the workspace to the pushed commit, where the target branch is checked out there.
+    pub(crate) fn follow(&mut self, commit: CommitId) -> Result<()> {
+        let Some(workspace) = self.workspace.as_mut().filter(|it| it.on_target) else {
+            return Ok(());
+        };
+        let branch = &self.target.branch;
+        workspace.follow(&self.repository, commit.0, branch, &self.cancellation)?;
+        workspace.head = commit.0;
+        Ok(())
+    }
+
+    /// Goes on without the workspace: an object that it should hold is broken, or missing (a partial clone).
     fn leave_workspace(&mut self) -> Result<()> {
         self.workspace = None;
         let (directory, repository) = bare_repository(None)?;
@@ -198,34 +200,7 @@ impl Session {
         Ok(())
     }
 
-    fn check_time(&self) -> Result<(), Failure> {
-        if self.stop.is_stopped() {
-            return Err(Failure::Interrupted);
-        }
-        if self.started.elapsed() >= self.time_limit {
-            return Err(Failure::TimedOut(self.time_limit, self.words.clone()));
-        }
-        Ok(())
-    }
-
-    /// Waits a random while, longer with every try, so that those who collided once do not again. `taken` is how long it
-    /// took from the tip to the push: where many push to a slow server, they have to stand further apart.
-    fn pause(&mut self, taken: Duration) {
-        let ceiling = FIRST_PAUSE
-            .max(taken)
-            .saturating_mul(4 << self.tries.min(8))
-            .min(PAUSE_LIMIT.max(taken.saturating_mul(8)));
-        self.tries += 1;
-        let left = self.time_limit.saturating_sub(self.started.elapsed());
-        // No longer than leaves time for another try, where there is time for any.
-        let longest = if left > LAST_ATTEMPT { left / 2 } else { left };
-        let end = Instant::now() + ceiling.mul_f64(fastrand::f64()).min(longest);
-        while Instant::now() < end && !self.stop.is_stopped() {
-            let step = Duration::from_millis(50);
-            std::thread::sleep(step.min(end.saturating_duration_since(Instant::now())));
-        }
-    }
-
+    /// The credentials go with the first request: a 401 before them would cost a round trip.
     fn authorization(&self) -> String {
         format!("Authorization: Basic {}", self.target.token.basic())
     }
@@ -234,32 +209,38 @@ impl Session {
         self.repository.refname_to_id(TIP).ok()
     }
 
-    fn follows(&self) -> bool {
+    fn has_checkout_of_target(&self) -> bool {
         self.workspace
             .as_ref()
             .is_some_and(|workspace| workspace.on_target)
     }
+}
 
-    /// Whether `commit` is in the history of `tip`.
-    fn contains(&self, tip: Oid, commit: Oid) -> bool {
-        tip == commit
-            || self
-                .repository
-                .graph_descendant_of(tip, commit)
-                .unwrap_or(false)
+/// Makes a bare repository in a temporary directory. It reads the workspace's objects as well, where there is one.
+fn bare_repository(workspace: Option<&Workspace>) -> Result<(TempDir, Repository)> {
+    let directory = tempfile::Builder::new()
+        .prefix("flux-ephemeral-env-")
+        .tempdir()
+        .context("making a temporary directory")?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false);
+    let mut repository = Repository::init_opts(directory.path(), &options)
+        .with_context(|| format!("making a repository in {}", directory.path().display()))?;
+    if let Some(workspace) = workspace {
+        let git = workspace.root.join(".git");
+        let shallow = git.join("shallow");
+        if shallow.is_file() {
+            fs::copy(&shallow, directory.path().join("shallow"))
+                .with_context(|| format!("reading {}", shallow.display()))?;
+            // `open_bare` would not read the file.
+            repository = Repository::open(directory.path())?;
+        }
+        let objects = git.join("objects");
+        let objects = objects
+            .to_str()
+            .with_context(|| format!("{} is not UTF-8", objects.display()))?;
+        repository.odb()?.add_disk_alternate(objects)?;
+        repository.reference(WORKSPACE_HEAD, workspace.head, true, "")?;
     }
-
-    /// Has the checkout in the workspace follow the pushed commit, where the target branch is checked out there.
-    ///
-    /// # Errors
-    /// It does not, or not all of it does.
-    pub(crate) fn follow(&mut self, commit: &str) -> Result<()> {
-        let Some(workspace) = self.workspace.as_mut().filter(|it| it.on_target) else {
-            return Ok(());
-        };
-        let commit = Oid::from_str(commit)?;
-        workspace.follow(&self.repository, commit, &self.target.branch, &self.stop)?;
-        workspace.head = commit;
-        Ok(())
-    }
+    Ok((directory, repository))
 }

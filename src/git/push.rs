@@ -8,8 +8,8 @@ use git2::{
     ErrorClass, ErrorCode, FileMode, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Signature,
 };
 
-use crate::git::Session;
-use crate::git::error::{Verdict, is_lost_race, is_passing, verdict, words_of_error};
+use crate::git::error::{Verdict, is_lost_race, is_outage, verdict, words_of_error};
+use crate::git::{CommitId, Session};
 use crate::model::failure::Failure;
 use crate::plan::Change;
 
@@ -20,16 +20,30 @@ const BOT: (&str, &str) = (
 );
 
 /// What one push came to.
-pub(crate) enum Push {
+pub(crate) enum PushOutcome {
     Landed,
-    /// Worth another try: somebody was faster, or no clear answer came.
-    Again(String),
+    /// Worth another attempt: somebody was faster, or no clear answer came.
+    Retry(String),
     Failed(Failure),
 }
 
+/// What the server said about the branch.
+enum RefStatus {
+    Nothing,
+    Updated,
+    /// Its reason.
+    Refused(String),
+}
+
 impl Session {
-    /// Commits the change onto `tip`; `None` where it makes no difference.
-    pub(crate) fn commit(&self, tip: Oid, change: &Change) -> Result<Option<Oid>> {
+    /// Commits the change onto `tip`. Returns `None` where it makes no difference.
+    pub(crate) fn commit(&self, tip: CommitId, change: &Change) -> Result<Option<CommitId>> {
+        let commit = self.write_commit(tip.0, change);
+        let place = || format!("committing in {}", self.repository.path().display());
+        Ok(commit.with_context(place)?.map(CommitId))
+    }
+
+    fn write_commit(&self, tip: Oid, change: &Change) -> Result<Option<Oid>> {
         if change.is_empty() {
             return Ok(None);
         }
@@ -61,16 +75,16 @@ impl Session {
         Ok(Some(commit))
     }
 
-    /// Moves the branch from `tip` to `commit`. What became of it since `tip` was fetched, gone or gone back, is somebody's
-    /// doing, and for the next try to see.
-    pub(crate) fn push(&self, tip: Oid, commit: Oid) -> Result<Push> {
+    /// Moves the branch from `tip` to `commit`, and only from there: where it has moved since, or is gone, the next attempt
+    /// has to look again.
+    pub(crate) fn push(&self, tip: CommitId, commit: CommitId) -> Result<PushOutcome> {
         let refname = format!("refs/heads/{}", self.target.branch);
-        // What the server says besides its status: hook output, GitHub's own reasons.
-        let said = RefCell::new(Vec::new());
-        let status: RefCell<Option<Option<String>>> = RefCell::new(None);
+        // The output of hooks, and GitHub's own reasons.
+        let sideband = RefCell::new(Vec::new());
+        let status = RefCell::new(RefStatus::Nothing);
         let mut callbacks = RemoteCallbacks::new();
         callbacks.push_negotiation(|updates| {
-            match updates.iter().all(|update| update.src() == tip) {
+            match updates.iter().all(|update| update.src() == tip.0) {
                 true => Ok(()),
                 false => Err(git2::Error::new(
                     ErrorCode::NotFastForward,
@@ -79,14 +93,17 @@ impl Session {
                 )),
             }
         });
-        // Never ended from here: once the pack is sent, the answer says whether the change landed.
+        // Never ended from here: once the pack is sent, only the answer says whether the change landed.
         callbacks.sideband_progress(|text| {
-            said.borrow_mut().extend_from_slice(text);
+            sideband.borrow_mut().extend_from_slice(text);
             true
         });
         callbacks.push_update_reference(|name, refused| {
             if name == refname {
-                *status.borrow_mut() = Some(refused.map(str::to_owned));
+                *status.borrow_mut() = match refused {
+                    None => RefStatus::Updated,
+                    Some(reason) => RefStatus::Refused(reason.to_owned()),
+                };
             }
             Ok(())
         });
@@ -99,39 +116,41 @@ impl Session {
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
         let pushed = remote.push(&[format!("{commit}:{refname}")], Some(&mut options));
         drop(options);
-        let said = String::from_utf8_lossy(&said.into_inner()).into_owned();
-        // What the server says of the branch counts, even if something went wrong behind it.
+        let sideband = String::from_utf8_lossy(&sideband.into_inner()).into_owned();
+        // What the server says of the branch counts, even if something went wrong after it.
         Ok(match (status.into_inner(), pushed) {
-            (Some(None), _) => Push::Landed,
-            (Some(Some(reason)), _) => self.rejected(&reason, &said),
-            (None, Ok(())) => Push::Again("the server said nothing about the branch".to_owned()),
-            (None, Err(error)) => {
-                let words = self.words_of(
-                    &format!("pushing to {}: {}", self.target.url, words_of_error(&error)),
-                    &said,
-                );
-                match verdict(&error) {
-                    _ if self.stop.is_stopped() => Push::Failed(Failure::Interrupted),
-                    Verdict::Again => Push::Again(words),
-                    Verdict::Forbidden => Push::Failed(Failure::Forbidden(words)),
-                    Verdict::Final => Push::Failed(Failure::Broken(anyhow!(words))),
-                }
+            (RefStatus::Updated, _) => PushOutcome::Landed,
+            (RefStatus::Refused(reason), _) => self.refused_push(&reason, &sideband),
+            (RefStatus::Nothing, Ok(())) => {
+                PushOutcome::Retry("the server said nothing about the branch".to_owned())
             }
+            (RefStatus::Nothing, Err(error)) => self.failed_push(&error, &sideband),
         })
     }
 
-    fn rejected(&self, reason: &str, said: &str) -> Push {
-        let words = self.words_of(reason, said);
-        if is_lost_race(reason) || is_passing(reason, said) {
-            Push::Again(words)
+    fn refused_push(&self, reason: &str, sideband: &str) -> PushOutcome {
+        let words = self.server_words(reason, sideband);
+        if is_lost_race(reason) || is_outage(reason, sideband) {
+            PushOutcome::Retry(words)
         } else {
-            Push::Failed(Failure::Rejected(words))
+            PushOutcome::Failed(Failure::Rejected(words))
         }
     }
 
-    /// The status and, below it, what else the server said.
-    fn words_of(&self, reason: &str, said: &str) -> String {
-        let lines = std::iter::once(reason).chain(said.lines().map(str::trim_end));
+    fn failed_push(&self, error: &git2::Error, sideband: &str) -> PushOutcome {
+        let attempted = format!("pushing to {}: {}", self.target.url, words_of_error(error));
+        let words = self.server_words(&attempted, sideband);
+        match verdict(error) {
+            _ if self.cancellation.is_cancelled() => PushOutcome::Failed(Failure::Interrupted),
+            Verdict::Retry => PushOutcome::Retry(words),
+            Verdict::Forbidden => PushOutcome::Failed(Failure::Forbidden(words)),
+            Verdict::Final => PushOutcome::Failed(Failure::Broken(anyhow!(words))),
+        }
+    }
+
+    /// The reason and, below it, what else the server said.
+    fn server_words(&self, reason: &str, sideband: &str) -> String {
+        let lines = std::iter::once(reason).chain(sideband.lines().map(str::trim_end));
         let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         self.target.token.redact(&words.join("\n"))
     }

@@ -13,8 +13,16 @@ use crate::plan::{Directory, Entry, Tip};
 /// ([kustomize](https://pkg.go.dev/sigs.k8s.io/kustomize/api/konfig#RecognizedKustomizationFileNames)).
 const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
+/// A directory in a tree.
+enum Lookup<'repository> {
+    Found(Tree<'repository>),
+    Absent,
+    /// The part of the path that is something else: a file, a link or a submodule.
+    Obstructed(String),
+}
+
 impl Session {
-    /// What a plan needs of the tip; `None` where the workspace's objects are no help.
+    /// Reads what a plan needs of the tip. Returns `None` where an object is missing that the workspace should have.
     pub(crate) fn read_tip(&self, tip: Oid) -> Result<Option<Tip>> {
         match self.try_read_tip(tip) {
             Ok(tip) => Ok(Some(tip)),
@@ -31,23 +39,20 @@ impl Session {
             overlays: self.overlays(&root)?,
             ..Tip::default()
         };
-        match self.directory(&root, &self.target.instances_path)? {
-            Ok(Some(directory)) => {
+        match self.lookup(&root, &self.target.instances_path)? {
+            Lookup::Found(directory) => {
                 contents.instances = self.instances(&directory)?;
                 contents.holds_only_instances = directory.len() == contents.instances.len();
             }
-            Ok(None) => contents.instances_directory = Directory::Absent,
-            Err(obstruction) => contents.instances_directory = Directory::Obstructed(obstruction),
+            Lookup::Absent => contents.instances_directory = Directory::Absent,
+            Lookup::Obstructed(path) => {
+                contents.instances_directory = Directory::Obstructed(path);
+            }
         }
         Ok(contents)
     }
 
-    /// The tree at `path`, `Ok(None)` where there is none, or the part of the path that is no directory.
-    fn directory(
-        &self,
-        root: &Tree<'_>,
-        path: &str,
-    ) -> Result<Result<Option<Tree<'_>>, String>, git2::Error> {
+    fn lookup(&self, root: &Tree<'_>, path: &str) -> Result<Lookup<'_>, git2::Error> {
         let mut tree = self.repository.find_tree(root.id())?;
         let mut walked = String::new();
         for part in path.split('/') {
@@ -58,18 +63,18 @@ impl Session {
             };
             let entry = tree.get_name(part).map(|entry| (entry.kind(), entry.id()));
             match entry {
-                None => return Ok(Ok(None)),
+                None => return Ok(Lookup::Absent),
                 Some((Some(ObjectType::Tree), id)) => tree = self.repository.find_tree(id)?,
-                Some(_) => return Ok(Err(walked)),
+                Some(_) => return Ok(Lookup::Obstructed(walked)),
             }
         }
-        Ok(Ok(Some(tree)))
+        Ok(Lookup::Found(tree))
     }
 
     fn instances(&self, directory: &Tree<'_>) -> Result<BTreeMap<String, Entry>, git2::Error> {
         let mut instances = BTreeMap::new();
-        let mut contents = HashMap::new();
-        let before = self.contents.take();
+        let mut blobs = HashMap::new();
+        let before = self.blobs.take();
         for entry in directory {
             let Ok(name) = entry.name() else { continue };
             if !is_instance_file(name) {
@@ -88,19 +93,19 @@ impl Session {
                 Some(content) => content.clone(),
                 None => self.repository.find_blob(entry.id())?.content().to_vec(),
             };
-            contents.insert(entry.id(), content.clone());
+            blobs.insert(entry.id(), content.clone());
             instances.insert(path, Entry::File(content));
         }
-        self.contents.replace(contents);
+        self.blobs.replace(blobs);
         Ok(instances)
     }
 
     fn overlays(&self, root: &Tree<'_>) -> Result<BTreeMap<String, Vec<u8>>, git2::Error> {
         let mut overlays = BTreeMap::new();
         let (parent, own) = match self.target.overlay_path.rsplit_once('/') {
-            Some((parent, own)) => match self.directory(root, parent)? {
-                Ok(Some(tree)) => (Some((parent, tree)), own),
-                _ => return Ok(overlays),
+            Some((parent, own)) => match self.lookup(root, parent)? {
+                Lookup::Found(tree) => (Some((parent, tree)), own),
+                Lookup::Absent | Lookup::Obstructed(_) => return Ok(overlays),
             },
             None => (None, self.target.overlay_path.as_str()),
         };

@@ -73,7 +73,8 @@ impl GitHub {
     pub(crate) async fn react(&self, comment_id: u64, reaction: Reaction) -> Result<(), ApiError> {
         let route = self.route(&format!("issues/comments/{comment_id}/reactions"));
         let body = json!({ "content": reaction.content() });
-        self.retried(|| self.send::<Value>(Method::Post, &route, Some(&body)))
+        self.http
+            .retried(|| self.http.send::<Value>(Method::Post, &route, Some(&body)))
             .await?;
         Ok(())
     }
@@ -113,7 +114,7 @@ impl GitHub {
         if let Some(existing) = existing {
             match self.edit(existing, body).await {
                 // Somebody deleted it since it was found.
-                Err(error) if error.status == Some(404) => {}
+                Err(error) if error.is_not_found() => {}
                 outcome => return outcome,
             }
         }
@@ -121,7 +122,7 @@ impl GitHub {
         let first_words = body(None);
         let json = json!({ "body": first_words });
         let send = || async {
-            let comment: CommentObject = self.send(Method::Post, &route, Some(&json)).await?;
+            let comment: CommentObject = self.http.send(Method::Post, &route, Some(&json)).await?;
             Ok(comment.saying(first_words.clone()))
         };
         let find = || async {
@@ -130,7 +131,7 @@ impl GitHub {
                 None => Ok(None),
             }
         };
-        let created: StatusComment = self.sent_once(send, find).await?;
+        let created: StatusComment = self.http.sent_once(send, find).await?;
         // Another run of the same pull request may have created one at the same time: the first one stays.
         match self.status_comment(number).await {
             Ok(Some(first)) if first.id < created.id => {
@@ -144,10 +145,13 @@ impl GitHub {
 
     async fn delete(&self, comment: &StatusComment) -> Result<(), ApiError> {
         let route = self.route(&format!("issues/comments/{}", comment.id));
-        let send = || self.send::<Value>(Method::Delete, &route, None::<&Value>);
-        match self.retried(send).await {
+        let send = || {
+            self.http
+                .send::<Value>(Method::Delete, &route, None::<&Value>)
+        };
+        match self.http.retried(send).await {
             // It is gone, which an answer that was lost may have said before.
-            Err(error) if error.status == Some(404) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
             outcome => outcome.map(|_| ()),
         }
     }
@@ -161,7 +165,8 @@ impl GitHub {
         let body = body(Some(&comment.body));
         let json = json!({ "body": body });
         let edited: CommentObject = self
-            .retried(|| self.send(Method::Patch, &route, Some(&json)))
+            .http
+            .retried(|| self.http.send(Method::Patch, &route, Some(&json)))
             .await?;
         Ok(edited.saying(body))
     }
@@ -172,7 +177,7 @@ impl GitHub {
             let route = self.route(&format!(
                 "issues/{number}/comments?per_page={PAGE}&page={page}"
             ));
-            let comments: Vec<CommentObject> = self.get(&route).await?;
+            let comments: Vec<CommentObject> = self.http.get(&route).await?;
             let is_last = comments.len() < PAGE;
             for comment in comments {
                 let is_marked = comment

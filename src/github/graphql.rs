@@ -11,7 +11,7 @@ use crate::github::comments::WORKFLOW_BOT;
 use crate::github::http::{ApiError, Method};
 use crate::github::{GitHub, PAGE};
 use crate::model::pull_request::{
-    Head, Liveness, PullRequest, PullRequestSummary, State, odd_state,
+    Head, Liveness, PullRequest, PullRequestSummary, State, unknown_state,
 };
 use crate::model::sha::Sha;
 
@@ -47,7 +47,7 @@ impl PullRequestSummary {
                 ("OPEN", Some(_)) => Liveness::Open,
                 ("OPEN", None) => Liveness::HeadDeleted,
                 ("CLOSED" | "MERGED", _) => Liveness::Closed,
-                (word, _) => Liveness::Unclear(odd_state(word)),
+                (word, _) => Liveness::Unclear(unknown_state(word)),
             },
             head: Sha::parse(&node.head_ref_oid).map(|commit| (node.head_ref_name, commit)),
         }
@@ -157,7 +157,7 @@ impl GitHub {
                 State::Open if head == Head::Deleted => Liveness::HeadDeleted,
                 State::Open => Liveness::Open,
                 State::Closed => Liveness::Closed,
-                State::Unknown(word) => Liveness::Unclear(odd_state(&word)),
+                State::Unknown(word) => Liveness::Unclear(unknown_state(&word)),
             },
             Err(error) => Liveness::Unclear(format!("{error:#}")),
         }
@@ -192,7 +192,7 @@ impl GitHub {
             let words = errors.iter().filter(about).map(GraphQlError::words);
             let words = words.collect::<Vec<_>>().join("; ");
             let summary = match nodes.get(&name) {
-                _ if !words.is_empty() => PullRequestSummary::unclear(self.token.redact(&words)),
+                _ if !words.is_empty() => PullRequestSummary::unclear(self.http.redact(&words)),
                 Some(node) => PullRequestSummary::read(node),
                 None => PullRequestSummary::unclear("the answer does not speak of it".to_owned()),
             };
@@ -224,25 +224,21 @@ impl GitHub {
     ) -> Result<(T, Vec<GraphQlError>), ApiError> {
         // A query changes nothing, so this POST is safe to repeat.
         let ask = || async {
-            let sent = self.send(Method::Post, &self.graphql, Some(query)).await;
+            let sent = self
+                .http
+                .send(Method::Post, &self.graphql, Some(query))
+                .await;
             // Whatever else it answers with a 200 is trouble of its own, which may pass.
-            let answer: GraphQl<T> = sent.map_err(|error: ApiError| ApiError {
-                status: error.status.filter(|status| *status != 200),
-                ..error
-            })?;
+            let answer: GraphQl<T> = sent.map_err(ApiError::despite_success)?;
             let Some(data) = answer.data else {
                 let errors = answer.errors.iter().map(|error| error.message.as_str());
                 let is_rate_limit = |error: &GraphQlError| error.r#type == "RATE_LIMITED";
-                return Err(ApiError {
-                    attempted: format!("POST {}", self.graphql),
-                    status: None,
-                    words: self.token.redact(&errors.collect::<Vec<_>>().join("; ")),
-                    retry_after: None,
-                    is_rate_limit: answer.errors.iter().any(is_rate_limit),
-                });
+                let words = errors.collect::<Vec<_>>().join("; ");
+                let error = self.http.error(&format!("POST {}", self.graphql), &words);
+                return Err(error.rate_limited(answer.errors.iter().any(is_rate_limit)));
             };
             Ok((data, answer.errors))
         };
-        self.retried(ask).await
+        self.http.retried(ask).await
     }
 }

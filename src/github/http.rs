@@ -1,41 +1,43 @@
-//! Requests: sent, tried again, and their errors.
+//! Requests to GitHub: sent with a limit on their time, tried again where that is safe, and their errors.
+//!
+//! octocrab's own retry is not used, because it repeats POSTs.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
+use url::Url;
 
-use crate::github::outage::Outage;
-use crate::github::{GitHub, outage};
+use crate::github::outage::{self, Outage};
+use crate::model::failure::Failure;
+use crate::model::token::Token;
 
-/// Longest wait for a connection, and for each read from it.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest time for one try.
+/// Limit on connecting, and on each read from the connection.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit on one attempt.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// No server is waited for any longer, whatever it asks for.
+/// The longest wait that a server may ask for.
 const WAIT_LIMIT: Duration = Duration::from_secs(65);
-
-/// Tries of one request.
+/// Attempts of one request.
 const ATTEMPTS: u32 = 4;
-
-/// Wait before the second try; it doubles with each.
+/// The wait before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// A request that did not succeed: what was attempted and what was answered.
 #[derive(Debug)]
 pub(crate) struct ApiError {
-    pub(crate) attempted: String,
-    pub(crate) status: Option<u16>,
-    pub(crate) words: String,
+    attempted: String,
+    status: Option<u16>,
+    words: String,
     /// How long the server asked to be left alone.
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) is_rate_limit: bool,
+    retry_after: Option<Duration>,
+    is_rate_limit: bool,
 }
 
 impl fmt::Display for ApiError {
@@ -73,18 +75,38 @@ impl ApiError {
         }
     }
 
+    /// The same without the status: a 200 that says that something is wrong.
+    pub(crate) fn despite_success(self) -> ApiError {
+        ApiError {
+            status: self.status.filter(|status| *status != 200),
+            ..self
+        }
+    }
+
+    /// The same as a rate limit.
+    pub(crate) fn rate_limited(self, is_rate_limit: bool) -> ApiError {
+        ApiError {
+            is_rate_limit,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == Some(404)
+    }
+
     /// Whether the token lacks a permission.
     pub(crate) fn is_forbidden(&self) -> bool {
         // A locked conversation is closed to some tokens that may write comments otherwise.
         self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
     }
 
-    /// Whether the last answer was that GitHub wants to be left alone.
+    /// Whether GitHub asked to be left alone for a while.
     pub(crate) fn is_rate_limit(&self) -> bool {
         self.is_rate_limit
     }
 
-    /// Whether the token is of no use here: GitHub hides what a token may not see.
+    /// Whether GitHub refused the token: it answers 404 for what a token may not see.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.status, Some(401 | 404)) || self.is_forbidden()
     }
@@ -116,7 +138,7 @@ impl Method {
 /// What an answer says about trying again
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately)).
 struct Headers {
-    pub(crate) retry_after: Option<u64>,
+    retry_after: Option<u64>,
     remaining: Option<u64>,
     reset: Option<u64>,
     /// Where a redirect leads.
@@ -162,14 +184,65 @@ fn chain(error: &dyn std::error::Error) -> String {
     words
 }
 
-impl GitHub {
-    /// Whether GitHub has not answered anything for a while, so that there is little hope for another request.
+/// Returns the failure of a run that lacks the answer to this request.
+pub(crate) fn unanswered(error: anyhow::Error) -> Failure {
+    match error.downcast_ref::<ApiError>() {
+        Some(refused) if refused.is_refused() => Failure::GitHubRefused(refused.to_string()),
+        _ => Failure::GitHub(error),
+    }
+}
+
+/// Sends requests with the token.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: Octocrab,
+    token: Token,
+    outage: Cell<Outage>,
+}
+
+impl Http {
+    /// Sends nothing yet.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub(crate) fn new(api: &Url, token: &Token) -> Result<Http> {
+        // octocrab gives its credentials to the origin of the base URL alone. Every URL here is a whole one.
+        let origin = api.origin().ascii_serialization();
+        let client = Octocrab::builder()
+            .base_uri(origin)
+            .context("reading GITHUB_API_URL")?
+            .personal_token(token.expose())
+            .set_connect_timeout(Some(READ_TIMEOUT))
+            .set_read_timeout(Some(READ_TIMEOUT))
+            .set_write_timeout(Some(READ_TIMEOUT))
+            .build()
+            .context("setting up the client for GitHub's API")?;
+        Ok(Http {
+            client,
+            token: token.clone(),
+            outage: Cell::default(),
+        })
+    }
+
+    /// Whether GitHub has answered nothing for a while, so that another request has little hope.
     pub(crate) fn has_outage(&self) -> bool {
         self.outage.get().is_long()
     }
 
-    pub(crate) fn route(&self, path: &str) -> String {
-        format!("{}/{path}", self.repository)
+    /// Returns the server's words without the token, which they may quote.
+    pub(crate) fn redact(&self, words: &str) -> String {
+        self.token.redact(words)
+    }
+
+    /// Returns an error without a status. The words are the server's, which may quote the token.
+    pub(crate) fn error(&self, attempted: &str, words: &str) -> ApiError {
+        ApiError {
+            attempted: attempted.to_owned(),
+            status: None,
+            words: self.token.redact(words),
+            retry_after: None,
+            is_rate_limit: false,
+        }
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ApiError> {
@@ -177,7 +250,7 @@ impl GitHub {
             .await
     }
 
-    /// Tries a request that is safe to repeat until it succeeds, fails for good, or has been tried enough.
+    /// Repeats a request that is safe to repeat, until it succeeds, fails for good, or has been tried often enough.
     pub(crate) async fn retried<T, F, A>(&self, attempt: F) -> Result<T, ApiError>
     where
         F: Fn() -> A,
@@ -189,7 +262,7 @@ impl GitHub {
         }
     }
 
-    /// Sends what must not be there twice: where an answer was lost, it is looked for before it is sent again.
+    /// Sends what must not be there twice. Where an answer was lost, `find` looks for it before it is sent again.
     pub(crate) async fn sent_once<T, F, A, G, B>(&self, send: F, find: G) -> Result<T, ApiError>
     where
         F: Fn() -> A,
@@ -223,8 +296,8 @@ impl GitHub {
                 _ if self.has_outage() => break,
                 Some(pause) if pause > WAIT_LIMIT.saturating_sub(started.elapsed()) => break,
                 Some(pause) => sleep(pause).await,
-                // One that answers each time, and late, keeps us waiting as well.
-                None if started.elapsed() > outage::LONGEST => break,
+                // A server that answers each time, but late, keeps us waiting as well.
+                None if started.elapsed() > outage::LIMIT => break,
                 None => {
                     let ceiling = FIRST_PAUSE.saturating_mul(1 << tried);
                     sleep(ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -245,13 +318,7 @@ impl GitHub {
         body: Option<&impl Serialize>,
     ) -> Result<T, ApiError> {
         let attempted = format!("{} {url}", method.as_str());
-        let failed = |words: String| ApiError {
-            attempted: attempted.clone(),
-            status: None,
-            words: self.token.redact(&words),
-            retry_after: None,
-            is_rate_limit: false,
-        };
+        let failed = |words: String| self.error(&attempted, &words);
         let sent = Instant::now();
         let answer = async {
             let response = match method {
@@ -276,7 +343,7 @@ impl GitHub {
         })?;
         self.outage.set(Outage::None);
         if status.is_success() {
-            // What is deleted is answered by no content.
+            // The answer to a DELETE has no content.
             let text = if text.is_empty() { "null" } else { &text };
             let mut json = serde_json::Deserializer::from_str(text);
             return serde_path_to_error::deserialize(&mut json).map_err(|error| ApiError {
@@ -286,7 +353,7 @@ impl GitHub {
         }
         let mut words = serde_json::from_str::<Message>(&text)
             .map_or_else(|_| text.trim().to_owned(), |body| body.message);
-        // The secondary limits may come without a header.
+        // Secondary rate limits may come without a header.
         let is_rate_limit = headers.is_rate_limit() || words.contains("rate limit");
         if let Some(location) = &headers.location {
             words = format!(

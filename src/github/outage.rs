@@ -1,9 +1,9 @@
-//! How long GitHub has said nothing at all: a server that hangs is not waited for as patiently with every request.
+//! How long GitHub has not answered: only the first requests wait patiently for a server that hangs.
 
 use std::time::{Duration, Instant};
 
-/// So long a server is waited for by asking again.
-pub(crate) const LONGEST: Duration = Duration::from_secs(25);
+/// How long requests are repeated while nothing is answered.
+pub(crate) const LIMIT: Duration = Duration::from_secs(25);
 
 /// The requests without an answer since the last one that had one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Outage {
     pub(crate) fn is_long(self) -> bool {
         match self {
             Outage::None => false,
-            Outage::Lasting(waited, _) => waited >= LONGEST,
+            Outage::Lasting(waited, _) => waited >= LIMIT,
         }
     }
 }

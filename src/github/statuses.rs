@@ -47,13 +47,16 @@ impl GitHub {
         let route = self.route(&format!("statuses/{sha}"));
         let statuses = self.route(&format!("commits/{sha}/statuses?per_page={PAGE}"));
         let send = || async {
-            self.send::<Value>(Method::Post, &route, Some(&body))
+            self.http
+                .send::<Value>(Method::Post, &route, Some(&body))
                 .await?;
             Ok(())
         };
         let find = || async {
-            let newest: Vec<StatusObject> =
-                self.send(Method::Get, &statuses, None::<&Value>).await?;
+            let newest: Vec<StatusObject> = self
+                .http
+                .send(Method::Get, &statuses, None::<&Value>)
+                .await?;
             let is_there = newest
                 .iter()
                 .find(|status| status.context == STATUS_CONTEXT)
@@ -67,6 +70,6 @@ impl GitHub {
                 });
             Ok(is_there.then_some(()))
         };
-        self.sent_once(send, find).await
+        self.http.sent_once(send, find).await
     }
 }

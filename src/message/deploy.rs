@@ -1,238 +1,230 @@
-//! An environment on its way up or down.
+//! An environment that Flux brings up or removes.
 
 use chrono::{DateTime, Utc};
 
+use crate::message::context::{Context, DESCRIPTION_LENGTH, branch_line};
 use crate::message::markdown::{code, codes, shortened};
-use crate::message::sections::{
-    Context, DESCRIPTION_LENGTH, Message, branch_at, deploy_with, gone, head, next_look, way_back,
-};
+use crate::message::sections::Message;
 use crate::model::ttl::{date, distance};
 
-/// An environment that Flux will bring up.
+/// The description of the commit status while the action works.
+pub(crate) const PENDING: &str = "The action is working on it";
+/// The description of the commit status once the environment is destroyed.
+pub(crate) const DESTROYED_IN_SHORT: &str = "Destroyed";
+
+/// An environment that Flux brings up.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployed {
-    /// Its namespace.
     pub(crate) namespace: String,
-    /// The page of its file.
     pub(crate) file_url: String,
-    /// The page of the commit that holds the file, `None` where it was there already.
+    /// The page of the commit; `None` where the file was there already.
     pub(crate) commit_url: Option<String>,
-    /// Namespaces of the same pull request that make way for it: its branch was renamed.
+    /// Namespaces of the same pull request that it replaces: its branch was renamed.
     pub(crate) replaced: Vec<String>,
-    /// Where the environment will be.
     pub(crate) environment_url: Option<String>,
-    /// Whether it stays on the commit.
     pub(crate) pinned: bool,
     /// How often Flux looks at the branch.
     pub(crate) interval: String,
     /// How long Flux waits for readiness.
     pub(crate) timeout: String,
-    /// When its time is over.
     pub(crate) expires: Option<DateTime<Utc>>,
-    /// [Fingerprint](fingerprint) of the instance.
+    /// Of the instance.
     pub(crate) fingerprint: String,
 }
 
-/// An environment that Flux will take down.
+/// An environment that Flux removes.
 #[derive(Debug, Clone)]
 pub(crate) struct Destroyed {
-    /// Namespaces that go away.
     pub(crate) namespaces: Vec<String>,
-    /// The page of the commit.
     pub(crate) commit_url: String,
 }
 
 /// An environment as another run left it.
 #[derive(Debug, Clone)]
 pub(crate) struct InstanceSummary {
-    /// Its namespaces, more than one only where somebody edited files by hand.
+    /// More than one only where somebody edited files by hand.
     pub(crate) namespaces: Vec<String>,
-    /// Its branch.
     pub(crate) branch: String,
-    /// Its commit.
     pub(crate) commit: String,
-    /// The page of its file.
     pub(crate) file_url: String,
-    /// Where the environment will be.
     pub(crate) environment_url: Option<String>,
-    /// Who asked for it.
     pub(crate) requested_by: String,
-    /// When its time is over.
     pub(crate) expires: Option<DateTime<Utc>>,
-    /// [Fingerprint](fingerprint) of the instances.
+    /// Of the instances.
     pub(crate) fingerprint: String,
 }
 
-/// The environment is on its way up, or was there already.
+/// The environment was deployed, or was deployed already.
 pub(crate) fn deployed(context: &Context, deployed: &Deployed) -> Message {
+    let namespace = code(&deployed.namespace);
     let mut lines = vec![
         match deployed.commit_url {
-            Some(_) => "### 🚀 Deployed".to_owned(),
-            None => "### 🚀 Deployed already: nothing changed".to_owned(),
+            Some(_) => coming_up(&namespace),
+            None => format!("### 🚀 {namespace} is deployed already: nothing changed"),
         },
         String::new(),
-        format!("- Namespace: {}", code(&deployed.namespace)),
-        head(context),
+        format!("- Namespace: {namespace}"),
+        context.head_line(),
         match &deployed.commit_url {
             Some(url) => format!("- Commit: {url}"),
             None => format!("- File: {}", deployed.file_url),
         },
-        format!("- Run: {}", context.run_url),
+        context.run_line(),
     ];
     if !deployed.replaced.is_empty() {
         lines.push(format!("- Replaces: {}", codes(&deployed.replaced)));
     }
-    lines.extend(deployed.environment_url.as_deref().map(address));
+    lines.extend(deployed.environment_url.as_deref().map(address_line));
     lines.push(String::new());
     if deployed.commit_url.is_some() {
         lines.push(format!(
             "{} Then it fetches the branch, applies the overlay and waits up to {} until everything is ready.",
-            next_look(context),
+            context.next_poll(),
             deployed.timeout
         ));
     }
-    lines.push(if deployed.pinned {
-        format!(
-            "It stays on this commit; comment {} to move it to the newest one.",
+    lines.push(match deployed.pinned {
+        true => format!(
+            "It stays on this commit. To move it to the newest one, comment {}.",
             code(&context.deploy_command)
-        )
-    } else {
-        format!(
-            "A push to the branch is applied within {}.",
+        ),
+        false => format!(
+            "Flux applies a push to the branch within {}.",
             deployed.interval
-        )
+        ),
     });
-    lines.extend(deployed.expires.map(|end| lifetime(context, end)));
+    lines.extend(deployed.expires.map(|end| expiry(context, end)));
     lines.push(String::new());
-    lines.push(way_down(context));
-    Message {
-        text: lines.join("\n"),
-        state: Some(deployed.fingerprint.clone()),
-    }
+    lines.push(how_to_destroy(context));
+    Message::of_state(&lines, &deployed.fingerprint)
 }
 
-/// Where an environment can be opened.
-fn address(url: &str) -> String {
+fn coming_up(namespaces: &str) -> String {
+    format!("### 🚀 Flux is bringing {namespaces} up")
+}
+
+fn address_line(url: &str) -> String {
     format!("- Open: <{url}>")
 }
 
-/// How long an environment may live.
-fn lifetime(context: &Context, end: DateTime<Utc>) -> String {
+fn expiry(context: &Context, end: DateTime<Utc>) -> String {
     let date = date(end);
     let until = if end <= context.now {
-        format!("Its time was over at {date}: the next sweep takes it down.")
+        format!("It expired at {date}: the next sweep destroys it.")
     } else {
         let distance = distance(end, context.now);
-        format!("It may live until {date}, in {distance}, and then the next sweep takes it down.")
+        format!("It expires at {date}, in {distance}: the next sweep after that destroys it.")
     };
     format!(
-        "{until} Comment {} to give it 72 hours from then, or {} for no end.",
-        deploy_with(context, "ttl=72h"),
-        deploy_with(context, "ttl=never")
+        "{until} Comment {} to keep it for 72 hours from then on, or {} to keep it until the pull request closes.",
+        context.deploy_with("ttl=72h"),
+        context.deploy_with("ttl=never")
     )
 }
 
-/// The environment is on its way down.
+fn how_to_destroy(context: &Context) -> String {
+    let label = context.label.as_ref().map_or_else(String::new, |label| {
+        format!(", remove the label {}", code(label))
+    });
+    format!(
+        "To destroy it, comment {}{label} or close the pull request.",
+        code(&context.destroy_command)
+    )
+}
+
+/// The environment was destroyed.
 pub(crate) fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
-    gone([
-        "### 🚀 Destroyed".to_owned(),
+    let title = removing(&destroyed.namespaces);
+    Message::of_no_environment(&[
+        title,
         String::new(),
-        on_its_way_down(context, destroyed),
+        removal(context, destroyed),
         String::new(),
-        way_back(context),
+        context.how_to_deploy_again(),
     ])
 }
 
-pub(crate) fn on_its_way_down(context: &Context, destroyed: &Destroyed) -> String {
+/// Names the namespaces, where the files name any.
+fn removing(namespaces: &[String]) -> String {
+    match codes(namespaces) {
+        named if named.is_empty() => "### 🚀 Flux is removing the environment".to_owned(),
+        named => format!("### 🚀 Flux is removing {named}"),
+    }
+}
+
+/// What Flux removes, and when.
+pub(crate) fn removal(context: &Context, destroyed: &Destroyed) -> String {
     [
         format!("- Namespace: {}", codes(&destroyed.namespaces)),
-        head(context),
+        context.head_line(),
         format!("- Commit: {}", destroyed.commit_url),
-        format!("- Run: {}", context.run_url),
+        context.run_line(),
         String::new(),
         format!(
-            "{} Then it removes everything it had applied.",
-            next_look(context)
+            "{} Then it removes everything that it applied.",
+            context.next_poll()
         ),
     ]
     .join("\n")
 }
 
-/// A destroy command where there is nothing to destroy.
+/// There was nothing to destroy.
 pub(crate) fn nothing_to_destroy(context: &Context) -> Message {
-    gone([
-        "### 🚀 Destroyed already: nothing changed".to_owned(),
+    Message::of_no_environment(&[
+        "### 🚀 There is no environment: nothing changed".to_owned(),
         String::new(),
-        head(context),
-        format!("- Run: {}", context.run_url),
+        context.head_line(),
+        context.run_line(),
         String::new(),
         format!(
             "This pull request has no environment on {}.",
             code(&context.target_branch)
         ),
         String::new(),
-        way_back(context),
+        context.how_to_deploy_again(),
     ])
 }
 
-/// What another run made of the environment while this one worked; `None` where it took it down.
-pub(crate) fn overtaken(context: &Context, summary: Option<&InstanceSummary>) -> Message {
-    let run = format!("- Run: {}", context.run_url);
-    let Some(summary) = summary else {
-        return gone([
-            "### 🚀 Destroyed".to_owned(),
+/// Another run changed the environment while this one worked; `None` where it destroyed it.
+pub(crate) fn overtaken(context: &Context, instance: Option<&InstanceSummary>) -> Message {
+    let Some(instance) = instance else {
+        return Message::of_no_environment(&[
+            removing(&[]),
             String::new(),
-            head(context),
-            run,
+            context.head_line(),
+            context.run_line(),
             String::new(),
-            "Another run for this pull request did this at the same time.".to_owned(),
-            next_look(context),
+            "Another run for this pull request destroyed it at the same time.".to_owned(),
+            context.next_poll(),
             String::new(),
-            way_back(context),
+            context.how_to_deploy_again(),
         ]);
     };
+    let namespaces = codes(&instance.namespaces);
     let mut lines = vec![
-        "### 🚀 Deployed".to_owned(),
+        coming_up(&namespaces),
         String::new(),
-        format!("- Namespace: {}", codes(&summary.namespaces)),
-        branch_at(&summary.branch, &summary.commit),
-        format!("- File: {}", summary.file_url),
-        run,
+        format!("- Namespace: {namespaces}"),
+        branch_line(&instance.branch, &instance.commit),
+        format!("- File: {}", instance.file_url),
+        context.run_line(),
     ];
-    lines.extend(summary.environment_url.as_deref().map(address));
+    lines.extend(instance.environment_url.as_deref().map(address_line));
     lines.extend([
         String::new(),
         format!(
-            "Another run for this pull request did this at the same time; {} had asked for it.",
-            code(&summary.requested_by)
+            "Another run for this pull request deployed it at the same time, as {} requested.",
+            code(&instance.requested_by)
         ),
-        next_look(context),
+        context.next_poll(),
     ]);
-    lines.extend(summary.expires.map(|end| lifetime(context, end)));
-    lines.extend([String::new(), way_down(context)]);
-    Message {
-        text: lines.join("\n"),
-        state: Some(summary.fingerprint.clone()),
-    }
+    lines.extend(instance.expires.map(|end| expiry(context, end)));
+    lines.extend([String::new(), how_to_destroy(context)]);
+    Message::of_state(&lines, &instance.fingerprint)
 }
 
-fn way_down(context: &Context) -> String {
-    let label = context.label.as_ref().map_or_else(String::new, |label| {
-        format!(" or remove the label {}", code(label))
-    });
-    format!(
-        "Comment {}{label} to take it down; closing the pull request does the same.",
-        code(&context.destroy_command)
-    )
-}
-
-/// The one line of a commit status for an environment on its way up.
+/// The description of the commit status once the environment is deployed.
 pub(crate) fn deployed_in_short(namespace: &str) -> String {
-    shortened(
-        &format!("Deployed to namespace {namespace}"),
-        DESCRIPTION_LENGTH,
-    )
+    let text = format!("Flux is bringing {namespace} up");
+    shortened(&text, DESCRIPTION_LENGTH)
 }
-
-/// The one line of a commit status once there is no environment.
-pub(crate) const DESTROYED_IN_SHORT: &str = "Destroyed";

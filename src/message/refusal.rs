@@ -2,28 +2,32 @@
 
 use crate::command::{Problem, UsageError};
 use crate::decide::refusal::Refusal;
+use crate::message::context::Context;
 use crate::message::markdown::{block, code, listed};
-use crate::message::sections::{Context, Message, deploy_with, notice_on};
+use crate::message::sections::Message;
+use crate::model::instance::Owner;
 use crate::model::repository::Permission;
-use crate::model::sha::Sha;
 use crate::model::ttl::TTL_FORMAT;
 
-/// A request that is not granted.
+const TITLE: &str = "### 😕 Refused";
+const OTHER_NAME: &str = "rename the branch, or set the input `namespace-prefix`.";
+const BRANCH_HERE: &str = "push the branch to this repository and open a pull request from there.";
+
+/// A request is not granted.
 pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Message {
-    let (why, remedy) = refusal_words(context, refusal);
-    let title = "### 😕 Refused";
-    notice_on(context, title, &why, &remedy, refusal.code())
+    let (why, remedy) = words(context, refusal);
+    context.notice(TITLE, &why, &remedy, refusal.code())
 }
 
-/// Why a request is refused, and the remedy.
-pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, String) {
+/// Why the request is refused, and the remedy.
+fn words(context: &Context, refusal: &Refusal) -> (String, String) {
     let deploy = code(&context.deploy_command);
     match refusal {
         Refusal::Usage(error) => (usage_words(error), format!("write {}.", code(&error.usage))),
         Refusal::LimitReached { limit, instances } => limit_words(context, *limit, instances),
         Refusal::NotPermitted { login, has, needs } => (
             format!(
-                "{} has the permission {} on this repository, and the command takes {}.",
+                "{} has the permission {} on this repository, and the command needs {}.",
                 code(login),
                 code(has.as_str()),
                 code(needs.as_str())
@@ -36,13 +40,13 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
             answer,
         } => (
             format!(
-                "GitHub gave no clear answer to what {} may do here, which counts as no:\n\n{}",
+                "GitHub gave no clear answer about the permission of {} on this repository, which counts as no:\n\n{}",
                 code(login),
                 block(answer)
             ),
             format!(
-                "comment again in a minute. If that does not help, give the action's input `token` a token that may \
-                 read who works on this repository, or {}",
+                "comment again in a minute. If that does not help, give the input `token` a token that may read the \
+                 repository's collaborators, or {}",
                 ask_somebody(*needs)
             ),
         ),
@@ -53,19 +57,15 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
         Refusal::Fork => (
             "The pull request comes from a fork, and what a fork deploys runs in the cluster."
                 .to_owned(),
-            "push the branch to this repository, or set the action's input `allow-forks: true`."
-                .to_owned(),
+            "push the branch to this repository, or set the input `allow-forks: true`.".to_owned(),
         ),
         Refusal::HeadDeleted => (
-            "The repository of the head branch has been deleted.".to_owned(),
-            "push the branch to this repository and open a pull request from there.".to_owned(),
+            "The repository of the head branch was deleted.".to_owned(),
+            BRANCH_HERE.to_owned(),
         ),
         Refusal::ForkUrl { url } => (
-            format!(
-                "The fork cannot be cloned over https; its URL is {}.",
-                code(url)
-            ),
-            "push the branch to this repository and open a pull request from there.".to_owned(),
+            format!("The fork cannot be cloned over https: its URL is {}.", code(url)),
+            BRANCH_HERE.to_owned(),
         ),
         Refusal::BranchMoved { wanted, head } => (
             format!(
@@ -73,15 +73,18 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
                 code(head.as_str()),
                 code(wanted.as_str())
             ),
-            format!("look at what was pushed, then comment {}.", deploy_of(context, head)),
+            format!(
+                "look at what was pushed, then comment {}.",
+                context.deploy_with(head.as_str())
+            ),
         ),
         Refusal::PushedSince { head } => (
-            "The fork was pushed to after the command was given, so its head may be something that nobody has looked at."
+            "The fork was pushed to after the command, so its head may be a commit that nobody has looked at."
                 .to_owned(),
             format!(
                 "look at {}, then comment {}.",
                 code(head.short()),
-                deploy_of(context, head)
+                context.deploy_with(head.as_str())
             ),
         ),
         Refusal::ProtectedNamespace { namespace, pattern } => (
@@ -90,7 +93,7 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
                 code(namespace),
                 code(pattern)
             ),
-            "rename the branch, or set the action's input `namespace-prefix`.".to_owned(),
+            OTHER_NAME.to_owned(),
         ),
         Refusal::ClaimedNamespace { namespace, path } => (
             format!(
@@ -98,14 +101,13 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
                 code(namespace),
                 code(path)
             ),
-            "rename the branch, or set the action's input `namespace-prefix`.".to_owned(),
+            OTHER_NAME.to_owned(),
         ),
         Refusal::NamespaceTaken { namespace, owner } => (
             format!(
-                "The namespace {} belongs to the environment of pull request {} of {}.",
+                "The namespace {} belongs to the environment of {}.",
                 code(namespace),
-                owner.pull_request,
-                code(&owner.repository)
+                pull_request(owner)
             ),
             format!(
                 "close that pull request or comment {} on it, or rename this branch.",
@@ -113,12 +115,7 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
             ),
         ),
         Refusal::OwnedByAnother { path, owner } => (
-            format!(
-                "The file {} belongs to pull request {} of {}.",
-                code(path),
-                owner.pull_request,
-                code(&owner.repository)
-            ),
+            format!("The file {} belongs to {}.", code(path), pull_request(owner)),
             format!(
                 "close that pull request or comment {} on it, then comment {deploy} here.",
                 code(&context.destroy_command)
@@ -126,12 +123,11 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
         ),
         Refusal::NotOurs { path } => (
             format!(
-                "{} on {} was not written by this action.",
+                "This action did not write {} on {}.",
                 code(path),
                 code(&context.target_branch)
             ),
-            "move it away, rename the branch, or set the action's input `instances-path`."
-                .to_owned(),
+            "move it away, rename the branch, or set the input `instances-path`.".to_owned(),
         ),
     }
 }
@@ -139,11 +135,9 @@ pub(crate) fn refusal_words(context: &Context, refusal: &Refusal) -> (String, St
 fn usage_words(error: &UsageError) -> String {
     let argument = code(&error.argument);
     match error.problem {
-        Problem::Unknown => format!("{argument} is no argument of the command."),
-        Problem::Repeated => {
-            format!("{argument} is one argument too many: each kind may come once.")
-        }
-        Problem::InvalidTtl => format!("{argument} gives no time to live: it takes {TTL_FORMAT}."),
+        Problem::Unknown => format!("{argument} is not a valid argument."),
+        Problem::Repeated => format!("{argument} is one argument too many: give each kind once."),
+        Problem::InvalidTtl => format!("{argument} is not a valid TTL: give {TTL_FORMAT}."),
     }
 }
 
@@ -153,28 +147,29 @@ fn limit_words(context: &Context, limit: usize, instances: &[(String, u64)]) -> 
     });
     let oldest = instances.first().map_or_else(String::new, |(name, pull_request)| {
         format!(
-            "comment {} where nobody needs it any more (the oldest pull request with one is {pull_request}, with {}), or ",
+            "comment {} on a pull request that no longer needs its environment (the oldest is pull request \
+             {pull_request}, with {}), or ",
             code(&context.destroy_command),
             code(name)
         )
     });
     (
-        format!(
-            "There may be {limit} environments at a time, and there are {}: {named}.",
-            instances.len()
-        ),
-        format!("{oldest}raise the action's input `max-environments`."),
+        format!("`max-environments` is {limit}. These environments exist: {named}."),
+        format!("{oldest}raise the input `max-environments`."),
     )
 }
 
-/// The command that deploys this very commit.
-fn deploy_of(context: &Context, commit: &Sha) -> String {
-    deploy_with(context, commit.as_str())
+fn pull_request(owner: &Owner) -> String {
+    format!(
+        "pull request {} of {}",
+        owner.pull_request,
+        code(&owner.repository)
+    )
 }
 
 fn ask_somebody(needs: Permission) -> String {
     format!(
-        "ask somebody with {} to comment, or lower the action's input `allowed-permission`.",
+        "ask somebody with {} to comment, or lower the input `allowed-permission`.",
         code(needs.as_str())
     )
 }

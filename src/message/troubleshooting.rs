@@ -8,9 +8,10 @@ use chrono::DateTime;
 
 use crate::command::{Problem, UsageError};
 use crate::decide::refusal::Refusal;
+use crate::message::context::Context;
 use crate::message::failure::failed;
 use crate::message::refusal::refused;
-use crate::message::sections::{Context, Message};
+use crate::message::sections::Message;
 use crate::model::failure::Failure;
 use crate::model::instance::Owner;
 use crate::model::repository::Permission;

@@ -10,3 +10,4 @@ pub(crate) mod repository;
 pub(crate) mod sha;
 pub(crate) mod token;
 pub(crate) mod ttl;
+pub(crate) mod url;

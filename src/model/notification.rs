@@ -1,4 +1,31 @@
-//! What can be said on a pull request beside the comment.
+//! What can be said on a pull request.
+
+/// How a pull request is notified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Comment,
+    /// To the comment with the command.
+    Reaction,
+    CommitStatus,
+}
+
+impl Channel {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Channel::Comment => "the comment",
+            Channel::Reaction => "the reaction",
+            Channel::CommitStatus => "the commit status",
+        }
+    }
+
+    /// The line of a workflow's `permissions` that it needs.
+    pub(crate) fn permission(self) -> &'static str {
+        match self {
+            Channel::Comment | Channel::Reaction => "pull-requests: write",
+            Channel::CommitStatus => "statuses: write",
+        }
+    }
+}
 
 /// A reaction to the comment with the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub(crate) enum State {
 }
 
 /// Says that a pull request's state is no word that GitHub documents.
-pub(crate) fn odd_state(word: &str) -> String {
+pub(crate) fn unknown_state(word: &str) -> String {
     format!("its state is called {word:?}")
 }
 

@@ -1,4 +1,4 @@
-//! Tells a pull request what became of it: comment, commit status, reaction. And looks whether that is still so.
+//! Notifies a pull request: comment, commit status and reaction. Then checks that the comment is still true.
 
 use std::time::{Duration, Instant};
 
@@ -12,25 +12,40 @@ use crate::git::{Session, Target};
 use crate::github::GitHub;
 use crate::github::comments::StatusComment;
 use crate::github::http::ApiError;
-use crate::message::sections;
-use crate::message::sections::{Context, Message};
+use crate::message::context::Context;
+use crate::message::sections::{self, Message};
 use crate::model::instance::fingerprint;
-use crate::model::notification::{Reaction, StatusState};
-use crate::plan::Plan;
+use crate::model::notification::{Channel, Reaction, StatusState};
+use crate::plan::{self, Plan};
 use crate::publish::{read, target};
-use crate::report::Report;
-use crate::run::undelivered::{COMMENT, REACTION, STATUS, Undelivered};
+use crate::report::{self, Report};
+use crate::run::undelivered::Undelivered;
 use crate::runner::Log;
-use crate::{plan, report};
 
-/// How long it may take to look whether what was told is still so.
+/// How long one check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often what was told is corrected: each time another run has changed the environment meanwhile.
+/// How often the comment is corrected: each time another run has changed the environment meanwhile.
 const CORRECTIONS: usize = 5;
 
-/// Our comment, once it has been looked for.
-pub(crate) type Found = Option<Result<Option<StatusComment>, ApiError>>;
+/// What is known of our comment on the pull request.
+#[derive(Debug, Default)]
+pub(crate) enum CommentLookup {
+    /// Nobody has looked, or GitHub did not answer.
+    #[default]
+    Unknown,
+    Missing,
+    Found(StatusComment),
+}
+
+impl From<Result<Option<StatusComment>, ApiError>> for CommentLookup {
+    fn from(answer: Result<Option<StatusComment>, ApiError>) -> CommentLookup {
+        match answer {
+            Ok(Some(comment)) => CommentLookup::Found(comment),
+            Ok(None) => CommentLookup::Missing,
+            Err(_) => CommentLookup::Unknown,
+        }
+    }
+}
 
 /// The comment as it was written.
 pub(crate) struct WrittenComment {
@@ -38,18 +53,15 @@ pub(crate) struct WrittenComment {
     message: Message,
 }
 
-/// Speaks to pull requests.
+/// Notifies pull requests.
 pub(crate) struct Notifier<'a> {
-    /// What was given.
     pub(crate) config: &'a Config,
-    /// The job's log.
     pub(crate) log: &'a Log,
-    /// Where they are.
     pub(crate) github: GitHub,
 }
 
 impl Notifier<'_> {
-    /// What may be told of a pull request of which nothing is known yet.
+    /// Returns the context of a pull request of which nothing is known yet.
     pub(crate) fn context(
         &self,
         pull_request: u64,
@@ -71,44 +83,26 @@ impl Notifier<'_> {
         }
     }
 
-    /// Tells the job alone what would be changed.
+    /// Shows the plan in the job's log and nowhere else.
     pub(crate) fn preview(&self, plan: &Plan) {
         self.log
-            .line("dry run, nothing is changed; this is what would be:");
+            .line("dry run: nothing is changed. This would be committed:");
         self.log.text(&plan.change.to_string());
     }
 
-    /// Comment, commit status and reaction, side by side.
-    pub(crate) async fn tell(
+    /// Writes comment, commit status and reaction, side by side. Returns the comment if it was written.
+    pub(crate) async fn notify(
         &self,
         context: &Context,
         report: &mut Report,
-        found: Found,
-        comment_id: Option<u64>,
+        existing: CommentLookup,
+        command_id: Option<u64>,
         undelivered: &mut Undelivered,
     ) -> Option<WrittenComment> {
-        let message = report.message.clone();
-        let comment = async {
-            let Some(message) = message else {
-                return Ok(None);
-            };
-            let number = context.pull_request;
-            let existing = match found {
-                Some(Ok(found)) => found,
-                // What went wrong then may have passed.
-                Some(Err(_)) | None => self.github.status_comment(number).await?,
-            };
-            // A server's own words may quote what it was sent.
-            let body = |before: Option<&str>| self.log.redact(&message.body(before));
-            let comment = self
-                .github
-                .write_status_comment(number, existing.as_ref(), &body)
-                .await?;
-            Ok(Some(WrittenComment { comment, message }))
-        };
+        let comment = self.write_comment(context, report.message.clone(), existing);
         let status = async {
             match &report.status {
-                Some((state, description)) if !undelivered.is_forbidden(STATUS) => {
+                Some((state, description)) if !undelivered.is_forbidden(Channel::CommitStatus) => {
                     let asked = Instant::now();
                     let outcome = self.set_status(context, *state, description).await;
                     Some((outcome, asked.elapsed()))
@@ -118,8 +112,8 @@ impl Notifier<'_> {
         };
         let reaction = async {
             match report.reaction {
-                Some(reaction) if !undelivered.is_forbidden(REACTION) => {
-                    self.react(comment_id, reaction).await
+                Some(reaction) if !undelivered.is_forbidden(Channel::Reaction) => {
+                    self.react(command_id, reaction).await
                 }
                 _ => Ok(()),
             }
@@ -128,56 +122,78 @@ impl Notifier<'_> {
         if let Some((outcome, taken)) = status {
             undelivered.note_status(outcome, taken);
         }
-        undelivered.note(REACTION, reaction);
-        let told = comment.unwrap_or_else(|error| {
-            undelivered.note(COMMENT, Err(error));
+        undelivered.note(Channel::Reaction, reaction);
+        let written = comment.unwrap_or_else(|error| {
+            undelivered.note(Channel::Comment, Err(error));
             None
         })?;
-        undelivered.note(COMMENT, Ok(()));
-        report.outputs.comment_url.clone_from(&told.comment.url);
-        Some(told)
+        undelivered.note(Channel::Comment, Ok(()));
+        report.outputs.comment_url.clone_from(&written.comment.url);
+        Some(written)
     }
 
-    /// Corrects what was told where another run of the same pull request has changed the environment meanwhile.
+    async fn write_comment(
+        &self,
+        context: &Context,
+        message: Option<Message>,
+        existing: CommentLookup,
+    ) -> Result<Option<WrittenComment>, ApiError> {
+        let Some(message) = message else {
+            return Ok(None);
+        };
+        let number = context.pull_request;
+        let existing = match existing {
+            CommentLookup::Found(comment) => Some(comment),
+            CommentLookup::Missing => None,
+            // What went wrong before may have passed.
+            CommentLookup::Unknown => self.github.status_comment(number).await?,
+        };
+        // A server's own words may quote what it was sent.
+        let body = |before: Option<&str>| self.log.redact(&message.body(before));
+        let comment = self
+            .github
+            .write_status_comment(number, existing.as_ref(), &body)
+            .await?;
+        Ok(Some(WrittenComment { comment, message }))
+    }
+
+    /// Corrects the comment where another run of the same pull request has changed the environment meanwhile.
     ///
     /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
     /// has looked after the last change, or made it, and the comment says what is there.
     ///
-    /// `session` is the repository to look in, if there is one by then. It is there afterwards, unless Git gave no answer.
+    /// `session` is the one to look with, if there is one. It is there afterwards, unless Git gave no answer.
     pub(crate) async fn look_again(
         &self,
         context: &Context,
-        told: WrittenComment,
+        written: WrittenComment,
         session: &mut Option<Session>,
         undelivered: &mut Undelivered,
     ) {
-        let corrected = timeout(
-            CHECK_TIMEOUT * 3,
-            self.correct(context, told, session, undelivered),
-        );
-        let words = match corrected.await {
+        let corrected = self.correct(context, written, session, undelivered);
+        let words = match timeout(CHECK_TIMEOUT * 3, corrected).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "no answer".to_owned(),
         };
         self.log.line(&format!(
-            "whether the comment is still right could not be seen: {words}"
+            "could not check whether the comment is still true: {words}"
         ));
     }
 
     async fn correct(
         &self,
         context: &Context,
-        told: WrittenComment,
+        written: WrittenComment,
         session: &mut Option<Session>,
         undelivered: &mut Undelivered,
     ) -> Result<()> {
         let WrittenComment {
             mut comment,
             message,
-        } = told;
+        } = written;
         for _ in 0..CORRECTIONS {
-            let Some(spoken_of) = sections::spoken_of(&comment.body) else {
+            let Some(described) = sections::fingerprint_in(&comment.body) else {
                 return Ok(());
             };
             let owner = owner(context.pull_request, self.config);
@@ -185,15 +201,15 @@ impl Notifier<'_> {
                 timeout: CHECK_TIMEOUT,
                 ..target(self.config, &context.target_branch)
             };
-            let deployed = read(target, session.take(), move |tip| {
+            let instances = read(target, session.take(), move |tip| {
                 Ok(plan::instances_of(&owner, tip))
             });
-            let (deployed, used) = deployed.await.map_err(|failure| anyhow!("{failure}"))?;
+            let (instances, used) = instances.await.map_err(|failure| anyhow!("{failure}"))?;
             *session = Some(used);
-            if fingerprint(&deployed) == spoken_of {
+            if fingerprint(&instances) == described {
                 return Ok(());
             }
-            let (state, description) = report::overtaken(self.config, context, &deployed);
+            let (state, description) = report::overtaken(self.config, context, &instances);
             let body = match message.is_state() {
                 true => state.body(None),
                 false => message.body(Some(&state.body(None))),
@@ -204,20 +220,21 @@ impl Notifier<'_> {
                 .github
                 .write_status_comment(number, Some(&comment), &body);
             let status = async {
-                if !message.is_state() || undelivered.is_forbidden(STATUS) {
-                    return Ok(Ok(()));
+                if !message.is_state() || undelivered.is_forbidden(Channel::CommitStatus) {
+                    return None;
                 }
                 let set = self.set_status(context, StatusState::Success, &description);
-                // The comment is looked at again in any case, which this must leave time for.
-                timeout(CHECK_TIMEOUT, set).await
+                // The comment is checked again in any case, which needs time, too.
+                Some(timeout(CHECK_TIMEOUT, set).await)
             };
             let (corrected, status) = tokio::join!(corrected, status);
             match status {
-                Ok(status) => undelivered.note(STATUS, status),
-                Err(_) => self.log.warning(&format!(
+                Some(Ok(status)) => undelivered.note(Channel::CommitStatus, status),
+                Some(Err(_)) => self.log.warning(&format!(
                     "the commit status could not be corrected: no answer within {} s",
                     CHECK_TIMEOUT.as_secs()
                 )),
+                None => {}
             }
             comment = corrected?;
         }
@@ -225,24 +242,18 @@ impl Notifier<'_> {
     }
 
     /// Reacts to the comment with the command, where there is one.
-    ///
-    /// # Errors
-    /// The reaction is not there.
     pub(crate) async fn react(
         &self,
-        comment_id: Option<u64>,
+        command_id: Option<u64>,
         reaction: Reaction,
     ) -> Result<(), ApiError> {
-        match comment_id {
+        match command_id {
             Some(comment_id) => self.github.react(comment_id, reaction).await,
             None => Ok(()),
         }
     }
 
-    /// Marks the head commit, where it is known.
-    ///
-    /// # Errors
-    /// The status is not there.
+    /// Sets the status of the head commit, where that is known.
     pub(crate) async fn set_status(
         &self,
         context: &Context,

@@ -7,23 +7,22 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep_until};
 
-use crate::cancellation::Cancellation;
 use crate::decide::sweep::{Removal, Verdict, judge};
 use crate::event::SweepEvent;
 use crate::git::Session;
-use crate::message::sections::Context;
-use crate::message::sweep;
-use crate::message::sweep::StopReason;
+use crate::github::http::unanswered;
+use crate::message::context::Context;
+use crate::message::warning::{self, StopReason};
 use crate::model::failure::Failure;
 use crate::model::instance::DeployedInstance;
 use crate::model::pull_request::{Liveness, PullRequestSummary};
-use crate::plan::{Plan, Published, Tip};
+use crate::plan::{Plan, PlanOutcome, Published, Tip};
 use crate::publish::{cancel_grace_over, publish, read, target};
 use crate::report::Report;
-use crate::run::notify::Notifier;
-use crate::run::request::no_fact;
+use crate::run::notify::{CommentLookup, Notifier};
 use crate::run::undelivered::Undelivered;
 use crate::{plan, report};
+use tokio_util::sync::CancellationToken;
 
 /// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
@@ -33,7 +32,7 @@ const NOTIFY_INTERVAL: Duration = Duration::from_secs(2);
 const BURST: usize = 5;
 
 /// One sweep on its way through.
-pub(crate) struct Sweeper<'a> {
+pub(crate) struct SweepRun<'a> {
     /// Speaks to the pull requests.
     pub(crate) notifier: Notifier<'a>,
     /// What started it.
@@ -58,12 +57,12 @@ struct Found {
     session: Session,
 }
 
-impl Sweeper<'_> {
+impl SweepRun<'_> {
     /// Removes what nobody needs any more and tells about it; in a dry run it only tells the job.
-    pub(crate) async fn run(&self, cancellation: &Cancellation) -> Report {
+    pub(crate) async fn sweep(&self, cancellation: &CancellationToken) -> Report {
         let found = tokio::select! {
             found = self.find() => found,
-            () = cancellation.requested() => Err(Failure::Interrupted),
+            () = cancellation.cancelled() => Err(Failure::Interrupted),
         };
         let found = match found {
             Ok(found) => found,
@@ -78,14 +77,14 @@ impl Sweeper<'_> {
             removals,
             unresolved,
         } = judge(&found.instances, &answers.collect(), self.now);
-        let unresolved: Vec<String> = unresolved.iter().map(sweep::unresolved_words).collect();
+        let unresolved: Vec<String> = unresolved.iter().map(warning::unresolved).collect();
         if removals.is_empty() {
             report::swept(self.event.code, &found.branch, &[], None, unresolved)
         } else if self.notifier.config.inputs.dry_run {
             let branch = found.branch.clone();
             tokio::select! {
                 report = self.preview(found, removals, unresolved) => report,
-                () = cancellation.requested() => self.failed(&branch, &Failure::Interrupted),
+                () = cancellation.cancelled() => self.failed(&branch, &Failure::Interrupted),
             }
         } else {
             self.remove(found, removals, unresolved, cancellation).await
@@ -103,7 +102,7 @@ impl Sweeper<'_> {
                 .github
                 .default_branch()
                 .await
-                .map_err(no_fact)?,
+                .map_err(unanswered)?,
         };
         let repository = config.repository.to_string();
         let (instances, session) = read(target(config, &branch), None, move |tip| {
@@ -158,7 +157,7 @@ impl Sweeper<'_> {
         found: Found,
         removals: Vec<Removal>,
         unresolved: Vec<String>,
-        cancellation: &Cancellation,
+        cancellation: &CancellationToken,
     ) -> Report {
         let Found {
             branch,
@@ -168,7 +167,7 @@ impl Sweeper<'_> {
         } = found;
         let target = target(self.notifier.config, &branch);
         let planned = removals.clone();
-        let plan = move |tip: &Tip| Ok(Ok(plan::sweep(&planned, tip)));
+        let plan = move |tip: &Tip| Ok(PlanOutcome::Planned(plan::sweep(&planned, tip)));
         let (published, mut session) = publish(target, plan, Some(session), cancellation).await;
         self.notifier.log.debug(&format!("{published:?}"));
         let (removals, commit, warning) = match published {
@@ -194,7 +193,7 @@ impl Sweeper<'_> {
                     let undelivered = numbers(by_pull_request(&removals));
                     report
                         .warnings
-                        .push(sweep::undelivered(stop_reason, &undelivered));
+                        .push(warning::not_notified(stop_reason, &undelivered));
                 }
                 return report;
             }
@@ -223,12 +222,14 @@ impl Sweeper<'_> {
         report.warnings.extend(warning);
         report.warnings.extend(undelivered.warnings());
         if !without_status.is_empty() {
-            let warning = sweep::without_status(&without_status);
+            let warning = warning::without_status(&without_status);
             report.warnings.push(warning);
         }
         if !left.is_empty() {
             let left = numbers(left);
-            report.warnings.push(sweep::undelivered(stop_reason, &left));
+            report
+                .warnings
+                .push(warning::not_notified(stop_reason, &left));
         }
         report
     }
@@ -273,7 +274,13 @@ impl Sweeper<'_> {
             }
             let told = self
                 .notifier
-                .tell(&context, &mut report, None, None, undelivered)
+                .notify(
+                    &context,
+                    &mut report,
+                    CommentLookup::Unknown,
+                    None,
+                    undelivered,
+                )
                 .await;
             if told.is_some() && !has_status {
                 without_status.push(number);

@@ -1,71 +1,52 @@
-//! What could not be told to the pull request, and the permission that is missing for it.
+//! What could not be delivered to a pull request, and the permission that is missing for it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::github::http::ApiError;
 use crate::github::outage;
+use crate::message::warning;
+use crate::model::notification::Channel;
 
-/// A kind of message to the pull request, and the permission it takes.
-pub(crate) type Kind = (&'static str, &'static str);
-
-/// The reaction to the command.
-pub(crate) const REACTION: Kind = ("the reaction", "pull-requests: write");
-
-/// The comment on the pull request.
-pub(crate) const COMMENT: Kind = ("the comment", "pull-requests: write");
-
-/// The commit status.
-pub(crate) const STATUS: Kind = ("the commit status", "statuses: write");
-
-/// What could not be told: the commit is the point, so this is worth a warning and no more.
+/// What could not be delivered. The commit is the point, so this is worth a warning and no more.
 #[derive(Debug, Default)]
 pub(crate) struct Undelivered {
-    /// By permission: what needs it, and the first answer.
-    forbidden: BTreeMap<&'static str, (Vec<&'static str>, String)>,
-    other: Vec<String>,
+    /// The channels that the token may not use, and GitHub's first answer to one of their permission.
+    forbidden: Vec<(Channel, String)>,
+    /// Everything else that went wrong.
+    failed: Vec<(Channel, String)>,
     is_limited: bool,
     does_status_hang: bool,
 }
 
 impl Undelivered {
     /// Keeps what went wrong, if anything did.
-    pub(crate) fn note(&mut self, kind: Kind, outcome: Result<(), ApiError>) {
-        let (what, permission) = kind;
-        if kind == COMMENT {
+    pub(crate) fn note(&mut self, channel: Channel, outcome: Result<(), ApiError>) {
+        if channel == Channel::Comment {
             self.is_limited = outcome.as_ref().is_err_and(ApiError::is_rate_limit);
         }
         match outcome {
             Err(error) if error.is_forbidden() => {
-                let (whats, _) = self
-                    .forbidden
-                    .entry(permission)
-                    .or_insert_with(|| (Vec::new(), error.to_string()));
-                if !whats.contains(&what) {
-                    whats.push(what);
+                if !self.is_forbidden(channel) {
+                    self.forbidden.push((channel, error.to_string()));
                 }
             }
-            Err(error) => self
-                .other
-                .push(format!("{what} could not be written: {error}")),
+            Err(error) => self.failed.push((channel, error.to_string())),
             Ok(()) => {}
         }
     }
 
-    /// The same for the commit status, which took that long.
+    /// The same for the commit status, after the time that it took.
     pub(crate) fn note_status(&mut self, outcome: Result<(), ApiError>, taken: Duration) {
-        self.does_status_hang = outcome.is_err() && taken >= outage::LONGEST;
-        self.note(STATUS, outcome);
+        self.does_status_hang = outcome.is_err() && taken >= outage::LIMIT;
+        self.note(Channel::CommitStatus, outcome);
     }
 
-    /// Whether this is known to be in vain.
-    pub(crate) fn is_forbidden(&self, (what, permission): Kind) -> bool {
-        self.forbidden
-            .get(permission)
-            .is_some_and(|(whats, _)| whats.contains(&what))
+    /// Whether the token is known to lack the permission.
+    pub(crate) fn is_forbidden(&self, channel: Channel) -> bool {
+        self.forbidden.iter().any(|(known, _)| *known == channel)
     }
 
-    /// Whether the commit status was waited for in vain, and the next one may take as long.
+    /// Whether the last commit status took long and failed: the next one may take as long.
     pub(crate) fn does_status_hang(&self) -> bool {
         self.does_status_hang
     }
@@ -75,15 +56,31 @@ impl Undelivered {
         self.is_limited
     }
 
-    /// A warning for each permission that is missing, and for everything else that went wrong.
+    /// Returns a warning for each permission that is missing, and for everything else that went wrong.
     pub(crate) fn warnings(self) -> Vec<String> {
-        let forbidden = self.forbidden.into_iter().map(|(permission, (whats, answer))| {
-            format!(
-                "{} could not be written; add `{permission}` to the job's `permissions`: {answer}",
-                whats.join(" and ")
-            )
+        let mut permissions: Vec<&str> = self
+            .forbidden
+            .iter()
+            .map(|(channel, _)| channel.permission())
+            .collect();
+        permissions.sort_unstable();
+        permissions.dedup();
+        let forbidden = permissions.into_iter().filter_map(|permission| {
+            let mut lacking = self
+                .forbidden
+                .iter()
+                .filter(|(channel, _)| channel.permission() == permission);
+            let (first, answer) = lacking.next()?;
+            let channels: Vec<Channel> = std::iter::once(*first)
+                .chain(lacking.map(|(channel, _)| *channel))
+                .collect();
+            Some(warning::forbidden(&channels, permission, answer))
         });
-        forbidden.chain(self.other).collect()
+        let failed = self
+            .failed
+            .iter()
+            .map(|(channel, words)| warning::not_written(*channel, words));
+        forbidden.chain(failed).collect()
     }
 }
 
@@ -97,13 +94,14 @@ mod tests {
     fn a_missing_permission_is_named_once_with_all_that_needs_it() {
         let mut undelivered = Undelivered::default();
         let forbidden = || Err(ApiError::answered(403, FORBIDDEN, None));
-        undelivered.note(REACTION, forbidden());
-        assert!(undelivered.is_forbidden(REACTION) && !undelivered.is_forbidden(COMMENT));
-        for kind in [COMMENT, REACTION, STATUS] {
-            undelivered.note(kind, forbidden());
-            assert!(undelivered.is_forbidden(kind));
+        undelivered.note(Channel::Reaction, forbidden());
+        assert!(undelivered.is_forbidden(Channel::Reaction));
+        assert!(!undelivered.is_forbidden(Channel::Comment));
+        for channel in [Channel::Comment, Channel::Reaction, Channel::CommitStatus] {
+            undelivered.note(channel, forbidden());
+            assert!(undelivered.is_forbidden(channel));
         }
-        undelivered.note(COMMENT, Ok(()));
+        undelivered.note(Channel::Comment, Ok(()));
         assert_eq!(
             undelivered.warnings(),
             [
@@ -116,23 +114,26 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_each_time_and_a_rate_limit_lasts_until_a_comment_is_taken() {
+    fn anything_else_is_a_warning_each_time_and_a_rate_limit_lasts_until_a_comment_is_taken() {
         let mut undelivered = Undelivered::default();
         let errors = [
             (502, "Bad Gateway"),
             (403, "Unable to create comment because issue is locked."),
         ];
         for (status, words) in errors {
-            undelivered.note(COMMENT, Err(ApiError::answered(status, words, None)));
+            undelivered.note(
+                Channel::Comment,
+                Err(ApiError::answered(status, words, None)),
+            );
         }
-        assert!(!undelivered.is_limited() && !undelivered.is_forbidden(COMMENT));
+        assert!(!undelivered.is_limited() && !undelivered.is_forbidden(Channel::Comment));
         let limited = || Err(ApiError::answered(429, "Slow down", Some(66)));
-        undelivered.note(STATUS, limited());
+        undelivered.note(Channel::CommitStatus, limited());
         assert!(!undelivered.is_limited());
-        undelivered.note(COMMENT, limited());
-        undelivered.note(STATUS, Ok(()));
+        undelivered.note(Channel::Comment, limited());
+        undelivered.note(Channel::CommitStatus, Ok(()));
         assert!(undelivered.is_limited());
-        undelivered.note(COMMENT, Ok(()));
+        undelivered.note(Channel::Comment, Ok(()));
         assert!(!undelivered.is_limited());
         assert_eq!(
             undelivered.warnings(),

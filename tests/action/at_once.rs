@@ -8,8 +8,8 @@ use local_github::{Fault, Job};
 use serde_json::json;
 
 use crate::story::{
-    AUTHOR, EXECUTABLE, REVIEWER, Story, annotation, annotations, ending, fail, finish, start,
-    succeed,
+    AUTHOR, EXECUTABLE, REVIEWER, Story, annotation, annotations, ending, fail, finish, says_down,
+    says_up, start, succeed,
 };
 
 const COMMENT: &str = "/repos/*/issues/*/comments";
@@ -37,7 +37,7 @@ fn two_deploys_of_one_pull_request_at_once_make_one_instance_and_one_comment() {
     assert_eq!(story.instances(), [Story::path("dev")]);
     assert_eq!(story.landed().len(), 1);
     let url = story.github.comments(story.number).remove(2).url;
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert!(says_up(&story.status_comment()));
     for outcome in outcomes {
         assert_eq!(outcome.outputs["comment-url"], url);
         assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
@@ -62,7 +62,7 @@ fn a_strangers_refusal_does_not_bury_a_deployment_that_is_told_at_the_same_time(
     let told = story.status_comment();
     for words in [
         "### 😕 Refused\n",
-        "### 🚀 Deployed\n",
+        "### 🚀 Flux is bringing ",
         "- Namespace: `dev`\n",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
@@ -135,7 +135,7 @@ fn a_deploy_that_lands_after_the_close_is_taken_back() {
     );
     let told = story.status_comment();
     assert!(told.contains("The pull request is closed."), "{told}");
-    assert!(!told.contains("Deployed"), "{told}");
+    assert!(!says_up(&told), "{told}");
     assert_eq!(story.statuses().last().unwrap(), "failure");
 }
 
@@ -157,7 +157,7 @@ fn a_state_that_github_does_not_document_takes_no_environment_down() {
     assert_eq!(story.instances(), [Story::path("dev")]);
     let warning = annotation(&outcome, "warning");
     for words in [
-        "whether the pull request is still open could not be seen",
+        "could not check whether the pull request is still open",
         "its state is called \"archived\"",
     ] {
         assert!(warning.contains(words), "{warning}");
@@ -178,12 +178,12 @@ fn a_deploy_that_the_close_overtakes_is_told_as_destroyed() {
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
     assert!(story.instances().is_empty());
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
+    assert!(says_down(&told), "{told}");
     assert!(
-        told.contains("Another run for this pull request did this"),
+        told.contains("Another run for this pull request destroyed it"),
         "{told}"
     );
-    assert!(!told.contains("Deployed"), "{told}");
+    assert!(!says_up(&told), "{told}");
     let last = story.github.statuses(&story.head()).pop().unwrap();
     assert_eq!(
         (last.state.as_str(), last.description.as_deref()),
@@ -218,7 +218,7 @@ fn a_comment_is_corrected_where_the_commit_status_cannot_be() {
 
         assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
         let told = story.status_comment();
-        assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
+        assert!(says_down(&told), "{told}");
         let warnings = annotations(&outcome, "warning");
         assert!(
             warnings.iter().any(|words| words.starts_with(warning)),
@@ -243,21 +243,18 @@ fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
     assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 Deployed\n"), "{told}");
+    assert!(says_up(&told), "{told}");
     assert!(told.contains("- Namespace: `dev`\n"), "{told}");
-    assert!(told.contains("`rita` had asked for it"), "{told}");
+    assert!(told.contains("as `rita` requested"), "{told}");
     for words in [
         "- Open: <https://dev.example.com>\n",
-        "Flux sees the change",
+        "Flux looks at `main`",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }
-    assert!(!told.contains("Destroyed"), "{told}");
+    assert!(!says_down(&told), "{told}");
     let last = story.github.statuses(&story.head()).pop().unwrap();
-    assert_eq!(
-        last.description.as_deref(),
-        Some("Deployed to namespace dev")
-    );
+    assert_eq!(last.description.as_deref(), Some("Flux is bringing dev up"));
 }
 
 #[test]
@@ -276,8 +273,8 @@ fn a_refusal_that_a_close_overtakes_does_not_bring_back_what_was_known_before() 
     assert_eq!(ending(&outcome), ("refuse", "unknown-argument", "false"));
     let told = story.status_comment();
     assert!(told.contains("### 😕 Refused\n"), "{told}");
-    assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
-    assert!(!told.contains("Deployed"), "{told}");
+    assert!(says_down(&told), "{told}");
+    assert!(!says_up(&told), "{told}");
 }
 
 #[test]
@@ -300,8 +297,8 @@ fn a_failure_that_a_destroy_overtakes_does_not_bring_back_what_was_known_before(
     assert_eq!(ending(&outcome), ("create", "push-forbidden", "false"));
     let told = story.status_comment();
     assert!(told.contains("### 👎 Failed\n"), "{told}");
-    assert!(told.contains("### 🚀 Destroyed\n"), "{told}");
-    assert!(!told.contains("Deployed"), "{told}");
+    assert!(says_down(&told), "{told}");
+    assert!(!says_up(&told), "{told}");
 }
 
 #[test]
@@ -329,15 +326,10 @@ fn a_deploy_and_a_close_at_the_same_moment_end_as_the_comment_says() {
         let ours = story.our_comments_on(number);
         assert_eq!(ours.len(), 1, "round {round}: {ours:#?}");
         assert!(
-            ours[0].contains("### 🚀 Destroyed\n")
-                || ours[0].contains("The pull request is closed."),
+            says_down(&ours[0]) || ours[0].contains("The pull request is closed."),
             "round {round}: {}",
             ours[0]
         );
-        assert!(
-            !ours[0].contains("### 🚀 Deployed"),
-            "round {round}: {}",
-            ours[0]
-        );
+        assert!(!says_up(&ours[0]), "round {round}: {}", ours[0]);
     }
 }

@@ -15,14 +15,14 @@ fn one_comment_is_created_and_then_edited() {
         .into_iter()
         .find(|comment| comment.login.ends_with("[bot]"))
         .unwrap();
-    assert!(first.body.contains("### 🚀 Deployed\n"));
+    assert!(first.body.contains("### 🚀 Flux is bringing "));
 
     let outcome = succeed(&story.destroy());
-    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
     assert_eq!(outcome.outputs["comment-url"], first.url);
 
     succeed(&story.deploy());
-    assert!(story.status_comment().contains("### 🚀 Deployed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn our_comment_is_found_behind_a_hundred_others() {
     }
     succeed(&story.destroy());
 
-    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_strangers_comment_with_our_marker_is_not_ours() {
 
     succeed(&story.deploy());
 
-    assert!(story.status_comment().contains("### 🚀 Deployed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
     let mallorys: Vec<_> = story
         .github
         .comments(story.number)
@@ -75,7 +75,7 @@ fn a_refusal_keeps_what_is_known_of_the_environment() {
     succeed(&story.destroy());
     let told = story.status_comment();
     assert!(
-        !told.contains("Refused") && !told.contains("Deployed"),
+        !told.contains("Refused") && !told.contains("Flux is bringing"),
         "{told}"
     );
 }
@@ -152,7 +152,7 @@ fn a_comment_of_ours_that_was_deleted_is_written_anew() {
     let outcome = finish(running);
 
     assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
-    assert!(story.status_comment().contains("### 🚀 Destroyed"));
+    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn an_answer_that_was_lost_is_not_doubled() {
 
     succeed(&job);
 
-    assert!(story.status_comment().contains("Deployed"));
+    assert!(story.status_comment().contains("Flux is bringing"));
     assert_eq!(story.statuses(), ["pending", "success"]);
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
 }
@@ -217,7 +217,7 @@ fn one_bad_gateway_on_each_call_is_survived() {
     let outcome = succeed(&job);
 
     assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
-    assert!(story.status_comment().contains("Deployed"));
+    assert!(story.status_comment().contains("Flux is bringing"));
     assert_eq!(story.statuses(), ["pending", "success"]);
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
 }

@@ -116,7 +116,11 @@ spec:
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     assert_eq!(outcome.outputs, outputs);
-    assert!(outcome.summary.contains("Deployed"), "{}", outcome.summary);
+    assert!(
+        outcome.summary.contains("Flux is bringing"),
+        "{}",
+        outcome.summary
+    );
 
     let server = format!("http://127.0.0.1:{port}/octo-org/demo");
     let told = story.status_comment();
@@ -126,12 +130,12 @@ spec:
     assert_eq!(
         format!("{first}{rest}"),
         format!(
-            "<!-- flux-ephemeral-env --> -->\n### 🚀 Deployed\n\n- Namespace: `dev`\n- Branch: `dev` at `{}`\n\
+            "<!-- flux-ephemeral-env --> -->\n### 🚀 Flux is bringing `dev` up\n\n- Namespace: `dev`\n- Branch: `dev` at `{}`\n\
              - Commit: {server}/commit/{commit}\n- Run: {server}/actions/runs/1\n\n\
-             Flux sees the change at its next look at `main` (every minute by default, at once where a webhook tells it). \
+             Flux looks at `main` every minute by default, or at once where a webhook tells it. \
              Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
-             A push to the branch is applied within 1m0s.\n\n\
-             Comment `/destroy-ephemeral` to take it down; closing the pull request does the same.\n<!-- /state -->\n",
+             Flux applies a push to the branch within 1m0s.\n\n\
+             To destroy it, comment `/destroy-ephemeral` or close the pull request.\n<!-- /state -->\n",
             &head[..7]
         )
     );
@@ -181,7 +185,7 @@ fn a_repeated_deploy_changes_nothing_and_says_so() {
     assert!(
         story
             .status_comment()
-            .contains("Deployed already: nothing changed")
+            .contains("is deployed already: nothing changed")
     );
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
     assert_eq!(
@@ -386,7 +390,7 @@ fn a_deleted_forks_instance_is_destroyed_by_command() {
 
     assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
     assert_eq!(story.instances(), [] as [String; 0]);
-    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
     assert_eq!(story.landed().len(), 2);
 }
 

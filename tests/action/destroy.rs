@@ -31,11 +31,11 @@ fn the_command_removes_the_file() {
     );
     let comment_text = story.status_comment();
     assert!(
-        comment_text.contains("### 🚀 Destroyed\n"),
+        comment_text.contains("### 🚀 Flux is removing "),
         "{comment_text}"
     );
     assert!(
-        comment_text.contains("Comment `/deploy-ephemeral` to bring one up again."),
+        comment_text.contains("To deploy again, comment `/deploy-ephemeral`."),
         "{comment_text}"
     );
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
@@ -59,7 +59,7 @@ fn a_repeated_destroy_changes_nothing_and_says_so() {
     assert!(
         story
             .status_comment()
-            .contains("Destroyed already: nothing changed")
+            .contains("There is no environment: nothing changed")
     );
 }
 
@@ -91,7 +91,7 @@ fn a_close_removes_the_file_merged_or_not() {
             message,
             "[ci skip] destroy ephemeral env from dev\n\nPull-request: #1\nRequested-by: @paul"
         );
-        assert!(story.status_comment().contains("Destroyed"));
+        assert!(story.status_comment().contains("Flux is removing"));
         assert_eq!(story.statuses(), ["pending", "success", "success"]);
     }
 }
@@ -141,7 +141,7 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
     );
     succeed(&close);
     story.github.clear_faults();
-    assert!(story.status_comment().contains("### 🚀 Deployed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
 
     let outcome = succeed(&close);
 
@@ -150,8 +150,8 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
         ("destroy", "pull-request-closed", "false")
     );
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 Destroyed already"), "{told}");
-    assert!(!told.contains("Deployed"), "{told}");
+    assert!(told.contains("### 🚀 There is no environment"), "{told}");
+    assert!(!told.contains("Flux is bringing"), "{told}");
     assert_eq!(story.landed().len(), 2);
     // And then there is no more to say.
     story.github.clear_requests();
@@ -271,7 +271,7 @@ fn a_closed_pull_request_is_told_to_reopen_first() {
 
     let told = story.status_comment();
     assert!(
-        told.contains("To bring one up again, reopen the pull request and comment"),
+        told.contains("To deploy again, reopen the pull request and comment"),
         "{told}"
     );
 }

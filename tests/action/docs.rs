@@ -283,33 +283,36 @@ fn the_troubleshooting_page_quotes_the_warnings() {
             "the change is pushed, but the checkout could not follow it: ",
         ),
         (
-            "message/sweep",
-            "the environments of these pull requests stay, for GitHub did not say what became of them: ",
+            "message/warning",
+            "these environments stay because GitHub did not say whether their pull requests are closed: ",
         ),
-        ("message/sweep", "which is no time as RFC 3339 writes it"),
-        ("message/sweep", " before these pull requests were told: "),
-        ("message/sweep", "the run was cancelled"),
-        ("message/sweep", "the push was given up"),
-        ("message/sweep", "GitHub was given up"),
+        ("message/warning", "which is not a valid RFC 3339 timestamp"),
         (
-            "message/sweep",
+            "message/warning",
+            " before these pull requests were notified: ",
+        ),
+        ("message/warning", "the run was cancelled"),
+        ("message/warning", "the push timed out"),
+        ("message/warning", "GitHub stopped answering"),
+        (
+            "message/warning",
             "the commit status was not set any more for these pull requests: ",
         ),
         (
             "run/request",
-            "the run was cancelled before the pull request was told",
+            "the run was cancelled before the pull request was notified",
         ),
         (
             "run/request",
-            "whether the pull request is still open could not be seen",
+            "could not check whether the pull request is still open",
         ),
         ("report", "make sure that a Flux Kustomization applies it"),
         (
             "run/notify",
             "the commit status could not be corrected: no answer",
         ),
-        ("run/undelivered", "could not be written; add `"),
-        ("run/undelivered", "could not be written: "),
+        ("message/warning", "could not be written; add `"),
+        ("message/warning", "could not be written: "),
         ("runner", "writing the job summary to GITHUB_STEP_SUMMARY"),
     ] {
         assert!(warnings.contains(words), "{words}");

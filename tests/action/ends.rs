@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use local_github::{Fault, Job, Outcome, Recorded, RunningJob};
 use tempfile::TempDir;
 
-use crate::story::{EXECUTABLE, Story, annotation, await_that, ending, fail, succeed};
+use crate::story::{
+    EXECUTABLE, Story, annotation, await_that, ending, fail, says_down, says_up, succeed,
+};
 
 /// The longest that an end may take on a slow machine; the code's own bound is 3 s where one thing hangs. Without the
 /// signal, a request that hangs is tried for 25 s and more, and one of Git's for 20 s.
@@ -214,7 +216,7 @@ fn a_command_that_is_cancelled_at_any_of_its_requests_is_put_right_by_a_second_r
             "{deploy:?}"
         );
         let told = story.status_comment();
-        assert!(told.contains("### 🚀 Deployed"), "{deploy:?}: {told}");
+        assert!(says_up(&told), "{deploy:?}: {told}");
         assert_eq!(story.statuses().last().unwrap(), "success", "{deploy:?}");
 
         let job = story.destroy();
@@ -225,7 +227,7 @@ fn a_command_that_is_cancelled_at_any_of_its_requests_is_put_right_by_a_second_r
         assert_eq!(story.landed().len(), 2, "{destroy:?}");
         assert_eq!(story.instances(), [] as [String; 0], "{destroy:?}");
         let told = story.status_comment();
-        assert!(told.contains("### 🚀 Destroyed"), "{destroy:?}: {told}");
+        assert!(says_down(&told), "{destroy:?}: {told}");
         assert_eq!(story.statuses().last().unwrap(), "success", "{destroy:?}");
         assert_eq!(others(&story), elsewhere);
     });
@@ -255,8 +257,8 @@ fn a_close_that_is_cancelled_at_any_of_its_requests_is_done_by_a_second_run() {
         assert_eq!(story.landed().len(), 2, "{what}");
         assert_eq!(story.instances(), [] as [String; 0], "{what}");
         let told = story.status_comment();
-        assert!(told.contains("### 🚀 Destroyed"), "{what}: {told}");
-        assert!(!told.contains("### 🚀 Deployed"), "{what}: {told}");
+        assert!(says_down(&told), "{what}: {told}");
+        assert!(!says_up(&told), "{what}: {told}");
         assert_eq!(story.statuses().last().unwrap(), "success", "{what}");
         assert_eq!(others(&story), elsewhere);
     });
@@ -315,7 +317,7 @@ fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
     }
     succeed(&story.deploy());
     assert_eq!(story.landed().len(), 1);
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert!(says_up(&story.status_comment()));
 }
 
 /// A program of these lines of shell.
@@ -330,7 +332,7 @@ fn assert_deployed(story: &Story, what: &str) {
     assert_eq!(story.landed().len(), 1, "{what}");
     assert_eq!(story.instances(), [Story::path("dev")], "{what}");
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 Deployed"), "{what}: {told}");
+    assert!(says_up(&told), "{what}: {told}");
     assert_eq!(story.statuses().last().unwrap(), "success", "{what}");
 }
 
@@ -475,7 +477,7 @@ fn a_disk_that_takes_no_more_is_told_at_once_and_put_right_by_a_second_run() {
     assert_eq!(ending(&succeed(&job)).2, "true");
     assert_eq!(story.landed().len(), 2);
     assert_eq!(story.instances(), [Story::path("dev")]);
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert!(says_up(&story.status_comment()));
 }
 
 #[test]

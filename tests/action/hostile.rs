@@ -608,7 +608,7 @@ fn strangers_copies_of_our_comment_are_left_alone_and_ours_is_found_among_them()
 
     let told = story.status_comment();
     assert!(
-        told.contains("### 😕 Refused\n") && told.contains("### 🚀 Deployed\n"),
+        told.contains("### 😕 Refused\n") && told.contains("### 🚀 Flux is bringing "),
         "{told}"
     );
     assert!(!told.contains("mallory"), "{told}");
@@ -629,7 +629,7 @@ fn a_comment_that_leaves_no_room_is_written_all_the_same() {
     // Whoever may write to the repository may edit it.
     let filled = ours()
         .body
-        .replace("### 🚀 Deployed", &"😀".repeat(100_000));
+        .replace("### 🚀 Flux is bringing ", &"😀".repeat(100_000));
     let end = "\n<!-- /state -->\n";
     let kept: String = filled.chars().take(65_536 - end.len()).collect();
     story

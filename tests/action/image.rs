@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use local_github::Fault;
 use tempfile::TempDir;
 
-use crate::story::{Story, ending, succeed};
+use crate::story::{Story, ending, says_up, succeed};
 
 fn image() -> String {
     std::env::var("FLUX_EPHEMERAL_ENV_IMAGE")
@@ -40,7 +40,7 @@ fn the_image_deploys_and_destroys() {
         outcome.outputs["commit"],
         story.repository.tip("main").unwrap()
     );
-    assert!(story.status_comment().contains("### 🚀 Deployed\n"));
+    assert!(says_up(&story.status_comment()));
     let file = workspace.path().join(Story::path("dev"));
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
@@ -97,7 +97,7 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
 
         let outcome = job.run_image(&image());
         assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
-        assert!(story.status_comment().contains("### 🚀 Deployed"));
+        assert!(says_up(&story.status_comment()));
         assert_eq!(story.landed().len(), 1);
     }
 }
@@ -127,7 +127,7 @@ fn a_full_disk_is_told_by_the_image_at_once() {
         assert_eq!(story.landed(), []);
 
         succeed(&job);
-        assert!(story.status_comment().contains("### 🚀 Deployed"));
+        assert!(says_up(&story.status_comment()));
         assert_eq!(story.landed().len(), 1);
     }
 }
@@ -156,7 +156,7 @@ fn a_read_only_workspace_is_a_warning() {
     ] {
         assert!(warnings[0].contains(words), "{warnings:?}");
     }
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert!(says_up(&story.status_comment()));
     assert_eq!(story.statuses(), ["pending", "success"]);
     assert_eq!(story.landed().len(), 1);
     assert!(!workspace.path().join(Story::path("dev")).exists());

@@ -31,7 +31,7 @@ fn deploy_command_and_destroy_command_are_other_words() {
     assert!(
         story
             .status_comment()
-            .contains("Comment `!down` to take it down")
+            .contains("To destroy it, comment `!down`")
     );
 
     let (job, _) = story.commented(REVIEWER, "/destroy-ephemeral");
@@ -68,7 +68,7 @@ fn branch_is_committed_to() {
     assert!(
         story
             .status_comment()
-            .contains("next look at `environments`")
+            .contains("Flux looks at `environments`")
     );
 }
 
@@ -194,11 +194,9 @@ fn track_commit_pins_the_head() {
         story.head()
     );
     assert!(manifest.contains(&pinned), "{manifest}");
-    assert!(
-        story
-            .status_comment()
-            .contains("It stays on this commit; comment `/deploy-ephemeral` to move it")
-    );
+    assert!(story.status_comment().contains(
+        "It stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`."
+    ));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use local_github::Job;
 
 use crate::person::refused;
-use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
+use crate::story::{AUTHOR, REVIEWER, Story, ending, says_down, says_up, succeed};
 
 /// Runs a step that must be nothing to do, without any request.
 fn nothing_to_do(story: &Story, job: &Job, reason: &str) {
@@ -34,9 +34,8 @@ fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
         let file = story.instance("dev").unwrap();
         assert_eq!(file, story.earlier("dev", story.number));
         let told = story.status_comment();
-        let way_down = "Comment `/destroy-ephemeral` or remove the label `preview` to take it down; \
-                        closing the pull request does the same.";
-        for words in ["### 🚀 Deployed\n", way_down] {
+        let way_down = "To destroy it, comment `/destroy-ephemeral`, remove the label `preview` or close the pull request.";
+        for words in ["### 🚀 Flux is bringing ", way_down] {
             assert!(told.contains(words), "no {words} in {told}");
         }
         assert_eq!(story.statuses(), ["pending", "success"]);
@@ -49,7 +48,7 @@ fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
             "{event}"
         );
         assert_eq!(story.instances(), [] as [String; 0]);
-        assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+        assert!(story.status_comment().contains("### 🚀 Flux is removing "));
         let messages = story.repository.log("main").into_iter().take(2);
         let messages: Vec<String> = messages.map(|commit| commit.message).collect();
         let trailers = "\n\nPull-request: #1\nRequested-by: @rita";
@@ -206,8 +205,8 @@ fn the_labels_name_is_text_and_no_markdown() {
         .input("label", label);
     assert_eq!(ending(&succeed(&job)).2, "true");
     let told = story.status_comment();
-    let shown = told.split_once("or remove the label ").unwrap().1;
-    let span = shown.split_once(" to take it down;").unwrap().0;
+    let shown = told.split_once(", remove the label ").unwrap().1;
+    let span = shown.split_once(" or close the pull request.").unwrap().0;
     assert!(span.starts_with("``@") && span.ends_with(">``"), "{span}");
     // And the comment is still understood.
     let outcome = succeed(
@@ -216,7 +215,7 @@ fn the_labels_name_is_text_and_no_markdown() {
             .input("label", label),
     );
     assert_eq!(ending(&outcome).2, "true");
-    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
 }
 
 #[test]
@@ -249,9 +248,9 @@ fn comment_and_label_drive_one_pull_request_to_one_state() {
     let off = || story.label("unlabeled", "preview", REVIEWER);
     let (deploy, deployed) = story.commented(REVIEWER, "/deploy-ephemeral");
     let (destroy, destroyed) = story.commented(REVIEWER, "/destroy-ephemeral");
-    let is_up = ("create", "### 🚀 Deployed");
-    let is_down = ("destroy", "### 🚀 Destroyed");
-    for (job, (decision, words), changed) in [
+    let is_up = ("create", says_up as fn(&str) -> bool);
+    let is_down = ("destroy", says_down as fn(&str) -> bool);
+    for (job, (decision, is_said), changed) in [
         (on(), is_up, "true"),
         (deploy.clone(), is_up, "false"),
         (off(), is_down, "true"),
@@ -268,12 +267,12 @@ fn comment_and_label_drive_one_pull_request_to_one_state() {
             (decision, changed)
         );
         let told = story.status_comment();
-        assert!(told.contains(words), "{told}");
+        assert!(is_said(&told), "{told}");
         let there = usize::from(decision == "create");
         assert_eq!(story.instances().len(), there);
     }
     assert_eq!(ending(&succeed(&story.close())).2, "true");
-    assert!(story.status_comment().contains(is_down.1));
+    assert!(says_down(&story.status_comment()));
     assert_eq!(story.landed().len(), 6);
     for comment in [deployed, destroyed] {
         assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
@@ -300,7 +299,7 @@ fn a_label_takes_the_lifetime_of_the_input() {
     let job = story.label("labeled", "preview", REVIEWER);
     succeed(&job.input("ttl", "72h"));
     let told = story.status_comment();
-    assert!(told.contains(", in 3 days, "), "{told}");
+    assert!(told.contains(", in 3 days: "), "{told}");
     assert!(
         story
             .instance("dev")

@@ -49,7 +49,7 @@ fn deploy_for(story: &Story, job: &Job, lifetime: Option<Duration>) -> Outcome {
     let (end, told) = (end(story, "dev"), story.status_comment());
     let Some(lifetime) = lifetime else {
         assert_eq!(end, None);
-        assert!(!told.contains("may live until"), "{told}");
+        assert!(!told.contains("It expires at"), "{told}");
         return outcome;
     };
     let end = end.expect("a time");
@@ -57,10 +57,7 @@ fn deploy_for(story: &Story, job: &Job, lifetime: Option<Duration>) -> Outcome {
         (before + lifetime..=after + lifetime).contains(&end),
         "{end}"
     );
-    let until = format!(
-        "\nIt may live until {}, in ",
-        end.format("%Y-%m-%d %H:%M UTC")
-    );
+    let until = format!("\nIt expires at {}, in ", end.format("%Y-%m-%d %H:%M UTC"));
     assert!(told.contains(&until), "no {until} in {told}");
     outcome
 }
@@ -82,8 +79,8 @@ fn the_lifetime_is_the_commands_or_the_inputs() {
         let lifetime = hours.map(|hours| HOUR * hours);
         deploy_for(&story, &job.input("ttl", input), lifetime);
         let words = format!(
-            ", in {distance}, and then the next sweep takes it down. Comment `/deploy-ephemeral ttl=72h` to give it 72 \
-             hours from then, or `/deploy-ephemeral ttl=never` for no end.\n"
+            ", in {distance}: the next sweep after that destroys it. Comment `/deploy-ephemeral ttl=72h` to keep it for 72 \
+             hours from then on, or `/deploy-ephemeral ttl=never` to keep it until the pull request closes.\n"
         );
         let told = story.status_comment();
         assert_eq!(
@@ -145,9 +142,15 @@ fn what_is_over_is_swept_and_comes_back_by_the_command() {
     sweep_away(&story, &story.sweep(), &[("dev", story.number, "expired")]);
 
     let told = story.status_comment();
-    assert!(told.contains("### 🧹 Destroyed by a sweep"), "{told}");
-    assert!(told.contains("Its time was over at "), "{told}");
-    assert_eq!(last_status(&story, story.number).1, "Swept: expired");
+    assert!(
+        told.contains("### 🧹 A sweep destroyed the environment"),
+        "{told}"
+    );
+    assert!(told.contains("It expired at "), "{told}");
+    assert_eq!(
+        last_status(&story, story.number).1,
+        "Destroyed by a sweep: expired"
+    );
 
     let outcome = deploy_for(&story, &story.deploy().input("ttl", "2h"), Some(HOUR * 2));
     assert_eq!(ending(&outcome).2, "true");
@@ -185,34 +188,29 @@ fn a_lifetime_that_is_none_is_refused_with_the_usage() {
     let head = story.head();
     let usage = "write `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.";
     for (arguments, reason, argument, words) in [
-        ("ttl=-1h", "bad-ttl", "ttl=-1h", "gives no time to live"),
+        ("ttl=-1h", "bad-ttl", "ttl=-1h", "is not a valid TTL"),
         (
             "ttl=",
             "bad-ttl",
             "ttl=",
-            "it takes a duration from `1s` to ten years",
+            "give a duration from `1s` to ten years",
         ),
         ("ttl=soon", "bad-ttl", "ttl=soon", "or `never`"),
         ("ttl=3d", "bad-ttl", "ttl=3d", "(units s, m, h)"),
-        ("ttl=0s", "bad-ttl", "ttl=0s", "gives no time to live"),
-        (
-            "ttl=87601h",
-            "bad-ttl",
-            "ttl=87601h",
-            "gives no time to live",
-        ),
-        ("ttl=@all", "bad-ttl", "ttl=@all", "gives no time to live"),
+        ("ttl=0s", "bad-ttl", "ttl=0s", "is not a valid TTL"),
+        ("ttl=87601h", "bad-ttl", "ttl=87601h", "is not a valid TTL"),
+        ("ttl=@all", "bad-ttl", "ttl=@all", "is not a valid TTL"),
         (
             "ttl=1h ttl=2h",
             "repeated-argument",
             "ttl=2h",
-            "each kind may come once",
+            "give each kind once",
         ),
         (
             "ttl=1h ttl=1h",
             "repeated-argument",
             "ttl=1h",
-            "each kind may come once",
+            "give each kind once",
         ),
         (
             &format!("{head} ttl=1h {head}"),
@@ -224,19 +222,19 @@ fn a_lifetime_that_is_none_is_refused_with_the_usage() {
             "ttl 1h",
             "unknown-argument",
             "ttl",
-            "is no argument of the command",
+            "is not a valid argument",
         ),
         (
             "TTL=1h",
             "unknown-argument",
             "TTL=1h",
-            "is no argument of the command",
+            "is not a valid argument",
         ),
         (
             "--ttl=1h",
             "unknown-argument",
             "--ttl=1h",
-            "is no argument of the command",
+            "is not a valid argument",
         ),
     ] {
         let (job, comment) = story.commented(REVIEWER, &format!("/deploy-ephemeral {arguments}"));

@@ -24,12 +24,12 @@ fn past_the_limit_a_new_one_is_refused_and_told_which_there_are() {
     let told = refused(&story, &job.input("max-environments", "2"), "limit-reached");
 
     let there = format!(
-        "There may be 2 environments at a time, and there are 2: `first` (pull request {first}), \
+        "`max-environments` is 2. These environments exist: `first` (pull request {first}), \
          `second` (pull request {second})."
     );
     let remedy = format!(
-        "comment `/destroy-ephemeral` where nobody needs it any more (the oldest pull request with one is {first}, \
-         with `first`), or raise the action's input `max-environments`."
+        "comment `/destroy-ephemeral` on a pull request that no longer needs its environment (the oldest is pull request \
+         {first}, with `first`), or raise the input `max-environments`."
     );
     assert!(told.contains(&there), "{told}");
     assert!(told.contains(&remedy), "{told}");
@@ -55,13 +55,10 @@ fn the_oldest_is_the_one_of_the_lowest_number_and_a_long_list_is_cut() {
 
     let told = refused(&story, &deploy(&story, story.number, "3"), "limit-reached");
 
-    let oldest = format!(
-        "(the oldest pull request with one is {}, with `z-99`)",
-        numbers[0]
-    );
+    let oldest = format!("(the oldest is pull request {}, with `z-99`)", numbers[0]);
     assert!(told.contains(&oldest), "{told}");
     assert!(
-        told.contains("There may be 3 environments at a time, and there are 12: `z-99`"),
+        told.contains("`max-environments` is 3. These environments exist: `z-99`"),
         "{told}"
     );
     assert!(
@@ -179,7 +176,7 @@ fn two_at_once_cannot_both_take_the_last_place() {
             ours[0]
         );
         assert_eq!(
-            ours[0].contains("### 🚀 Deployed"),
+            ours[0].contains("### 🚀 Flux is bringing "),
             !is_refused,
             "{}",
             ours[0]

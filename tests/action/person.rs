@@ -239,8 +239,11 @@ fn a_stranger_cannot_destroy() {
 
     let told = refused(&story, &job, "not-permitted");
 
-    assert!(told.contains("What is known of the environment:"), "{told}");
-    assert!(told.contains("### 🚀 Deployed\n"), "{told}");
+    assert!(
+        told.contains("Last known state of the environment:"),
+        "{told}"
+    );
+    assert!(told.contains("### 🚀 Flux is bringing "), "{told}");
     assert_eq!(story.statuses(), ["pending", "success"]);
 }
 
@@ -538,7 +541,7 @@ fn a_link_or_submodule_on_the_way_to_the_instance_is_left_alone() {
 
             let told = refused(&story, &story.deploy(), "file-not-ours");
             assert!(
-                told.contains(&format!("`{path}` on `main` was not written")),
+                told.contains(&format!("did not write `{path}` on `main`")),
                 "{told}"
             );
             let planted = story.repository.tip("main");

@@ -107,7 +107,11 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     story.number = story.another("a-closed");
     let closed = story.number;
     succeed(&story.deploy());
-    assert!(story.status_comment_on(closed).contains("### 🚀 Deployed"));
+    assert!(
+        story
+            .status_comment_on(closed)
+            .contains("### 🚀 Flux is bringing ")
+    );
     let merged = story.another_deployed("b-merged");
     let expired = story.another("d-expired");
     story.put(
@@ -140,28 +144,38 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     let left = ["e-open", "f-young"].map(Story::path);
     assert_eq!(story.instances(), left);
     let closed_words = [
-        "The pull request was closed, and its environment was still there",
-        "To bring one up again, reopen the pull request and comment `/deploy-ephemeral`.",
+        "The pull request was closed, but its environment was still there",
+        "To deploy again, reopen the pull request and comment `/deploy-ephemeral`.",
     ];
     let table = [
-        (closed, "a-closed", "Swept: closed", closed_words),
-        (merged, "b-merged", "Swept: closed", closed_words),
+        (
+            closed,
+            "a-closed",
+            "Destroyed by a sweep: closed",
+            closed_words,
+        ),
+        (
+            merged,
+            "b-merged",
+            "Destroyed by a sweep: closed",
+            closed_words,
+        ),
         (
             abandoned,
             "c-abandoned",
-            "Swept: head deleted",
+            "Destroyed by a sweep: head deleted",
             [
-                "The repository of the head branch has been deleted.",
+                "The repository of the head branch was deleted.",
                 "push the branch to this repository, open a pull request from there and comment `/deploy-ephemeral`.",
             ],
         ),
         (
             expired,
             "d-expired",
-            "Swept: expired",
+            "Destroyed by a sweep: expired",
             [
-                "Its time was over at 2020-01-02 03:04 UTC.",
-                "Comment `/deploy-ephemeral` to bring it up again, or `/deploy-ephemeral ttl=72h` to give it 72 hours from then.",
+                "It expired at 2020-01-02 03:04 UTC.",
+                "To deploy again, comment `/deploy-ephemeral`, or `/deploy-ephemeral ttl=72h` to keep it for 72 hours.",
             ],
         ),
     ];
@@ -173,14 +187,14 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     for (number, name, status, words) in table {
         let told = story.status_comment_on(number);
         for words in words.into_iter().chain([
-            "### 🧹 Destroyed by a sweep\n",
+            "### 🧹 A sweep destroyed the environment\n",
             &format!("- Namespace: `{name}`\n"),
             &format!("- Commit: {commit_url}\n"),
             "/octo-org/demo/actions/runs/1\n",
         ]) {
             assert!(told.contains(words), "{name}: no {words} in {told}");
         }
-        assert!(!told.contains("Deployed"), "{told}");
+        assert!(!told.contains("Flux is bringing"), "{told}");
         let expected = ("success".to_owned(), status.to_owned());
         assert_eq!(last_status(&story, number), expected, "{name}");
     }
@@ -191,7 +205,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     }
     let summary = &outcome.summary;
     assert!(
-        summary.contains("### 🧹 Swept from `main`: 4\n"),
+        summary.contains("### 🧹 Destroyed on `main`: 4\n"),
         "{summary}"
     );
     let line = format!("- `d-expired`, pull request {expired}: expired\n");
@@ -223,7 +237,7 @@ fn a_schedule_and_a_dispatch_do_the_same() {
         assert!(
             outcome
                 .summary
-                .contains("### 🧹 Nothing to sweep on `main`")
+                .contains("### 🧹 Nothing to destroy on `main`")
         );
         let asked = [
             asked,
@@ -266,7 +280,7 @@ fn another_target_branch_is_swept_without_asking_for_the_default_one() {
 #[test]
 fn nothing_to_remove_is_no_commit_and_no_word() {
     let story = Story::new();
-    let words = "### 🧹 Nothing to sweep on `main`";
+    let words = "### 🧹 Nothing to destroy on `main`";
     // The directory is empty, is none, is a file, and is below one.
     for path in [INSTANCES, "nowhere/at/all", "README.md", "README.md/below"] {
         let outcome = sweep_in_vain(&story, &story.sweep().input("instances-path", path));
@@ -381,7 +395,7 @@ fn one_of_two_instances_may_be_over_while_the_other_is_not() {
     assert!(told.contains("- Namespace: `lasting`\n"), "{told}");
     let expected = (
         "success".to_owned(),
-        "Deployed to namespace lasting".to_owned(),
+        "Flux is bringing lasting up".to_owned(),
     );
     assert_eq!(last_status(&story, number), expected);
 }
@@ -459,7 +473,7 @@ fn a_time_is_understood_however_it_is_written() {
     );
     let told = story.status_comment_on(number);
     assert!(
-        told.contains("Its time was over at 2020-01-02 03:04 UTC."),
+        told.contains("It expired at 2020-01-02 03:04 UTC."),
         "{told}"
     );
 }
@@ -482,7 +496,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let said = &outcome.stdout;
     let path = Story::path("old");
     for words in [
-        "dry run, nothing is changed; this is what would be:\n".to_owned(),
+        "dry run: nothing is changed. This would be committed:\n".to_owned(),
         "| [ci skip] sweep 1 ephemeral envs\n".to_owned(),
         format!("| old: #{number} closed\n"),
         format!("| remove {path}\n"),
@@ -491,7 +505,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     }
     let summary = &outcome.summary;
     assert!(
-        summary.contains("### 🧹 Would be swept from `main`: 1\n"),
+        summary.contains("### 🧹 Would be destroyed on `main`: 1\n"),
         "{summary}"
     );
     assert_eq!(

@@ -19,12 +19,15 @@ const SECONDS: Duration = Duration::from_secs(14);
 
 /// How the warning about pull requests starts whose instances stay.
 const STAYS: &str =
-    "the environments of these pull requests stay, for GitHub did not say what became of them: ";
+    "these environments stay because GitHub did not say whether their pull requests are closed: ";
 
 /// The pull request's comment says that a sweep took its environment down.
 fn assert_told_of_a_sweep(story: &Story, number: u64) {
     let told = story.status_comment_on(number);
-    assert!(told.contains("### 🧹 Destroyed by a sweep"), "{told}");
+    assert!(
+        told.contains("### 🧹 A sweep destroyed the environment"),
+        "{told}"
+    );
 }
 
 fn stays(numbers: &str) -> String {
@@ -367,7 +370,7 @@ pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it
                 assert!(warnings[0].starts_with("the comment could not be written: "));
                 assert_eq!(
                     warnings[1],
-                    format!("GitHub was given up before these pull requests were told: {untold}")
+                    format!("GitHub stopped answering before these pull requests were notified: {untold}")
                 );
                 let comments = numbers.map(|number| story.our_comments_on(number).len());
                 assert_eq!(comments.iter().sum::<usize>(), told);
@@ -482,7 +485,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
         assert_swept(&story, &outcome, &tip, &[("other", other, "closed")]);
         assert_eq!(story.instances(), [Story::path("dev")], "{place}");
         let told = story.status_comment();
-        assert!(told.contains("### 🚀 Deployed"), "{place}: {told}");
+        assert!(told.contains("### 🚀 Flux is bringing "), "{place}: {told}");
         assert_eq!(story.requests()["POST /git-receive-pack"], pushes);
     }
 }
@@ -565,15 +568,15 @@ fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_tru
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
     for words in [
-        "### 🚀 Deployed\n",
+        "### 🚀 Flux is bringing ",
         "- Namespace: `dev`\n",
-        "\nIt may live until ",
-        ", in 3 days, ",
+        "\nIt expires at ",
+        ", in 3 days: ",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }
-    assert!(!told.contains("Destroyed"), "{told}");
-    let expected = ("success".to_owned(), "Deployed to namespace dev".to_owned());
+    assert!(!told.contains("Flux is removing"), "{told}");
+    let expected = ("success".to_owned(), "Flux is bringing dev up".to_owned());
     assert_eq!(last_status(&story, number), expected);
 }
 
@@ -619,7 +622,10 @@ fn a_limit_that_is_reached_is_waited_for() {
     assert!(refused.count() > 0);
     for number in numbers {
         assert_told_of_a_sweep(&story, number);
-        assert_eq!(last_status(&story, number).1, "Swept: closed");
+        assert_eq!(
+            last_status(&story, number).1,
+            "Destroyed by a sweep: closed"
+        );
     }
 }
 
@@ -687,7 +693,10 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
         assert_told_of_a_sweep(&story, number);
     }
     for number in numbers {
-        assert_eq!(last_status(&story, number).1, "Swept: closed");
+        assert_eq!(
+            last_status(&story, number).1,
+            "Destroyed by a sweep: closed"
+        );
     }
 }
 
@@ -728,7 +737,10 @@ fn what_github_said_before_the_removal_is_known_after_it() {
         told.contains("reopen the pull request and comment"),
         "{told}"
     );
-    assert_eq!(last_status(&story, number).1, "Swept: closed");
+    assert_eq!(
+        last_status(&story, number).1,
+        "Destroyed by a sweep: closed"
+    );
 }
 
 #[test]
@@ -803,7 +815,7 @@ fn a_sweep_that_is_cancelled_ends_within_seconds_and_the_next_one_puts_everythin
                     );
                     let warning = annotations(&outcome, "warning").concat();
                     let untold =
-                        format!("was cancelled before these pull requests were told: {number}");
+                        format!("was cancelled before these pull requests were notified: {number}");
                     assert!(warning.contains(&untold), "{what}: {warning}");
                 } else {
                     assert_eq!(

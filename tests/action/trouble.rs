@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use local_github::{Fault, Job, LocalGitHub, Outcome};
 use serde_json::{Value, json};
 
-use crate::story::{REVIEWER, Story, annotations, ending, fail, finish, run, succeed};
+use crate::story::{
+    REVIEWER, Story, annotations, ending, fail, finish, run, says_down, says_up, succeed,
+};
 
 const PULL_REQUEST: &str = "/repos/*/pulls/*";
 const COMMENTS: &str = "/repos/*/issues/*/comments";
@@ -56,7 +58,7 @@ fn github_is_waited_for_where_it_asks_for_that() {
 
     assert_eq!(warnings(&outcome), [] as [&str; 0]);
     assert!(outcome.duration > Duration::from_secs(2), "it has waited");
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert!(says_up(&story.status_comment()));
     assert_eq!(story.statuses(), ["pending", "success"]);
     assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
     assert_eq!(story.landed().len(), 1);
@@ -104,7 +106,7 @@ fn an_outage_during_the_push_does_not_keep_the_end_from_being_told() {
     let outcome = succeed(&story.deploy());
 
     assert_eq!(warnings(&outcome), [] as [&str; 0]);
-    assert!(story.status_comment().contains("### 🚀 Deployed"));
+    assert!(says_up(&story.status_comment()));
     assert_eq!(story.statuses(), ["pending", "success"]);
 }
 
@@ -122,7 +124,7 @@ fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
     let outcome = finish(running);
 
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
-    assert!(story.status_comment().contains("### 🚀 Destroyed\n"));
+    assert!(says_down(&story.status_comment()));
     let last = story.github.statuses(&story.head()).pop().unwrap();
     assert_eq!(last.description.as_deref(), Some("Destroyed"));
 }
@@ -386,7 +388,7 @@ fn the_api_may_be_on_a_host_of_its_own_as_on_github_com() {
         assert_eq!(warnings(&outcome), [] as [&str; 0]);
         assert_eq!(story.reactions(comment), ["eyes", "rocket"]);
     }
-    assert!(story.status_comment().contains("### 🚀 Destroyed"));
+    assert!(says_down(&story.status_comment()));
     assert_eq!(
         story.statuses(),
         ["pending", "success", "pending", "success"]
