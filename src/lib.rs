@@ -3,16 +3,15 @@
 //! Data goes one way:
 //!
 //! ```text
-//! environment, event file            GitHub                     Git                      GitHub, runner
-//!      config  event ──triage──▶ github (facts) ──decide──▶ git (apply plan) ──▶ github (comment) · workflow (outputs)
-//!               pure               I/O            pure          I/O                     I/O
+//! runner's environment ─ config ─┐
+//! event file ─ event ─ decide::triage ─▶ github (facts) ─▶ decide ─▶ plan ─▶ git ─▶ report ─▶ message ─▶ github, runner
+//!                        pure            I/O               pure      pure    I/O    pure      pure       I/O
 //! ```
 //!
-//! [`run`] is that line for somebody's request; [`sweeper`] is the same for everything that is there, which nobody asked
-//! about. What is decided, judged, named, planned, rendered and worded is pure and sits in [`mod@decide`], [`sweep`],
-//! [`lifetime`], [`environment`], [`plan`], [`manifest`] (and [`skim`], its short cut), [`comment`] and [`report`]. Each
-//! outside system has one file: [`github`], [`git`], [`workflow`]; [`mod@publish`] and [`tell`] are the two things that are
-//! done with them.
+//! [`run()`] reads the event and hands it to one file of `run/`: `request` for what somebody asked for, `sweep` for
+//! everything that is there. `publish` is the loop that lands a change. Each outside system has a folder or file of its own:
+//! `git/`, `github/` and `runner`. The values that everything speaks of are in `model/`, and every sentence that a person
+//! reads is in `message/`. No import points up; a test holds that.
 
 mod command;
 mod config;

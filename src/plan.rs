@@ -1,5 +1,5 @@
 //! What a decision changes in the target branch, given what is there. Computed anew for every tip, printed in a dry run,
-//! applied by [`crate::git`]; an empty change is the no-op.
+//! applied by `git`; an empty change is the no-op.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,8 +12,8 @@ use crate::decide::{Create, Decision, Destroy};
 use crate::manifest::overlay::claimed_namespaces;
 use crate::manifest::read::{deployed_at, read};
 use crate::manifest::render::Manifest;
+use crate::manifest::search::Search;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
-use crate::model::names::instance_name;
 
 /// What keeps a directory in Git that holds nothing else.
 const KEEP: &str = ".gitkeep";
@@ -293,36 +293,32 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
             path: path.clone(),
         });
     }
-    let taken = instances(tip)
-        .map(|(.., instance)| instance)
-        .find(|instance| instance.namespace == *namespace && !instance.owner.is(&manifest.owner));
-    if let Some(instance) = taken {
+    let taken = instances(&Search::namespace(namespace), tip).find(|deployed| {
+        let instance = &deployed.instance;
+        instance.namespace == *namespace && !instance.owner.is(&manifest.owner)
+    });
+    if let Some(deployed) = taken {
         return Some(Refusal::NamespaceTaken {
             namespace: namespace.clone(),
-            owner: instance.owner,
+            owner: deployed.instance.owner,
         });
     }
     limit.and_then(|limit| refuse_over_limit(limit.get(), &manifest.owner, tip))
 }
 
-/// A refusal where a new instance would be one too many; one in place of another of the same pull request is no new one.
+/// A refusal where a new instance would be one too many. An instance in place of another of the same pull request is not
+/// new.
 fn refuse_over_limit(limit: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> {
-    let mut others: Vec<(String, u64)> = Vec::new();
-    for (path, _, instance) in instances(tip) {
-        if instance.owner.is(owner) {
-            return None;
-        }
-        if !instance.owner.is_in(&owner.repository) {
-            continue;
-        }
-        let name = instance_name(path).unwrap_or_default();
-        others.push((name.to_owned(), instance.owner.pull_request));
+    if !instances_of(owner, tip).is_empty() {
+        return None;
     }
-    others.sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
-    (others.len() >= limit).then_some(Refusal::LimitReached {
-        limit,
-        instances: others,
-    })
+    let mut instances: Vec<(String, u64)> = instances_in(&owner.repository, tip)
+        .into_iter()
+        .map(|deployed| (deployed.name, deployed.instance.owner.pull_request))
+        .collect();
+    instances
+        .sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
+    (instances.len() >= limit).then_some(Refusal::LimitReached { limit, instances })
 }
 
 fn instance_in(entry: &Entry) -> Option<Instance> {
@@ -332,14 +328,18 @@ fn instance_in(entry: &Entry) -> Option<Instance> {
     }
 }
 
-/// Every instance of a pull request, whatever it is called.
+/// Returns every instance of a pull request, whatever it is called.
 pub(crate) fn instances_of(owner: &Owner, tip: &Tip) -> Vec<DeployedInstance> {
-    instances_where(|other| other.is(owner), tip)
+    instances(&Search::pull_request(owner.pull_request), tip)
+        .filter(|deployed| deployed.instance.owner.is(owner))
+        .collect()
 }
 
-/// Every instance of a repository.
+/// Returns every instance of a repository.
 pub(crate) fn instances_in(repository: &str, tip: &Tip) -> Vec<DeployedInstance> {
-    instances_where(|owner| owner.is_in(repository), tip)
+    instances(&Search::repository(repository), tip)
+        .filter(|deployed| deployed.instance.owner.is_in(repository))
+        .collect()
 }
 
 /// Whether an instance is still there, as it was.
@@ -350,20 +350,13 @@ fn is_there(deployed: &DeployedInstance, tip: &Tip) -> bool {
     }
 }
 
-fn instances_where(is_owner: impl Fn(&Owner) -> bool, tip: &Tip) -> Vec<DeployedInstance> {
-    instances(tip)
-        .filter(|(.., instance)| is_owner(&instance.owner))
-        .filter_map(|(path, content, instance)| DeployedInstance::new(path, content, instance))
-        .collect()
-}
-
-/// Every instance there is: path, content and what it says.
-fn instances(tip: &Tip) -> impl Iterator<Item = (&str, &[u8], Instance)> {
+/// The instances whose files may have the value that is searched for.
+fn instances<'a>(search: &'a Search, tip: &'a Tip) -> impl Iterator<Item = DeployedInstance> + 'a {
     tip.instances
         .iter()
         .filter_map(|(path, entry)| match entry {
-            Entry::File(content) => Some((path.as_str(), content.as_slice(), read(content)?)),
-            Entry::Other => None,
+            Entry::File(content) if search.may_match(content) => deployed_at(path, content),
+            Entry::File(_) | Entry::Other => None,
         })
 }
 
@@ -385,13 +378,13 @@ fn one_line(text: &str) -> String {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use proptest::collection::btree_map;
+    use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
     use proptest::sample::select;
 
     use super::*;
     use crate::decide::sweep::Reason;
-    use crate::manifest::tests::manifest;
+    use crate::manifest::tests::{edited, edits, manifest};
     use crate::model::instance::fingerprint;
     use crate::model::names::Environment;
     use crate::model::ttl::tests::at;
@@ -920,6 +913,22 @@ mod tests {
         })
     }
 
+    /// Every instance of a tip, each file parsed.
+    fn all_instances(tip: &Tip) -> Vec<DeployedInstance> {
+        let files = tip
+            .instances
+            .iter()
+            .filter_map(|(path, entry)| match entry {
+                Entry::File(content) => deployed_at(path, content),
+                Entry::Other => None,
+            });
+        files.collect()
+    }
+
+    fn retained(tip: &Tip, is_wanted: impl Fn(&DeployedInstance) -> bool) -> Vec<DeployedInstance> {
+        all_instances(tip).into_iter().filter(is_wanted).collect()
+    }
+
     fn is_of(entry: &Entry, owner: &Owner) -> bool {
         matches!(entry, Entry::File(content) if read(content).is_some_and(|instance| instance.owner.is(owner)))
     }
@@ -931,7 +940,48 @@ mod tests {
         entries
     }
 
+    /// Tips whose files somebody edited.
+    fn edited_tips() -> impl Strategy<Value = Tip> {
+        (tips(), vec((0..4_usize, edits()), 0..6)).prop_map(|(mut tip, edits)| {
+            for (index, edit) in edits {
+                if let Some(Entry::File(content)) = tip.instances.values_mut().nth(index)
+                    && let Ok(text) = String::from_utf8(content.clone())
+                    && !text.is_empty()
+                {
+                    *content = edited(&text, &[edit]).into_bytes();
+                }
+            }
+            tip
+        })
+    }
+
     proptest! {
+        #[test]
+        fn a_search_finds_what_parsing_every_file_finds(tip in edited_tips(), branch in select(&NAMES[..]), number in 1..10_u64) {
+            let owner = owner("octo/app", number);
+            let ours = retained(&tip, |deployed| deployed.instance.owner.is(&owner));
+            prop_assert_eq!(&instances_of(&owner, &tip), &ours);
+            let here = retained(&tip, |deployed| deployed.instance.owner.is_in("octo/app"));
+            prop_assert_eq!(&instances_in("octo/app", &tip), &here);
+
+            let create = Create { limit: NonZeroUsize::new(2), ..up(branch, number) };
+            let others = retained(&tip, |deployed| {
+                let instance = &deployed.instance;
+                instance.namespace == create.environment.namespace && !instance.owner.is(&owner)
+            });
+            match planned(&create, &tip) {
+                Err(Refusal::NamespaceTaken { owner, .. }) => {
+                    prop_assert_eq!(Some(owner), others.into_iter().next().map(|other| other.instance.owner));
+                }
+                Err(Refusal::LimitReached { instances, .. }) => {
+                    prop_assert!(ours.is_empty() && others.is_empty());
+                    prop_assert_eq!(instances.len(), here.len());
+                }
+                Err(_) => {}
+                Ok(_) => prop_assert!(others.is_empty() && (!ours.is_empty() || here.len() < 2)),
+            }
+        }
+
         #[test]
         fn no_plan_touches_what_is_not_the_pull_requests(tip in tips(), branch in select(&NAMES[..]), number in 1..4_u64) {
             let owner = owner("octo/app", number);

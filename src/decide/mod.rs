@@ -64,7 +64,7 @@ pub(crate) struct Destroy {
     pub(crate) requested_by: String,
 }
 
-/// Decides what the facts allow. What the target branch already holds is looked at later, in [`crate::plan`].
+/// Decides what the facts allow. What the target branch already holds is looked at later, in `plan`.
 ///
 /// # Errors
 /// Why the request is not granted.

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use crate::github::http::{ApiError, Method};
 use crate::github::{GitHub, PAGE};
-use crate::message::sections::MARKER;
-use crate::model::notification::Reaction;
+use crate::model::notification::{MARKER, Reaction};
 
 /// Pages of comments that are looked through for ours: GitHub's own limit on a pull request's comments is lower.
 const PAGES: usize = 100;

@@ -3,7 +3,7 @@
 pub(crate) mod overlay;
 pub(crate) mod read;
 pub(crate) mod render;
-pub(crate) mod skim;
+pub(crate) mod search;
 #[cfg(test)]
 pub(crate) mod tests;
 

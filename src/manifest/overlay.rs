@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::as_flux_reads;
+use crate::manifest::as_flux_reads;
 
 /// The namespaces that an overlay's `kustomization.yaml` claims; none where it is no YAML.
 ///

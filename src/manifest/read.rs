@@ -1,12 +1,10 @@
-//! The file of an instance read back.
+//! Reads an instance's file back.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use super::skim::skim;
 use crate::manifest::as_flux_reads;
-use crate::manifest::skim::NotSure;
 use crate::model::instance::{
     BRANCH, COMMIT, DeployedInstance, EXPIRES, Instance, MANAGED_BY, NAMESPACE_VARIABLE, Owner,
     PULL_REQUEST, REPOSITORY, REQUESTED_BY,
@@ -53,19 +51,14 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads back a file in the instances directory.
-///
-/// `None` for anything that does not carry our marker and an owner: somebody else's file.
-pub(crate) fn read(file: &[u8]) -> Option<Instance> {
-    skim(file).unwrap_or_else(|NotSure| parse(file))
-}
-
-/// The instance that the file at `path` describes; `None` where it describes none.
+/// Reads the instance that the file at `path` describes. Returns `None` where it describes none.
 pub(crate) fn deployed_at(path: &str, file: &[u8]) -> Option<DeployedInstance> {
     DeployedInstance::new(path, file, read(file)?)
 }
 
-pub(crate) fn parse(file: &[u8]) -> Option<Instance> {
+/// Reads what a file in the instances directory says. Returns `None` for a file without our marker and an owner, which is
+/// somebody else's.
+pub(crate) fn read(file: &[u8]) -> Option<Instance> {
     let text = std::str::from_utf8(file).ok()?;
     let documents: Vec<Read> =
         serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()?;

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::manifest::overlay::claimed_namespaces;
-use crate::manifest::read::{parse, read};
+use crate::manifest::read::read;
 use crate::manifest::render::{Manifest, can_be_followed};
-use crate::manifest::skim::{NotSure, skim};
+use crate::manifest::search::Search;
 use crate::model::instance::{Instance, Owner, RESERVED_VARIABLES};
 use crate::model::names::tests::not_a_string;
 use crate::model::ttl::Expiry;
@@ -352,7 +352,7 @@ fn manifests() -> impl Strategy<Value = Manifest> {
 
 /// What somebody may do to a line of a file.
 #[derive(Debug, Clone)]
-enum Edit {
+pub(crate) enum Edit {
     Drop(usize),
     Repeat(usize, usize),
     Indent(usize, isize),
@@ -389,7 +389,13 @@ impl Edit {
     }
 }
 
-fn edits() -> impl Strategy<Value = Edit> {
+pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
+    edits
+        .iter()
+        .fold(text.to_owned(), |text, edit| edit.apply(&text))
+}
+
+pub(crate) fn edits() -> impl Strategy<Value = Edit> {
     let at = || any::<usize>();
     let values = select(vec![
         "",
@@ -400,6 +406,17 @@ fn edits() -> impl Strategy<Value = Edit> {
         "007",
         "+7",
         "0x7",
+        "\"\\x37\"",
+        "!!str 7",
+        "!!binary Nw==",
+        "\"7\"",
+        "|-\n      7",
+        "&n \"7\"",
+        "*n",
+        "\"o\\x63to/app\"",
+        "OCTO/app",
+        "dev",
+        "\"d\\\n      ev\"",
         "1e3",
         "on",
         "a b",
@@ -475,86 +492,6 @@ fn edits() -> impl Strategy<Value = Edit> {
         (at(), values).prop_map(|(line, value)| Edit::Value(line, value.to_owned())),
         (at(), lines).prop_map(|(place, line)| Edit::Insert(place, line.to_owned())),
     ]
-}
-
-#[test]
-fn a_file_as_we_write_it_is_skimmed() {
-    for file in [
-        RENDERED.to_owned(),
-        rendered(&Manifest {
-            expires: Some(at("2026-02-27T12:00:00Z")),
-            ..manifest()
-        }),
-    ] {
-        assert_eq!(skim(file.as_bytes()), Ok(parse(file.as_bytes())));
-    }
-    for other in ["", "---\n", "kind: x\n", "---\nkind: x"] {
-        assert_eq!(skim(other.as_bytes()), Err(NotSure), "{other:?}");
-    }
-    assert_eq!(skim(b"---\nkind: x\n"), Ok(None));
-}
-
-#[test]
-fn what_only_the_parser_can_tell_is_left_to_it() {
-    let longest_key = "k".repeat(128);
-    let skimmed = |lines: &str| skim(format!("---\n{lines}\n").as_bytes());
-    for lines in [
-        "kind:",
-        "a: b\n  c: d",
-        "a:\nb: c",
-        "a:\n   b: c",
-        // What comes twice replaces what was there, or is an error.
-        "metadata:\n  a: b\nmetadata:\n  a: b",
-        "metadata:\n  labels:\n    a: b\n  labels:\n    a: b",
-        "metadata:\n  annotations:\n    a: b\n  annotations:\n    a: b",
-        "spec:\n  a: b\nspec:\n  a: b",
-        "spec:\n  postBuild:\n    a: b\n  postBuild:\n    a: b",
-        "spec:\n  postBuild:\n    substitute:\n      a: b\n    substitute:\n      a: b",
-        "metadata:\n  annotations:\n    flux-ephemeral-env/branch: a\n    flux-ephemeral-env/branch: a",
-        // A mapping instead of a scalar, and the other way round.
-        "metadata:\n  labels:\n    a:\n      b: c",
-        "metadata:\n  annotations:\n    a:\n      b: c",
-        "spec:\n  postBuild:\n    substitute:\n      a:\n        b: c",
-        "metadata: a",
-        "spec: a",
-        "metadata:\n  labels: a",
-        "metadata:\n  annotations: a",
-        "spec:\n  postBuild: a",
-        "spec:\n  postBuild:\n    substitute: a",
-        // Keys and values that may not be what they look like.
-        &format!("{longest_key}k: a"),
-        "1: a",
-        "a b: c",
-        "ä: a",
-        "null: a",
-        "Null: a",
-        "a: null",
-        "a: NULL",
-        "a: ~",
-        "a: b c",
-        "a: b:",
-        "a: -b",
-        "a: 'b''c'",
-        "a: 'b",
-        r#"a: "b\"c""#,
-        "a: &b c",
-        "a:  b",
-        "a:b",
-        "a",
-        "# a: b",
-    ] {
-        assert_eq!(skimmed(lines), Err(NotSure), "{lines:?}");
-    }
-    for lines in [
-        &format!("{longest_key}: a"),
-        "a_b./-1: 'b c'",
-        "nullable: nulls",
-        "a: ./b",
-        r#"a: "b: #c""#,
-        "a:\n  b:\n    c: d\n  e: f\ng: h",
-    ] {
-        assert_eq!(skimmed(lines), Ok(None), "{lines:?}");
-    }
 }
 
 /// Every key and plain scalar that some reader of YAML 1.1 or 1.2 might take for something else than a string.
@@ -664,13 +601,20 @@ proptest! {
     }
 
     #[test]
-    fn what_is_skimmed_is_what_the_parser_reads(manifest in prop_oneof![3 => Just(manifest()), 1 => manifests()], edits in vec(edits(), 0..4)) {
-        let mut text = rendered(&manifest);
-        for edit in &edits {
-            text = edit.apply(&text);
-        }
-        if let Ok(skimmed) = skim(text.as_bytes()) {
-            prop_assert_eq!(skimmed, parse(text.as_bytes()), "{}", text);
+    fn no_search_leaves_out_a_file_that_has_the_value(manifest in prop_oneof![3 => Just(manifest()), 1 => manifests()], edits in vec(edits(), 0..4)) {
+        let text = edited(&rendered(&manifest), &edits);
+        if let Some(instance) = read(text.as_bytes()) {
+            let Owner { repository, pull_request } = &instance.owner;
+            prop_assert!(Search::pull_request(*pull_request).may_match(text.as_bytes()), "{}", text);
+            // Nobody looks for a name that GitHub would not take.
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+            if repository.chars().all(is_name) {
+                prop_assert!(Search::repository(repository).may_match(text.as_bytes()), "{}", text);
+            }
+            let namespace = &instance.namespace;
+            if namespace.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-')) {
+                prop_assert!(Search::namespace(namespace).may_match(text.as_bytes()), "{}", text);
+            }
         }
     }
 

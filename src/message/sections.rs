@@ -1,9 +1,8 @@
 //! The comment as a whole: the newest message, and what is known of the environment from one run to the next.
 
 use crate::model::instance::fingerprint;
+use crate::model::notification::MARKER;
 
-/// Starts our comment, so that it is found again. Invisible to a reader.
-pub(crate) const MARKER: &str = "<!-- flux-ephemeral-env -->";
 /// Around what is known of the environment, so that a later refusal or failure need not forget it. The first line goes on
 /// with the fingerprint of the instances that it describes.
 const STATE: (&str, &str) = ("<!-- state ", "<!-- /state -->");

@@ -14,9 +14,10 @@ use crate::message::failure::failed;
 use crate::message::markdown::{block, code, shortened};
 use crate::message::refusal::refused;
 use crate::message::sections::{
-    self, COMMENT_LENGTH, MARKER, Message, fingerprint_in, is_outdated_without_environment, section,
+    self, COMMENT_LENGTH, Message, fingerprint_in, is_outdated_without_environment, section,
 };
 use crate::model::failure::Failure;
+use crate::model::notification::MARKER;
 use crate::model::sha::Sha;
 
 pub(super) fn sha(digit: &str) -> Sha {

@@ -1,5 +1,8 @@
 //! What can be said on a pull request.
 
+/// Starts our comment, so that it is found again. Invisible to a reader.
+pub(crate) const MARKER: &str = "<!-- flux-ephemeral-env -->";
+
 /// How a pull request is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {

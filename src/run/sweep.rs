@@ -16,12 +16,13 @@ use crate::message::warning::{self, StopReason};
 use crate::model::failure::Failure;
 use crate::model::instance::DeployedInstance;
 use crate::model::pull_request::{Liveness, PullRequestSummary};
+use crate::plan;
 use crate::plan::{Plan, PlanOutcome, Published, Tip};
 use crate::publish::{cancel_grace_over, publish, read, target};
+use crate::report;
 use crate::report::Report;
 use crate::run::notify::{CommentLookup, Notifier};
 use crate::run::undelivered::Undelivered;
-use crate::{plan, report};
 use tokio_util::sync::CancellationToken;
 
 /// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
