@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flux_ephemeral_env::{INPUTS, OUTPUTS};
 use serde::Deserialize;
+use serde_json::Value;
 
 const README: &str = "README.md";
 const INPUTS_PAGE: &str = "docs/inputs.md";
@@ -103,8 +104,145 @@ fn headings(page: &str) -> Vec<String> {
 /// Every page that is written for people.
 fn pages() -> Vec<String> {
     let docs = fs::read_dir(format!("{}/docs", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
-    std::iter::once(README.to_owned()).chain(docs).collect()
+    let docs = docs
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".md"))
+        .map(|name| format!("docs/{name}"));
+    let others = [
+        README,
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        ".github/PULL_REQUEST_TEMPLATE.md",
+    ];
+    others.map(str::to_owned).into_iter().chain(docs).collect()
+}
+
+/// The blocks of YAML on a page, without the indentation of the list that they stand in.
+fn yaml_blocks(page: &str) -> Vec<String> {
+    let text = read(page);
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let fence = line.trim_start_matches([' ', '>']);
+        if fence != "```yaml" {
+            continue;
+        }
+        let indent = line.len() - fence.len();
+        let block = lines.by_ref().take_while(|line| !line.ends_with("```"));
+        let block: Vec<&str> = block.map(|line| line.get(indent..).unwrap_or("")).collect();
+        blocks.push(block.join("\n") + "\n");
+    }
+    blocks
+}
+
+/// The inputs that a workflow on a page gives to this action.
+fn given_inputs(yaml: &Value, into: &mut Vec<String>) {
+    match yaml {
+        Value::Object(map) => {
+            let is_ours = match map.get("uses") {
+                Some(uses) => uses
+                    .as_str()
+                    .is_some_and(|uses| uses.contains("flux-ephemeral-env") || uses == "./"),
+                None => map.len() == 1,
+            };
+            if let Some(Value::Object(with)) = map.get("with").filter(|_| is_ours) {
+                into.extend(with.keys().cloned());
+            }
+            map.values().for_each(|value| given_inputs(value, into));
+        }
+        Value::Array(list) => list.iter().for_each(|value| given_inputs(value, into)),
+        _ => {}
+    }
+}
+
+/// Every reason that the code may give.
+fn reasons() -> Vec<String> {
+    let places = [
+        ("decide/triage", "NoOp"),
+        ("decide/triage", "Request"),
+        ("decide/refusal", "Refusal"),
+        ("model/failure", "Failure"),
+    ];
+    let coded = places
+        .into_iter()
+        .flat_map(|(file, kind)| codes(file, kind));
+    let sweeps = ["schedule", "workflow-dispatch"].map(str::to_owned);
+    coded.chain(sweeps).collect()
+}
+
+#[test]
+fn every_yaml_on_a_page_can_be_read_and_gives_inputs_that_exist() {
+    let mut count = 0;
+    let mut given = Vec::new();
+    for page in pages() {
+        for block in yaml_blocks(&page) {
+            let documents = serde_yaml::from_multiple::<Value>(&block);
+            let documents = documents.unwrap_or_else(|error| panic!("{page}: {error}\n{block}"));
+            count += 1;
+            for document in &documents {
+                given_inputs(document, &mut given);
+            }
+        }
+    }
+    assert!(count > 10, "{count}");
+    assert!(given.contains(&"label".to_owned()), "{given:?}");
+    for input in given {
+        assert!(INPUTS.iter().any(|(name, _)| *name == input), "{input}");
+    }
+}
+
+/// What stands in backticks behind a word, on any page: "the input `ttl`".
+fn named(word: &str) -> Vec<(String, String)> {
+    let start = format!(" {word} `");
+    let mut named = Vec::new();
+    for page in pages() {
+        let text = unwrapped(&read(&page));
+        let starts = text.split(&start).skip(1);
+        let names = starts.map(|rest| rest.split('`').next().unwrap().to_owned());
+        named.extend(names.map(|name| (page.clone(), name)));
+    }
+    named
+}
+
+#[test]
+fn no_page_names_an_input_an_output_or_a_reason_that_does_not_exist() {
+    let inputs = INPUTS.map(|(name, _)| name.to_owned()).to_vec();
+    let outputs = OUTPUTS.map(str::to_owned).to_vec();
+    for (word, known) in [
+        ("input", inputs),
+        ("output", outputs),
+        ("reason", reasons()),
+    ] {
+        let named = named(word);
+        assert!(!named.is_empty(), "{word}");
+        for (page, name) in named {
+            // An input may be named with its value.
+            let name = name.split(':').next().unwrap();
+            assert!(
+                known.iter().any(|known| known == name),
+                "{page}: {word} {name}"
+            );
+        }
+    }
+    let listed = table(INPUTS_PAGE, "Reasons");
+    let listed = listed
+        .iter()
+        .flat_map(|cells| cells[1].split('`').skip(1).step_by(2));
+    for reason in listed {
+        assert!(reasons().iter().any(|known| known == reason), "{reason}");
+    }
+}
+
+#[test]
+fn the_readme_is_read_in_a_few_minutes() {
+    let words = read(README).split_whitespace().count();
+    assert!(words <= 900, "{words} words");
+}
+
+/// Text without its line breaks.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -230,7 +368,8 @@ fn every_page_leads_to_files_and_headings_that_exist() {
 #[test]
 fn the_readme_leads_to_every_page() {
     let readme = read(README);
-    for page in pages().iter().filter(|page| *page != README) {
+    let is_led_to = |page: &&String| *page != README && !page.starts_with('.');
+    for page in pages().iter().filter(is_led_to) {
         assert!(readme.contains(&format!("({page}")), "{page}");
     }
 }

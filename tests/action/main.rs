@@ -24,6 +24,7 @@ mod hostile;
 mod image;
 mod inputs;
 mod label;
+mod layout;
 mod lifetime;
 mod limit;
 mod person;
