@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
-use crate::decide::triage::{NoOp, Request, Trigger};
+use crate::decide::triage::{NoOp, Request};
 use crate::decide::{Create, Decision};
 use crate::message::context::{Context, ended_in_short};
 use crate::message::deploy::{Deployed, Destroyed, InstanceSummary};
@@ -92,6 +92,18 @@ impl Report {
         self.tell_gone(deploy::nothing_to_destroy(context));
     }
 
+    /// Says nothing on the pull request where that is so.
+    fn silent_if(self, is_so: bool) -> Report {
+        match is_so {
+            true => Report {
+                message: None,
+                status: None,
+                ..self
+            },
+            false => self,
+        }
+    }
+
     fn tell_gone(&mut self, message: Message) {
         self.message = Some(message);
         self.status = Some((StatusState::Success, deploy::DESTROYED_IN_SHORT.to_owned()));
@@ -110,7 +122,12 @@ pub(crate) fn none(no_op: NoOp) -> Report {
     }
 }
 
-/// The request is not granted.
+/// The request is not granted, by what GitHub says or by what the target branch holds.
+pub(crate) fn refused_request(context: &Context, request: &Request, refusal: &Refusal) -> Report {
+    refused(context, refusal).silent_if(request.is_guess())
+}
+
+/// Something is not granted.
 pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Report {
     // A stranger's command must not put a red mark on somebody's commit.
     let status = refusal.is_to_a_permitted_person().then(|| {
@@ -166,7 +183,7 @@ pub(crate) fn published(
     published: Published,
 ) -> Report {
     let (plan, commit, warning) = match published {
-        Published::Refused(refusal) => return refused(context, &refusal),
+        Published::Refused(refusal) => return refused_request(context, request, &refusal),
         Published::Unchanged(plan) => (plan, None, None),
         Published::Pushed {
             plan,
@@ -176,14 +193,15 @@ pub(crate) fn published(
     };
     let mut report = match decision {
         Decision::Create(create) => created(config, context, create, &plan, commit.as_deref()),
-        Decision::Destroy(_) => destroyed(config, context, request, &plan, commit.as_deref()),
+        Decision::Destroy(_) => destroyed(config, context, &plan, commit.as_deref()),
     };
     report.outputs.decision = word(decision);
-    report.outputs.reason = request.code();
+    report.outputs.reason = request.reason(decision);
     report.outputs.changed = commit.is_some();
+    let is_silent = request.is_quiet() && commit.is_none();
     report.outputs.commit = commit.unwrap_or_default();
     report.warnings.extend(warning);
-    report
+    report.silent_if(is_silent)
 }
 
 /// What would be done: told to the job alone.
@@ -195,7 +213,7 @@ pub(crate) fn previewed(
 ) -> Report {
     let mut outputs = Outputs {
         decision: word(decision),
-        reason: request.code(),
+        reason: request.reason(decision),
         ..Outputs::default()
     };
     match decision {
@@ -403,13 +421,7 @@ fn created(
     }
 }
 
-fn destroyed(
-    config: &Config,
-    context: &Context,
-    request: &Request,
-    plan: &Plan,
-    commit: Option<&str>,
-) -> Report {
+fn destroyed(config: &Config, context: &Context, plan: &Plan, commit: Option<&str>) -> Report {
     let message = match commit {
         Some(commit) => deploy::destroyed(
             context,
@@ -422,16 +434,12 @@ fn destroyed(
     };
     let mut outputs = Outputs::default();
     removed(&mut outputs, &plan.removed);
-    // A close of a pull request that never had an environment is nobody's news.
-    let is_news = commit.is_some() || !matches!(request.trigger, Trigger::Close(_));
     let mut report = Report {
         outputs,
         reaction: Some(Reaction::Done),
         ..Report::default()
     };
-    if is_news {
-        report.tell_gone(message);
-    }
+    report.tell_gone(message);
     report
 }
 
@@ -444,7 +452,7 @@ mod tests {
     use crate::config::tests::configured;
     use crate::decide::sweep::Reason;
     use crate::decide::sweep::tests::removal as swept_away;
-    use crate::decide::tests::{closed, commented, deploy, now, pull_request, refusals};
+    use crate::decide::tests::{closed, commented, deploy, labeled, now, pull_request, refusals};
     use crate::decide::{Facts, decide};
     use crate::manifest::render::Manifest;
     use crate::manifest::tests::manifest;
@@ -479,6 +487,7 @@ mod tests {
     fn decision(request: &Request) -> Decision {
         let facts = Facts {
             pull_request: pull_request(),
+            is_labeled: true,
             access: Some(Access::Known(crate::model::repository::Permission::Admin)),
             now: now(),
         };
@@ -789,6 +798,31 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_of_a_label_that_nobody_knows_is_told_where_something_changed() {
+        let (known, unknown) = (labeled(true), labeled(false));
+        for refusal in refusals("text") {
+            let told = refused_request(&context(), &known, &refusal);
+            assert!(told.message.is_some());
+            for untold in [
+                refused_request(&context(), &unknown, &refusal),
+                reported(&unknown, Published::Refused(refusal)),
+            ] {
+                assert_eq!((&untold.message, &untold.status), (&None, &None));
+                assert_eq!(outputs(&untold), outputs(&told));
+            }
+        }
+        let unchanged = |request| reported(request, Published::Unchanged(Plan::default()));
+        let (told, untold) = (unchanged(&known), unchanged(&unknown));
+        assert!(told.message.is_some() && told.status.is_some());
+        assert_eq!((&untold.message, &untold.status), (&None, &None));
+        assert_eq!(outputs(&untold), outputs(&told));
+        let changed = reported(&unknown, pushed(Plan::default()));
+        assert!(changed.message.is_some() && changed.status.is_some());
+        let failure = failed(&context(), None, &Failure::Interrupted);
+        assert!(failure.message.is_some());
+    }
+
+    #[test]
     fn a_strangers_command_sets_no_commit_status() {
         for refusal in refusals("text") {
             let status = refused(&context(), &refusal).status;
@@ -888,7 +922,7 @@ mod tests {
                 (report.outputs.decision, report.outputs.name.as_str()),
                 (word, name)
             );
-            assert_eq!(report.outputs.reason, request.code());
+            assert_eq!(report.outputs.reason, request.reason(&decision(&request)));
             assert_eq!(report.outputs.environment_url, url);
             assert!(!report.outputs.changed && report.outputs.commit.is_empty());
             assert!(

@@ -27,6 +27,8 @@ use crate::model::repository::Access;
 pub(crate) struct Facts {
     /// The pull request as it is now.
     pub(crate) pull_request: PullRequest,
+    /// Whether it has the label that deploys.
+    pub(crate) is_labeled: bool,
     /// What the one who asks may do; `None` where it does not matter.
     pub(crate) access: Option<Access>,
     /// When all this was so.
@@ -76,8 +78,8 @@ pub(crate) fn decide(
     refuse_person(request, facts.access.as_ref(), &config.inputs)?;
     let by_default = DeployArguments::default();
     let wanted = match &request.trigger {
-        Trigger::Close(_) | Trigger::Label { is_on: false, .. } => None,
-        Trigger::Label { is_on: true, .. } => Some(&by_default),
+        Trigger::Close(_) => None,
+        Trigger::Label { .. } => Some(&by_default).filter(|_| facts.is_labeled),
         Trigger::Comment { command, .. } => match command {
             Err(usage) => return Err(Refusal::Usage(usage.clone())),
             Ok(Command::Destroy) => None,

@@ -35,6 +35,7 @@ pub(crate) fn pull_request() -> PullRequest {
         branch: "dev".to_owned(),
         commit: sha("a"),
         head: Head::Here,
+        labels: None,
     }
 }
 
@@ -91,11 +92,11 @@ pub(crate) fn closed() -> Request {
     }
 }
 
-/// Rita's putting the label on pull request 7, or taking it off.
-fn labeled(is_on: bool) -> Request {
+/// Rita's putting a label on pull request 7, or taking it off.
+pub(crate) fn labeled(is_known: bool) -> Request {
     Request {
         trigger: Trigger::Label {
-            is_on,
+            is_known,
             head: sha("a"),
         },
         ..commented(deploy())
@@ -105,6 +106,7 @@ fn labeled(is_on: bool) -> Request {
 fn permitted(pull_request: PullRequest) -> Facts {
     Facts {
         pull_request,
+        is_labeled: false,
         access: Some(Access::Known(Permission::Admin)),
         now: now(),
     }
@@ -212,9 +214,12 @@ fn every_reason_has_a_code_of_its_own() {
         NoOp::AnotherLabel,
     ]
     .map(NoOp::code);
+    let destroyed = decided(&closed(), &permitted(pull_request()), &[]).unwrap();
+    let created = decided(&commented(deploy()), &permitted(pull_request()), &[]).unwrap();
     let requests = [
         labeled(true).code(),
-        labeled(false).code(),
+        labeled(true).reason(&created),
+        labeled(true).reason(&destroyed),
         commented(deploy()).code(),
         commented(Ok(Command::Destroy)).code(),
         closed().code(),
@@ -301,9 +306,10 @@ fn a_command_and_a_close_are_requests() {
         triaged(Event::PullRequest(closing)),
         Triage::Request(closed())
     );
-    for (action, is_on) in [
+    for (action, is_known) in [
         (PullRequestAction::Labeled, true),
-        (PullRequestAction::Unlabeled, false),
+        (PullRequestAction::Unlabeled, true),
+        (PullRequestAction::LabelUnknown, false),
     ] {
         let event = PullRequestEvent {
             action,
@@ -313,7 +319,7 @@ fn a_command_and_a_close_are_requests() {
         };
         assert_eq!(
             triaged(Event::PullRequest(event)),
-            Triage::Request(labeled(is_on))
+            Triage::Request(labeled(is_known))
         );
     }
     let sweep = SweepEvent {
@@ -342,23 +348,27 @@ fn a_command_counts_from_the_allowed_permission_on() {
     for has in PERMISSIONS {
         for needs in &PERMISSIONS[1..] {
             let inputs = [("INPUT_ALLOWED-PERMISSION", needs.as_str())];
-            let facts = Facts {
-                pull_request: pull_request(),
-                access: Some(Access::Known(has)),
-                now: now(),
-            };
-            let word = |request: &Request| match decided(request, &facts, &inputs) {
+            let word = |(request, is_labeled): &(Request, bool)| match decided(
+                request,
+                &Facts {
+                    pull_request: pull_request(),
+                    is_labeled: *is_labeled,
+                    access: Some(Access::Known(has)),
+                    now: now(),
+                },
+                &inputs,
+            ) {
                 Ok(Decision::Create(_)) => "create",
                 Ok(Decision::Destroy(_)) => "destroy",
                 Err(refusal) => refusal.code(),
             };
             let requests = [
-                commented(deploy()),
-                commented(Ok(Command::Destroy)),
-                commented(Err(usage())),
-                labeled(true),
-                labeled(false),
-                closed(),
+                (commented(deploy()), false),
+                (commented(Ok(Command::Destroy)), true),
+                (commented(Err(usage())), false),
+                (labeled(true), true),
+                (labeled(true), false),
+                (closed(), true),
             ];
             let words = if has >= *needs {
                 [
@@ -385,9 +395,8 @@ fn anything_but_a_clear_yes_is_a_no() {
         (None, "the question was not asked"),
     ] {
         let facts = Facts {
-            pull_request: pull_request(),
             access,
-            now: now(),
+            ..permitted(pull_request())
         };
         let commands = [deploy(), Ok(Command::Destroy), Err(usage())].map(commented);
         for request in commands.into_iter().chain([true, false].map(labeled)) {
@@ -568,19 +577,25 @@ fn a_lifetime_is_the_commands_or_else_the_inputs() {
 
 #[test]
 fn a_label_deploys_as_a_command_without_arguments_does() {
-    let facts = permitted(pull_request());
+    let off = permitted(pull_request());
+    let on = Facts {
+        is_labeled: true,
+        ..off.clone()
+    };
     for inputs in [
         &[][..],
         &[("INPUT_TTL", "72h"), ("INPUT_MAX-ENVIRONMENTS", "3")],
     ] {
-        assert_eq!(
-            decided(&labeled(true), &facts, inputs),
-            decided(&commented(deploy()), &facts, inputs)
-        );
-        assert_eq!(
-            decided(&labeled(false), &facts, inputs),
-            decided(&commented(Ok(Command::Destroy)), &facts, inputs)
-        );
+        for is_known in [true, false] {
+            assert_eq!(
+                decided(&labeled(is_known), &on, inputs),
+                decided(&commented(deploy()), &on, inputs)
+            );
+            assert_eq!(
+                decided(&labeled(is_known), &off, inputs),
+                decided(&commented(Ok(Command::Destroy)), &off, inputs)
+            );
+        }
     }
 }
 
@@ -588,6 +603,7 @@ fn a_label_deploys_as_a_command_without_arguments_does() {
 fn a_label_deploys_the_head_of_a_fork_that_was_there_when_it_was_put_on() {
     let inputs = [("INPUT_ALLOW-FORKS", "true")];
     let mut facts = permitted(fork("https://github.com/mallory/app.git"));
+    facts.is_labeled = true;
     assert!(decided(&labeled(true), &facts, &inputs).is_ok());
     facts.pull_request.commit = sha("b");
     assert_eq!(
@@ -597,7 +613,8 @@ fn a_label_deploys_the_head_of_a_fork_that_was_there_when_it_was_put_on() {
     // Who may push here is trusted that far.
     facts.pull_request.head = Head::Here;
     assert!(decided(&labeled(true), &facts, &inputs).is_ok());
-    assert!(decided(&labeled(false), &facts, &inputs).is_ok());
+    facts.is_labeled = false;
+    assert!(decided(&labeled(true), &facts, &inputs).is_ok());
 }
 
 #[test]
@@ -762,6 +779,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             head,
             ..pull_request()
         },
+        is_labeled: false,
         access,
         now: now(),
     })

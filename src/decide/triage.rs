@@ -2,6 +2,7 @@
 
 use crate::command::{Command, UsageError, parse};
 use crate::config::inputs::Inputs;
+use crate::decide::Decision;
 use crate::decide::refusal::Refusal;
 use crate::event::{Event, Ignored, PullRequestAction, SweepEvent};
 use crate::model::pull_request::PullRequest;
@@ -77,10 +78,11 @@ pub(crate) enum Trigger {
         /// The command, or what is wrong with it.
         command: Result<Command, UsageError>,
     },
-    /// The label that deploys was put on or taken off: whoever did it commands by that.
+    /// The label that deploys was put on or taken off: whoever did it commands by that. What they command is up to the labels
+    /// that the pull request has now, for the event may be hours old.
     Label {
-        /// Whether it is there now.
-        is_on: bool,
+        /// Whether it was that label. Nobody knows of one that is deleted by now.
+        is_known: bool,
         /// The head when that was done.
         head: Sha,
     },
@@ -115,8 +117,10 @@ pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
             login: event.sender,
             trigger: match event.action {
                 PullRequestAction::Closed => Trigger::Close(event.pull_request),
-                PullRequestAction::Labeled | PullRequestAction::Unlabeled => Trigger::Label {
-                    is_on: event.action == PullRequestAction::Labeled,
+                PullRequestAction::Labeled
+                | PullRequestAction::Unlabeled
+                | PullRequestAction::LabelUnknown => Trigger::Label {
+                    is_known: event.action != PullRequestAction::LabelUnknown,
                     head: event.pull_request.commit,
                 },
             },
@@ -127,12 +131,11 @@ pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
 }
 
 impl Request {
-    /// The output `reason` of a decision to create or destroy.
+    /// What was asked for, for the log.
     pub(crate) fn code(&self) -> &'static str {
         match &self.trigger {
             Trigger::Close(_) => "pull-request-closed",
-            Trigger::Label { is_on: true, .. } => "label-added",
-            Trigger::Label { is_on: false, .. } => "label-removed",
+            Trigger::Label { .. } => "label-changed",
             Trigger::Comment {
                 command: Ok(Command::Deploy(_)),
                 ..
@@ -146,6 +149,31 @@ impl Request {
                 ..
             } => Refusal::Usage(error.clone()).code(),
         }
+    }
+
+    /// The output `reason` of a decision about it.
+    pub(crate) fn reason(&self, decision: &Decision) -> &'static str {
+        match (&self.trigger, decision) {
+            (Trigger::Label { .. }, Decision::Create(_)) => "label-added",
+            (Trigger::Label { .. }, Decision::Destroy(_)) => "label-removed",
+            (Trigger::Close(_) | Trigger::Comment { .. }, _) => self.code(),
+        }
+    }
+
+    /// Whether nobody may have asked for anything: the label is perhaps another one.
+    pub(crate) fn is_guess(&self) -> bool {
+        matches!(
+            self.trigger,
+            Trigger::Label {
+                is_known: false,
+                ..
+            }
+        )
+    }
+
+    /// Whether it is nobody's news that it changes nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_guess() || matches!(self.trigger, Trigger::Close(_))
     }
 
     /// The comment with the command.

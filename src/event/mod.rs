@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::event::payload::{
     Action, CommentPayload, LabelPayload, PullRequestPayload, SweepPayload, User,
 };
-use crate::model::pull_request::PullRequest;
+use crate::model::pull_request::{PullRequest, is_label};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub(crate) enum PullRequestAction {
     Labeled,
     /// The label that deploys was taken off it.
     Unlabeled,
+    /// A label was put on it or taken off it that is deleted by now, so that nobody knows which it was.
+    LabelUnknown,
 }
 
 /// What started a sweep.
@@ -120,7 +122,7 @@ pub(crate) fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<E
             _ => Ok(Event::Ignored(Ignored::CommentNotCreated)),
         },
         "pull_request" | "pull_request_target" => {
-            let action = match read::<Action>(name, payload)?.action.as_str() {
+            let mut action = match read::<Action>(name, payload)?.action.as_str() {
                 "closed" => PullRequestAction::Closed,
                 "labeled" => PullRequestAction::Labeled,
                 "unlabeled" => PullRequestAction::Unlabeled,
@@ -130,8 +132,12 @@ pub(crate) fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<E
                 let Some(label) = label else {
                     return Ok(Event::Ignored(Ignored::Action));
                 };
-                if !is_label(&read::<LabelPayload>(name, payload)?.label.name, label) {
-                    return Ok(Event::Ignored(Ignored::Label));
+                match read::<LabelPayload>(name, payload)?.label {
+                    None => action = PullRequestAction::LabelUnknown,
+                    Some(other) if !is_label(&other.name, label) => {
+                        return Ok(Event::Ignored(Ignored::Label));
+                    }
+                    Some(_) => {}
                 }
             }
             let payload: PullRequestPayload = read(name, payload)?;
@@ -149,11 +155,6 @@ fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Event> {
             .repository
             .map(|repository| repository.default_branch),
     }))
-}
-
-/// Whether both are the same label: GitHub has no two that differ in case alone.
-fn is_label(name: &str, label: &str) -> bool {
-    name.to_lowercase() == label.to_lowercase()
 }
 
 fn read<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T> {

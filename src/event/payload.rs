@@ -53,7 +53,8 @@ pub(crate) struct SweepPayload {
 
 #[derive(Deserialize)]
 pub(crate) struct LabelPayload {
-    pub(crate) label: Label,
+    /// Missing once the label is deleted from the repository.
+    pub(crate) label: Option<Label>,
 }
 
 #[derive(Deserialize)]

@@ -146,6 +146,47 @@ fn the_label_that_deploys_is_known_in_any_case() {
 }
 
 #[test]
+fn a_label_that_is_deleted_by_now_is_one_that_nobody_knows() {
+    for action in ["labeled", "unlabeled"] {
+        for label in [None, Some(Value::Null)] {
+            let mut payload = closed();
+            payload["action"] = json!(action);
+            if let Some(label) = label {
+                payload["label"] = label;
+            }
+            let Event::PullRequest(event) = parsed("pull_request", &payload).unwrap() else {
+                panic!("no pull request");
+            };
+            assert_eq!(event.action, PullRequestAction::LabelUnknown);
+            let ignored = parse("pull_request", payload.to_string().as_bytes(), None).unwrap();
+            assert_eq!(ignored, Event::Ignored(Ignored::Action));
+        }
+    }
+}
+
+#[test]
+fn the_labels_of_a_pull_request_are_known_or_nobody_says_anything_about_them() {
+    let label = |name: &str| json!({ "id": 1, "name": name });
+    for (labels, has) in [
+        (json!([]), Some(false)),
+        (json!([label("bug")]), Some(false)),
+        (json!([label("bug"), label("preVIEW")]), Some(true)),
+        (json!([label("Größe")]), Some(false)),
+        (Value::Null, None),
+        (json!({}), None),
+        (json!([label("preview"), { "id": 1 }]), None),
+        (json!(["preview"]), None),
+    ] {
+        let mut payload = closed();
+        payload["pull_request"]["labels"] = labels.clone();
+        let Event::PullRequest(event) = parsed("pull_request", &payload).unwrap() else {
+            panic!("no pull request");
+        };
+        assert_eq!(event.pull_request.has_label("Preview"), has, "{labels}");
+    }
+}
+
+#[test]
 fn a_state_is_open_closed_or_unknown() {
     let unknown = |word: &str| State::Unknown(word.to_owned());
     for (word, state) in [

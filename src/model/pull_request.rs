@@ -19,6 +19,22 @@ pub(crate) struct PullRequest {
     pub(crate) commit: Sha,
     /// Where the head branch is.
     pub(crate) head: Head,
+    /// Names of its labels, `None` where that cannot be read.
+    pub(crate) labels: Option<Vec<String>>,
+}
+
+impl PullRequest {
+    /// Whether the pull request has a label of this name, `None` where nobody knows. GitHub has no two labels that differ
+    /// in case alone.
+    pub(crate) fn has_label(&self, name: &str) -> Option<bool> {
+        let labels = self.labels.as_ref()?;
+        Some(labels.iter().any(|label| is_label(label, name)))
+    }
+}
+
+/// Whether both are the same label.
+pub(crate) fn is_label(name: &str, label: &str) -> bool {
+    name.to_lowercase() == label.to_lowercase()
 }
 
 /// What became of a pull request.
@@ -94,6 +110,15 @@ pub(crate) struct PullRequestObject {
     state: String,
     head: HeadObject,
     base: BaseObject,
+    /// Only what a label asks for depends on it.
+    #[serde(default)]
+    labels: Value,
+}
+
+/// The names of labels, `None` where one is not as GitHub documents it.
+fn label_names(labels: &Value) -> Option<Vec<String>> {
+    let name = |label: &Value| Some(label.get("name")?.as_str()?.to_owned());
+    labels.as_array()?.iter().map(name).collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -155,6 +180,7 @@ impl TryFrom<PullRequestObject> for PullRequest {
             branch: object.head.r#ref,
             commit,
             head,
+            labels: label_names(&object.labels),
         })
     }
 }

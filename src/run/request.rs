@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -134,7 +135,7 @@ impl RequestRun<'_> {
         let context = self.context(Some(&facts.pull_request));
         match decide(self.request, &facts, self.notifier.config) {
             Err(refusal) => {
-                let report = report::refused(&context, &refusal);
+                let report = report::refused_request(&context, self.request, &refusal);
                 Outcome::new(context, report)
             }
             Ok(decision) => {
@@ -163,8 +164,22 @@ impl RequestRun<'_> {
                 (pull_request.map_err(unanswered)?, Some(access))
             }
         };
+        let label = self.notifier.config.inputs.label.as_deref();
+        let is_labeled = label.map_or(Some(false), |label| pull_request.has_label(label));
+        let is_labeled = match (&self.request.trigger, is_labeled) {
+            (_, Some(is_labeled)) => is_labeled,
+            // Neither a deploy nor a destroy may come of a guess.
+            (Trigger::Label { .. }, None) => {
+                return Err(Failure::GitHub(anyhow!(
+                    "the answer is not as GitHub documents it: pull request #{} has no readable `labels`",
+                    pull_request.number
+                )));
+            }
+            (Trigger::Comment { .. } | Trigger::Close(_), None) => false,
+        };
         let facts = Facts {
             pull_request,
+            is_labeled,
             access,
             now: self.now,
         };
@@ -208,8 +223,8 @@ impl RequestRun<'_> {
         context: &Context,
         cancellation: &CancellationToken,
     ) -> (CommentLookup, Result<(), ApiError>) {
-        // A close without an instance says nothing, so nothing is said before that is known.
-        if self.is_close() {
+        // Where nothing changes, nothing is said, so nothing is said before that is known.
+        if self.request.is_quiet() {
             return (CommentLookup::Unknown, Ok(()));
         }
         let notifier = &self.notifier;

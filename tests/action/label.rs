@@ -1,9 +1,10 @@
 //! A label deploys while it is there: adding it is the deploy command, removing it the destroy command.
 
-use local_github::Job;
+use local_github::{Fault, Job};
+use serde_json::{Value, json};
 
 use crate::person::refused;
-use crate::story::{AUTHOR, REVIEWER, Story, ending, says_down, says_up, succeed};
+use crate::story::{AUTHOR, REVIEWER, Story, ending, fail, says_down, says_up, succeed};
 
 /// Runs a step that must be nothing to do, without any request.
 fn nothing_to_do(story: &Story, job: &Job, reason: &str) {
@@ -248,20 +249,25 @@ fn comment_and_label_drive_one_pull_request_to_one_state() {
     let off = || story.label("unlabeled", "preview", REVIEWER);
     let (deploy, deployed) = story.commented(REVIEWER, "/deploy-ephemeral");
     let (destroy, destroyed) = story.commented(REVIEWER, "/destroy-ephemeral");
+    // What is there when a job runs counts, so each label is put on or taken off just before that.
+    let on: &dyn Fn() -> Job = &on;
+    let off: &dyn Fn() -> Job = &off;
+    let (deploy, destroy): (&dyn Fn() -> Job, &dyn Fn() -> Job) =
+        (&|| deploy.clone(), &|| destroy.clone());
     let is_up = ("create", says_up as fn(&str) -> bool);
     let is_down = ("destroy", says_down as fn(&str) -> bool);
     for (job, (decision, is_said), changed) in [
-        (on(), is_up, "true"),
-        (deploy.clone(), is_up, "false"),
-        (off(), is_down, "true"),
-        (destroy.clone(), is_down, "false"),
+        (on, is_up, "true"),
+        (deploy, is_up, "false"),
+        (off, is_down, "true"),
+        (destroy, is_down, "false"),
         (deploy, is_up, "true"),
-        (on(), is_up, "false"),
+        (on, is_up, "false"),
         (destroy, is_down, "true"),
-        (off(), is_down, "false"),
-        (on(), is_up, "true"),
+        (off, is_down, "false"),
+        (on, is_up, "true"),
     ] {
-        let outcome = succeed(&job);
+        let outcome = succeed(&job());
         assert_eq!(
             (ending(&outcome).0, ending(&outcome).2),
             (decision, changed)
@@ -306,4 +312,113 @@ fn a_label_takes_the_lifetime_of_the_input() {
             .unwrap()
             .contains("flux-ephemeral-env/expires")
     );
+}
+
+#[test]
+fn what_a_label_asks_for_is_up_to_the_labels_that_are_there_now() {
+    let story = Story::new();
+    let late = story.label("labeled", "preview", REVIEWER);
+    let off = story.label("unlabeled", "preview", REVIEWER);
+    // Put on and taken off, and the runs in either order; or run again days later.
+    for (job, changed) in [(&late, "false"), (&off, "false"), (&late, "false")] {
+        assert_eq!(ending(&succeed(job)), ("destroy", "label-removed", changed));
+        assert!(says_down(&story.status_comment()));
+        assert_eq!(story.landed(), []);
+    }
+    let on = story.label("labeled", "PREVIEW", REVIEWER);
+    for (job, changed) in [(&off, "true"), (&on, "false"), (&late, "false")] {
+        assert_eq!(ending(&succeed(job)), ("create", "label-added", changed));
+        assert!(says_up(&story.status_comment()));
+    }
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    assert_eq!(story.landed().len(), 1);
+}
+
+/// The step that a label starts which is deleted from the repository by now.
+fn deleted_label(story: &Story, action: &str, label: &str, sender: &str, null: bool) -> Job {
+    let mut event = story
+        .github
+        .label_event(story.number, action, label, sender);
+    match null {
+        true => event["label"] = Value::Null,
+        false => drop(event.as_object_mut().unwrap().remove("label").unwrap()),
+    }
+    let job = story.job().input("label", "preview");
+    job.event("pull_request_target", &event)
+}
+
+#[test]
+fn a_label_that_is_deleted_by_now_changes_what_is_wrong_and_says_nothing_else() {
+    for null in [false, true] {
+        let story = Story::new();
+        story.github.set_permission("thea", "triage");
+        let unlabeled = |label, sender| deleted_label(&story, "unlabeled", label, sender, null);
+        let labeled = |label, sender| deleted_label(&story, "labeled", label, sender, null);
+
+        // Another label, and nothing is there.
+        for job in [unlabeled("bug", REVIEWER), labeled("bug", REVIEWER)] {
+            assert_eq!(
+                ending(&succeed(&job)),
+                ("destroy", "label-removed", "false")
+            );
+            story.assert_unsaid();
+        }
+        assert_eq!(
+            ending(&succeed(&unlabeled("bug", "thea"))),
+            ("refuse", "not-permitted", "false")
+        );
+        story.assert_unsaid();
+
+        // It is on.
+        let job = labeled("preview", REVIEWER);
+        assert_eq!(ending(&succeed(&job)), ("create", "label-added", "true"));
+        let told = story.status_comment();
+        assert!(says_up(&told), "{told}");
+        assert_eq!(story.statuses(), ["success"]);
+
+        // Another label again, and it stays up.
+        for job in [unlabeled("bug", REVIEWER), labeled("bug", "thea")] {
+            assert_eq!(ending(&succeed(&job)).2, "false");
+            assert_eq!(story.status_comment(), told);
+            assert_eq!(story.statuses(), ["success"]);
+        }
+        assert_eq!(story.instances(), [Story::path("dev")]);
+
+        // It was the one, and is off by that.
+        let job = unlabeled("preview", REVIEWER);
+        assert_eq!(ending(&succeed(&job)), ("destroy", "label-removed", "true"));
+        assert!(says_down(&story.status_comment()));
+        assert_eq!(story.statuses(), ["success", "success"]);
+        assert_eq!(story.landed().len(), 2);
+        story.github.clear_requests();
+        let job = job.input("label", "");
+        assert_eq!(
+            ending(&succeed(&job)),
+            ("none", "action-not-handled", "false")
+        );
+        assert_eq!(story.requests().len(), 0);
+    }
+}
+
+#[test]
+fn labels_that_cannot_be_read_deploy_and_destroy_nothing() {
+    for action in ["labeled", "unlabeled"] {
+        let story = Story::new();
+        succeed(&story.deploy());
+        let job = story.label(action, "preview", REVIEWER);
+        let event = story
+            .github
+            .pull_request_event(story.number, "edited", REVIEWER);
+        for labels in [json!(null), json!([{ "id": 1 }]), json!({})] {
+            let mut answer = event["pull_request"].clone();
+            answer["labels"] = labels;
+            story
+                .github
+                .fault(Fault::on("GET", "/repos/*/pulls/*").answer(200, answer));
+            let (outcome, error) = fail(&job);
+            assert_eq!(ending(&outcome), ("none", "github-failed", "false"));
+            assert!(error.contains("`labels`"), "{error}");
+        }
+        assert_eq!(story.landed().len(), 1);
+    }
 }
