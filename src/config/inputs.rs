@@ -223,10 +223,7 @@ impl Inputs {
             flux_namespace: dns_label("flux-namespace", &raw.flux_namespace)?,
             repository_url: match optional(&raw.repository_url) {
                 Some(value) => repository_url("repository-url", value)?,
-                None => format!(
-                    "ssh://git@{}/{repository}",
-                    server_url.host_str().unwrap_or_default()
-                ),
+                None => default_repository_url(server_url, repository),
             },
             secret_ref: optional(&raw.secret_ref)
                 .map(|value| dns_subdomain("secret-ref", value))
@@ -356,6 +353,18 @@ fn repository_url(input: &str, value: &str) -> Result<String> {
                    like `ssh://git@github.com/owner/name`";
     let parsed = Url::parse(value).map_err(|_| hidden(input, allowed))?;
     let over_ssh = parsed.scheme() == "ssh";
+/// Returns the repository's URL over SSH
+/// ([as GitHub's own client makes it](https://github.com/cli/cli/blob/trunk/internal/ghrepo/repo.go)).
+fn default_repository_url(server_url: &Url, repository: &RepositoryName) -> String {
+    let host = server_url.host_str().unwrap_or_default();
+    // On GitHub Enterprise Cloud with data residency, SSH knows no user `git`, but one of the tenant's name.
+    let user = match host.split_once('.') {
+        Some((tenant, "ghe.com")) => tenant,
+        _ => "git",
+    };
+    format!("ssh://{user}@{host}/{repository}")
+}
+
     // Flux looks at the text, and is stricter than the parser.
     let good = ["ssh://", "https://", "http://"]
         .iter()

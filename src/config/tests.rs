@@ -182,6 +182,32 @@ fn flux_clones_from_the_server_over_ssh_unless_told_otherwise() {
         "ssh://git@ghe.example.com/octo/app"
     );
     assert_eq!(url("https://github.com", "https://a.b/c"), "https://a.b/c");
+    // With data residency, the SSH user is the tenant.
+    for (server, default) in [
+        (
+            "https://octocorp.ghe.com",
+            "ssh://octocorp@octocorp.ghe.com",
+        ),
+        (
+            "https://OctoCorp.GHE.com/",
+            "ssh://octocorp@octocorp.ghe.com",
+        ),
+        (
+            "https://octo-corp.ghe.com:443",
+            "ssh://octo-corp@octo-corp.ghe.com",
+        ),
+        ("https://ghe.com", "ssh://git@ghe.com"),
+        (
+            "https://octocorp.ghe.com.example.com",
+            "ssh://git@octocorp.ghe.com.example.com",
+        ),
+        (
+            "https://octocorp.notghe.com",
+            "ssh://git@octocorp.notghe.com",
+        ),
+    ] {
+        assert_eq!(url(server, ""), format!("{default}/octo/app"), "{server}");
+    }
 }
 
 #[test]
