@@ -1,6 +1,6 @@
 //! What a comment commands: its first line, or nothing.
 
-use crate::model::command_words::CommandWords;
+use crate::model::command_words::{CommandWords, without_zero_width};
 use crate::model::sha::Sha;
 use crate::model::ttl::Ttl;
 
@@ -44,24 +44,23 @@ pub(crate) enum Problem {
     InvalidTtl,
 }
 
-const BLANKS: [char; 2] = [' ', '\t'];
-
 /// What the argument with a lifetime starts with.
 const TTL: &str = "ttl=";
 
 /// Reads the command in a comment's body, `None` where there is none.
 ///
-/// A command is the first line: the word, then nothing or arguments separated by blanks. An indented code block, a quote
-/// or a fence is no command.
+/// A command is the first line: the word, then nothing or arguments separated by blanks. Those may be any of Unicode's, and
+/// characters without a width are not there: both come with text that was copied from a page or a chat, and nobody sees
+/// them. An indented code block, a quote or a fence is no command.
 ///
 /// # Errors
 /// The usage, where an argument is unknown or given twice.
 pub(crate) fn parse(body: &str, words: &CommandWords) -> Option<Result<Command, UsageError>> {
-    let line = body.lines().next()?;
-    if is_code_block(line) {
+    let line = without_zero_width(body.lines().next()?);
+    if is_code_block(&line) {
         return None;
     }
-    let mut tokens = line.trim().split(BLANKS).filter(|token| !token.is_empty());
+    let mut tokens = line.split_whitespace();
     let word = tokens.next()?;
     if word == words.deploy {
         Some(deploy(tokens, words))
@@ -157,6 +156,10 @@ mod tests {
             "/deploy-ephemeral\r\n",
             "  /deploy-ephemeral  ",
             "/deploy-ephemeral \t\r\nplease\r\n/destroy-ephemeral",
+            "\u{feff}/deploy-ephemeral",
+            "/deploy-ephemeral\u{200b}",
+            "/deploy\u{2060}-ephemeral\u{a0}\r\n",
+            "\u{3000}/deploy-ephemeral",
         ] {
             assert_eq!(parse(body, &words()), deployed(None), "{body:?}");
         }
@@ -228,7 +231,12 @@ mod tests {
             "\t/deploy-ephemeral",
             "  \t/deploy-ephemeral",
             "please /deploy-ephemeral",
-            "/deploy-ephemeral\u{a0}x",
+            "/deploy-ephemeral\u{ad}",
+            "x\u{200b}/deploy-ephemeral",
+            "> \u{200b}/deploy-ephemeral",
+            "\u{feff}    /deploy-ephemeral",
+            "\u{200b}",
+            "\u{3000}",
         ] {
             assert_eq!(parse(body, &words()), None, "{body:?}");
         }
@@ -239,6 +247,7 @@ mod tests {
         let twice = format!("/deploy-ephemeral {SHA} {SHA}");
         for (body, argument, problem) in [
             ("/deploy-ephemeral now", "now", Problem::Unknown),
+            ("/deploy-ephemeral\u{a0}x", "x", Problem::Unknown),
             ("/deploy-ephemeral 0123456", "0123456", Problem::Unknown),
             ("/deploy-ephemeral TTL=1h", "TTL=1h", Problem::Unknown),
             ("/deploy-ephemeral ttl 1h", "ttl", Problem::Unknown),
@@ -282,6 +291,26 @@ mod tests {
         fn blanks_around_words_say_nothing(before in " {0,3}", between in "[ \t]{1,5}", after in "[ \t]{0,5}", sha in "[0-9a-f]{40}") {
             let body = format!("{before}/deploy-ephemeral{between}{sha}{after}");
             prop_assert_eq!(parse(&body, &words()), deployed(Some(&sha)));
+        }
+
+        #[test]
+        fn every_blank_of_unicode_separates_and_what_has_no_width_is_not_there(
+            blanks in "[ \u{a0}\u{1680}\u{2000}-\u{200a}\u{202f}\u{205f}\u{3000}\t]{1,4}",
+            unseen in "[\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}]{0,3}",
+            at in 0_usize..60,
+            sha in "[0-9a-f]{40}",
+        ) {
+            let mut body = format!("/deploy-ephemeral{blanks}{sha}{blanks}ttl=1h");
+            let place = body.char_indices().nth(at).map_or(body.len(), |(place, _)| place);
+            body.insert_str(place, &unseen);
+            prop_assert_eq!(parse(&body, &words()), parse(&format!("/deploy-ephemeral {sha} ttl=1h"), &words()));
+        }
+
+        #[test]
+        fn what_stands_before_the_word_on_its_line_makes_it_none(
+            before in "[a-z>`#*\u{ad}]{1,3}[\u{200b}\u{2060}]?",
+        ) {
+            prop_assert_eq!(parse(&format!("{before}/deploy-ephemeral"), &words()), None);
         }
 
         #[test]

@@ -11,7 +11,7 @@ use url::Url;
 use wildmatch::WildMatch;
 
 use crate::config::env::Variables;
-use crate::model::command_words::CommandWords;
+use crate::model::command_words::{CommandWords, without_zero_width};
 use crate::model::instance::RESERVED_VARIABLES;
 use crate::model::names::PREFIX_LENGTH;
 use crate::model::repository::{Permission, RepositoryName};
@@ -277,9 +277,15 @@ fn token(value: String) -> Result<Token> {
     Ok(Token::new(&value))
 }
 
+/// The word of a command, as a comment's is read.
 fn command(input: &str, value: &str) -> Result<String> {
-    let good = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c.is_control());
-    checked(input, value, good, "one word, like `/deploy-ephemeral`")
+    let word = without_zero_width(value);
+    let good = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
+    ensure!(
+        good,
+        invalid(input, value, "one word, like `/deploy-ephemeral`")
+    );
+    Ok(word)
 }
 
 /// [Git's rules](https://git-scm.com/docs/git-check-ref-format) for a branch.
@@ -347,12 +353,6 @@ fn dns_subdomain(input: &str, value: &str) -> Result<String> {
     )
 }
 
-/// What Flux's `GitRepository` takes for a URL, and no password in it.
-fn repository_url(input: &str, value: &str) -> Result<String> {
-    let allowed = "a URL that starts with ssh://, https:// or http:// and holds no password, \
-                   like `ssh://git@github.com/owner/name`";
-    let parsed = Url::parse(value).map_err(|_| hidden(input, allowed))?;
-    let over_ssh = parsed.scheme() == "ssh";
 /// Returns the repository's URL over SSH
 /// ([as GitHub's own client makes it](https://github.com/cli/cli/blob/trunk/internal/ghrepo/repo.go)).
 fn default_repository_url(server_url: &Url, repository: &RepositoryName) -> String {
@@ -365,6 +365,12 @@ fn default_repository_url(server_url: &Url, repository: &RepositoryName) -> Stri
     format!("ssh://{user}@{host}/{repository}")
 }
 
+/// What Flux's `GitRepository` takes for a URL, and no password in it.
+fn repository_url(input: &str, value: &str) -> Result<String> {
+    let allowed = "a URL that starts with ssh://, https:// or http:// and holds no password, \
+                   like `ssh://git@github.com/owner/name`";
+    let parsed = Url::parse(value).map_err(|_| hidden(input, allowed))?;
+    let over_ssh = parsed.scheme() == "ssh";
     // Flux looks at the text, and is stricter than the parser.
     let good = ["ssh://", "https://", "http://"]
         .iter()

@@ -211,6 +211,28 @@ fn flux_clones_from_the_server_over_ssh_unless_told_otherwise() {
 }
 
 #[test]
+fn a_command_word_is_what_is_seen_of_it() {
+    for value in [
+        "/up",
+        "\u{feff}/up",
+        "/u\u{200b}p",
+        "/up\u{200c}\u{200d}\u{2060}",
+    ] {
+        let config = with_input("deploy-command", value).unwrap();
+        assert_eq!(config.commands.deploy, "/up", "{value:?}");
+    }
+    let error = |input, value| format!("{:#}", with_input(input, value).unwrap_err());
+    for value in ["\u{200b}", "/up\u{a0}", "/up\u{202f}now", "\u{3000}"] {
+        assert!(
+            error("deploy-command", value).contains("one word"),
+            "{value:?}"
+        );
+    }
+    let same = error("destroy-command", "/deploy-ephemeral\u{200b}");
+    assert!(same.contains("other than `deploy-command`"), "{same}");
+}
+
+#[test]
 fn good_values_are_taken() {
     for (input, value) in [
         ("deploy-command", "!up"),

@@ -2,7 +2,7 @@
 //! [`crate::person`], `allow-forks` in [`crate::deploy`], `dry-run` in [`crate::dry_run`], `ttl` in [`crate::lifetime`],
 //! `max-environments` in [`crate::limit`], `label` in [`crate::label`].
 
-use crate::story::{REVIEWER, Story, ending, succeed};
+use crate::story::{REVIEWER, Story, ending, says_up, succeed};
 
 /// Deploys with one input set, and gives back the manifest.
 fn deployed_with(input: &str, value: &str) -> String {
@@ -245,4 +245,35 @@ fn environment_url_is_told() {
             .status_comment()
             .contains(&format!("- Open: <{url}>\n"))
     );
+}
+
+#[test]
+fn blanks_and_characters_that_nobody_sees_are_blanks_and_nothing() {
+    let story = Story::new();
+    let head = story.head();
+    for (command, reason) in [
+        (format!("/deploy-ephemeral\u{a0}{head}"), "deploy-command"),
+        (
+            format!("/deploy-ephemeral {head}\u{202f}ttl=1h"),
+            "deploy-command",
+        ),
+        (
+            format!("/deploy-ephemeral\u{3000}{head}\u{200b}"),
+            "deploy-command",
+        ),
+        ("/deploy-ephemeral\u{200c}".to_owned(), "deploy-command"),
+        ("\u{feff}/deploy-ephemeral".to_owned(), "deploy-command"),
+        ("/destroy-ephemeral\u{2060}".to_owned(), "destroy-command"),
+        ("/destroy-ephemeral\u{200d} ".to_owned(), "destroy-command"),
+        ("/deploy-ephemeral\u{a0}now".to_owned(), "unknown-argument"),
+        ("\u{200b}    /deploy-ephemeral".to_owned(), "not-a-command"),
+        ("> \u{a0}/deploy-ephemeral".to_owned(), "not-a-command"),
+    ] {
+        let (job, _) = story.commented(REVIEWER, &command);
+        assert_eq!(ending(&succeed(&job)).1, reason, "{command:?}");
+    }
+    let (job, _) = story.commented(REVIEWER, "/up\u{a0}");
+    let job = job.input("deploy-command", "/up\u{200b}");
+    assert_eq!(ending(&succeed(&job)).0, "create");
+    assert!(says_up(&story.status_comment()));
 }
