@@ -66,7 +66,7 @@ pub async fn run(
     let event = event::parse(&config.event_name, &payload(&config)?, label)?;
     let report = match triage(event, &config.inputs) {
         Triage::None(no_op) => {
-            log.line(&format!("nothing to do: {}", no_op.code()));
+            log.line(&report::no_op_line(no_op));
             report::none(no_op)
         }
         Triage::Sweep(event) => {

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::triage::{NoOp, Request};
-use crate::decide::{Create, Decision};
+use crate::decide::{Create, Decision, reason};
 use crate::message::context::{Context, ended_in_short};
 use crate::message::deploy::{Deployed, Destroyed, InstanceSummary};
 use crate::message::sections::Message;
@@ -110,6 +110,11 @@ impl Report {
     }
 }
 
+/// The line of the log that says why there is nothing to do.
+pub(crate) fn no_op_line(no_op: NoOp) -> String {
+    format!("nothing to do: {}", no_op.code())
+}
+
 /// Nothing was asked for.
 pub(crate) fn none(no_op: NoOp) -> Report {
     Report {
@@ -196,7 +201,7 @@ pub(crate) fn published(
         Decision::Destroy(_) => destroyed(config, context, &plan, commit.as_deref()),
     };
     report.outputs.decision = word(decision);
-    report.outputs.reason = request.reason(decision);
+    report.outputs.reason = reason(request, decision);
     report.outputs.changed = commit.is_some();
     let is_silent = request.is_quiet() && commit.is_none();
     report.outputs.commit = commit.unwrap_or_default();
@@ -213,7 +218,7 @@ pub(crate) fn previewed(
 ) -> Report {
     let mut outputs = Outputs {
         decision: word(decision),
-        reason: request.reason(decision),
+        reason: reason(request, decision),
         ..Outputs::default()
     };
     match decision {
@@ -922,7 +927,7 @@ mod tests {
                 (report.outputs.decision, report.outputs.name.as_str()),
                 (word, name)
             );
-            assert_eq!(report.outputs.reason, request.reason(&decision(&request)));
+            assert_eq!(report.outputs.reason, reason(&request, &decision(&request)));
             assert_eq!(report.outputs.environment_url, url);
             assert!(!report.outputs.changed && report.outputs.commit.is_empty());
             assert!(

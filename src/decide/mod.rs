@@ -15,7 +15,7 @@ use crate::command::{Command, DeployArguments};
 use crate::config::Config;
 use crate::config::inputs::{Inputs, Track};
 use crate::decide::refusal::Refusal;
-use crate::decide::triage::{Request, Trigger};
+use crate::decide::triage::{NoOp, Request, Trigger};
 use crate::manifest::render::{Manifest, can_be_followed};
 use crate::model::instance::Owner;
 use crate::model::names::Environment;
@@ -92,6 +92,21 @@ pub(crate) fn decide(
     })
 }
 
+/// The output `reason` of a decision about a request.
+pub(crate) fn reason(request: &Request, decision: &Decision) -> &'static str {
+    match (&request.trigger, decision) {
+        (Trigger::Label { .. }, Decision::Create(_)) => "label-added",
+        (Trigger::Label { .. }, Decision::Destroy(_)) => "label-removed",
+        (Trigger::Close(_) | Trigger::Comment { .. }, _) => request.code(),
+    }
+}
+
+/// Returns why there is nothing to do after all, if there is nothing.
+pub(crate) fn nothing_to_do(request: &Request, facts: &Facts) -> Option<NoOp> {
+    let is_open = facts.pull_request.state == State::Open;
+    (matches!(request.trigger, Trigger::Close(_)) && is_open).then_some(NoOp::PullRequestIsOpen)
+}
+
 /// A refusal unless there is a clear yes to the person, or nobody to ask about.
 fn refuse_person(
     request: &Request,
@@ -148,6 +163,12 @@ fn create(
     let pull_request = &facts.pull_request;
     if pull_request.state != State::Open {
         return Err(Refusal::Closed);
+    }
+    let target_branch = inputs.branch.as_ref().unwrap_or(&request.default_branch);
+    if pull_request.head == Head::Here && pull_request.branch == *target_branch {
+        return Err(Refusal::BranchIsWatched {
+            branch: target_branch.clone(),
+        });
     }
     let head = &pull_request.commit;
     let fork = match &pull_request.head {

@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     },
     /// The pull request is closed.
     Closed,
+    /// The head of the pull request is the target branch: each commit of ours would move it.
+    BranchIsWatched { branch: String },
     /// The pull request comes from a fork.
     Fork,
     /// The repository of the head branch is gone.
@@ -106,6 +108,7 @@ impl Refusal {
             Refusal::NotPermitted { .. } => "not-permitted",
             Refusal::PermissionUnknown { .. } => "permission-unknown",
             Refusal::Closed => "pull-request-is-closed",
+            Refusal::BranchIsWatched { .. } => "branch-is-watched",
             Refusal::Fork => "fork-not-allowed",
             Refusal::HeadDeleted => "head-repository-deleted",
             Refusal::ForkUrl { .. } => "fork-url-not-https",

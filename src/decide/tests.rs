@@ -169,6 +169,7 @@ pub(crate) fn refusals(text: &str) -> Vec<Refusal> {
             answer: text(),
         },
         Refusal::Closed,
+        Refusal::BranchIsWatched { branch: text() },
         Refusal::Fork,
         Refusal::HeadDeleted,
         Refusal::ForkUrl { url: text() },
@@ -212,14 +213,15 @@ fn every_reason_has_a_code_of_its_own() {
         NoOp::BotComment,
         NoOp::NotACommand,
         NoOp::AnotherLabel,
+        NoOp::PullRequestIsOpen,
     ]
     .map(NoOp::code);
     let destroyed = decided(&closed(), &permitted(pull_request()), &[]).unwrap();
     let created = decided(&commented(deploy()), &permitted(pull_request()), &[]).unwrap();
     let requests = [
         labeled(true).code(),
-        labeled(true).reason(&created),
-        labeled(true).reason(&destroyed),
+        super::reason(&labeled(true), &created),
+        super::reason(&labeled(true), &destroyed),
         commented(deploy()).code(),
         commented(Ok(Command::Destroy)).code(),
         closed().code(),

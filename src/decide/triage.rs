@@ -2,7 +2,6 @@
 
 use crate::command::{Command, UsageError, parse};
 use crate::config::inputs::Inputs;
-use crate::decide::Decision;
 use crate::decide::refusal::Refusal;
 use crate::event::{Event, Ignored, PullRequestAction, SweepEvent};
 use crate::model::pull_request::PullRequest;
@@ -36,6 +35,8 @@ pub(crate) enum NoOp {
     NotACommand,
     /// The label is not the one that deploys.
     AnotherLabel,
+    /// A close whose pull request is open: it was reopened since, or the job ran again later.
+    PullRequestIsOpen,
 }
 
 impl NoOp {
@@ -49,6 +50,7 @@ impl NoOp {
             NoOp::BotComment => "bot-comment",
             NoOp::NotACommand => "not-a-command",
             NoOp::AnotherLabel => "another-label",
+            NoOp::PullRequestIsOpen => "pull-request-is-open",
         }
     }
 }
@@ -81,7 +83,8 @@ pub(crate) enum Trigger {
     /// The label that deploys was put on or taken off: whoever did it commands by that. What they command is up to the labels
     /// that the pull request has now, for the event may be hours old.
     Label {
-        /// Whether it was that label. Nobody knows of one that is deleted by now.
+        /// Whether somebody put it on or took it off. Nobody can tell of a label that was deleted since, and nobody did with
+        /// a pull request that was reopened with it.
         is_known: bool,
         /// The head when that was done.
         head: Sha,
@@ -119,8 +122,12 @@ pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
                 PullRequestAction::Closed => Trigger::Close(event.pull_request),
                 PullRequestAction::Labeled
                 | PullRequestAction::Unlabeled
-                | PullRequestAction::LabelUnknown => Trigger::Label {
-                    is_known: event.action != PullRequestAction::LabelUnknown,
+                | PullRequestAction::LabelUnknown
+                | PullRequestAction::Reopened => Trigger::Label {
+                    is_known: matches!(
+                        event.action,
+                        PullRequestAction::Labeled | PullRequestAction::Unlabeled
+                    ),
                     head: event.pull_request.commit,
                 },
             },
@@ -148,15 +155,6 @@ impl Request {
                 command: Err(error),
                 ..
             } => Refusal::Usage(error.clone()).code(),
-        }
-    }
-
-    /// The output `reason` of a decision about it.
-    pub(crate) fn reason(&self, decision: &Decision) -> &'static str {
-        match (&self.trigger, decision) {
-            (Trigger::Label { .. }, Decision::Create(_)) => "label-added",
-            (Trigger::Label { .. }, Decision::Destroy(_)) => "label-removed",
-            (Trigger::Close(_) | Trigger::Comment { .. }, _) => self.code(),
         }
     }
 

@@ -15,6 +15,14 @@ use crate::event::payload::{
 use crate::model::pull_request::{PullRequest, is_label};
 
 /// What happened.
+///
+/// A run may start hours after the event, or again days later. So what an event says is old:
+///
+/// - The state and the labels of the pull request: they are asked for, and what is there now counts.
+/// - The head of the pull request, and the time of a comment: they are meant to be old. Only what was there when the command
+///   was given may be deployed from a fork.
+/// - The text of a comment: it is the command as it was given. Who edits it since has not given another.
+/// - A login, and the default branch: who or what was renamed since is not found, and the run fails or refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Somebody commented on an issue or a pull request.
@@ -72,6 +80,8 @@ pub(crate) enum PullRequestAction {
     Unlabeled,
     /// A label was put on it or taken off it that is deleted by now, so that nobody knows which it was.
     LabelUnknown,
+    /// It was opened again.
+    Reopened,
 }
 
 /// What started a sweep.
@@ -126,12 +136,17 @@ pub(crate) fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<E
                 "closed" => PullRequestAction::Closed,
                 "labeled" => PullRequestAction::Labeled,
                 "unlabeled" => PullRequestAction::Unlabeled,
+                "reopened" => PullRequestAction::Reopened,
                 _ => return Ok(Event::Ignored(Ignored::Action)),
             };
-            if action != PullRequestAction::Closed {
-                let Some(label) = label else {
-                    return Ok(Event::Ignored(Ignored::Action));
-                };
+            let label = match (action, label) {
+                (PullRequestAction::Closed, _) => None,
+                (_, None) => return Ok(Event::Ignored(Ignored::Action)),
+                (_, label) => label,
+            };
+            if let (Some(label), PullRequestAction::Labeled | PullRequestAction::Unlabeled) =
+                (label, action)
+            {
                 match read::<LabelPayload>(name, payload)?.label {
                     None => action = PullRequestAction::LabelUnknown,
                     Some(other) if !is_label(&other.name, label) => {
@@ -141,7 +156,12 @@ pub(crate) fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<E
                 }
             }
             let payload: PullRequestPayload = read(name, payload)?;
-            Ok(Event::PullRequest(payload.into_event(action)?))
+            let event = payload.into_event(action)?;
+            let is_without = |label| event.pull_request.has_label(label) == Some(false);
+            if action == PullRequestAction::Reopened && label.is_some_and(is_without) {
+                return Ok(Event::Ignored(Ignored::Label));
+            }
+            Ok(Event::PullRequest(event))
         }
         _ => Ok(Event::Ignored(Ignored::Event)),
     }

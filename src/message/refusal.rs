@@ -54,6 +54,14 @@ fn words(context: &Context, refusal: &Refusal) -> (String, String) {
             "The pull request is closed.".to_owned(),
             format!("reopen it, then comment {deploy}."),
         ),
+        Refusal::BranchIsWatched { branch } => (
+            format!(
+                "The head of this pull request is {}, the branch that the action commits to. Each commit would be a new \
+                 head, and so another deployment.",
+                code(branch)
+            ),
+            "set the input `branch` to a branch of its own for the instances, and let Flux watch that one.".to_owned(),
+        ),
         Refusal::Fork => (
             "The pull request comes from a fork, and what a fork deploys runs in the cluster."
                 .to_owned(),

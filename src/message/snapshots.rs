@@ -443,6 +443,17 @@ fn every_refusal() {
     - Run: https://github.com/octo/app/actions/runs/42
     - More about this: https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed
 
+    branch-is-watched
+    ### 😕 Refused
+
+    The head of this pull request is `` `sam` ``, the branch that the action commits to. Each commit would be a new head, and so another deployment.
+
+    **What to do:** set the input `branch` to a branch of its own for the instances, and let Flux watch that one.
+
+    - Branch: `dev` at `aaaaaaa`
+    - Run: https://github.com/octo/app/actions/runs/42
+    - More about this: https://github.com/octo/action/blob/v1/help.md#branch-is-watched
+
     fork-not-allowed
     ### 😕 Refused
 

@@ -86,6 +86,9 @@ fn refusals() -> Vec<Refusal> {
             instances: vec![("feature-x".to_owned(), 3), ("dev".to_owned(), 5)],
         },
         Refusal::Closed,
+        Refusal::BranchIsWatched {
+            branch: "main".to_owned(),
+        },
         Refusal::Fork,
         Refusal::HeadDeleted,
         Refusal::ForkUrl {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use chrono::{DateTime, Utc};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::decide::refusal::Refusal;
 use crate::decide::triage::{Request, Trigger};
-use crate::decide::{Decision, Facts, decide, destroy};
+use crate::decide::{Decision, Facts, decide, destroy, nothing_to_do};
 use crate::git::Session;
 use crate::github::comments::StatusComment;
 use crate::github::http::{ApiError, unanswered};
@@ -28,6 +28,11 @@ use crate::run::undelivered::Undelivered;
 
 /// How long 👀 on the command may take.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a close waits for the state of its pull request.
+const STATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after an event GitHub may still answer with what was before.
+const REPLICA_LAG: Duration = Duration::from_secs(5);
 
 /// The run for one request.
 pub(crate) struct RequestRun<'a> {
@@ -74,6 +79,10 @@ impl RequestRun<'_> {
         };
         let config = self.notifier.config;
         let context = self.context(Some(&facts.pull_request));
+        if let Some(no_op) = nothing_to_do(self.request, &facts) {
+            self.notifier.log.line(&report::no_op_line(no_op));
+            return report::none(no_op);
+        }
         let decision = match decide(self.request, &facts, config) {
             Ok(decision) => decision,
             Err(refusal) => return report::refused(&context, &refusal),
@@ -133,6 +142,10 @@ impl RequestRun<'_> {
             }
         };
         let context = self.context(Some(&facts.pull_request));
+        if let Some(no_op) = nothing_to_do(self.request, &facts) {
+            self.notifier.log.line(&report::no_op_line(no_op));
+            return Outcome::new(context, report::none(no_op));
+        }
         match decide(self.request, &facts, self.notifier.config) {
             Err(refusal) => {
                 let report = report::refused_request(&context, self.request, &refusal);
@@ -150,7 +163,7 @@ impl RequestRun<'_> {
         let github = &self.notifier.github;
         let log = self.notifier.log;
         let (pull_request, access) = match &self.request.trigger {
-            Trigger::Close(pull_request) => (pull_request.clone(), None),
+            Trigger::Close(pull_request) => (self.closed(pull_request).await, None),
             Trigger::Comment { .. } | Trigger::Label { .. } => {
                 let (pull_request, access) = tokio::join!(
                     github.pull_request(self.request.pull_request),
@@ -185,6 +198,24 @@ impl RequestRun<'_> {
         };
         log.debug(&format!("{facts:?}"));
         Ok(facts)
+    }
+
+    /// Returns the closed pull request of the event, unless GitHub clearly says that it is open by now. Its replicas may lag
+    /// behind the event, so an *open* has to be repeated.
+    async fn closed(&self, of_event: &PullRequest) -> PullRequest {
+        for pause in [Duration::ZERO, REPLICA_LAG] {
+            sleep(pause).await;
+            let asked = self.notifier.github.pull_request(of_event.number);
+            match timeout(STATE_TIMEOUT, asked).await {
+                Ok(Ok(now)) if now.state == State::Open => {}
+                // Anything but a clear answer removes: the event is a clear one.
+                _ => return of_event.clone(),
+            }
+        }
+        PullRequest {
+            state: State::Open,
+            ..of_event.clone()
+        }
     }
 
     /// Lands the change. Meanwhile looks for the comment, and sets the commit status to pending.

@@ -1,9 +1,9 @@
 //! A destroy command, or the end of the pull request, removes the file.
 
 use local_github::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::story::{AUTHOR, REVIEWER, Story, ending, succeed};
+use crate::story::{AUTHOR, REVIEWER, Story, ending, finish, start, succeed};
 
 #[test]
 fn the_command_removes_the_file() {
@@ -180,6 +180,8 @@ fn a_close_without_an_instance_says_nothing_anywhere() {
         ("POST /git-upload-pack", 2),
         // Whether a run before this one left a comment that is out of date.
         ("GET /issues/*/comments", 1),
+        // Is it still closed?
+        ("GET /pulls/*", 1),
         ("POST /graphql", 1),
     ];
     assert_eq!(
@@ -274,4 +276,64 @@ fn a_closed_pull_request_is_told_to_reopen_first() {
         told.contains("To deploy again, reopen the pull request and comment"),
         "{told}"
     );
+}
+
+#[test]
+fn a_close_that_is_run_again_after_the_pull_request_was_reopened_leaves_its_environment() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let close = story.close();
+    succeed(&close);
+    story.github.reopen_pull_request(story.number);
+    succeed(&story.deploy());
+    let landed = story.landed().len();
+    let told = story.status_comment();
+
+    let outcome = succeed(&close.run_id(2));
+
+    assert_eq!(
+        ending(&outcome),
+        ("none", "pull-request-is-open", "false"),
+        "{}",
+        outcome.stdout
+    );
+    assert_eq!(story.instances(), [Story::path("dev")]);
+    assert_eq!(story.landed().len(), landed);
+    assert_eq!(story.status_comment(), told);
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_close_is_asked_for_again() {
+    let story = Story::new();
+    succeed(&story.deploy());
+    let close = story.close();
+    // A replica that has not heard of it yet.
+    story.github.reopen_pull_request(story.number);
+    story.github.clear_requests();
+    let running = start(&close);
+    story.await_request("GET /pulls/*", &running);
+    story.github.close_pull_request(story.number);
+
+    let outcome = finish(running);
+
+    assert_eq!(ending(&outcome), ("destroy", "pull-request-closed", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+}
+
+#[test]
+fn a_close_removes_where_github_does_not_say_that_the_pull_request_is_open() {
+    for status in [404, 500] {
+        let story = Story::new();
+        succeed(&story.deploy());
+        let close = story.close();
+        let lookup = Fault::on("GET", "/repos/*/pulls/*").always();
+        story
+            .github
+            .fault(lookup.answer(status, json!({ "message": "No" })));
+
+        let outcome = succeed(&close);
+
+        assert_eq!(ending(&outcome).2, "true", "{status}");
+        assert_eq!(story.instances(), [] as [String; 0], "{status}");
+    }
 }

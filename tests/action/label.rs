@@ -422,3 +422,42 @@ fn labels_that_cannot_be_read_deploy_and_destroy_nothing() {
         assert_eq!(story.landed().len(), 1);
     }
 }
+
+#[test]
+fn a_pull_request_that_is_reopened_with_the_label_is_deployed_again() {
+    let story = Story::new();
+    succeed(&story.label("labeled", "preview", REVIEWER));
+    assert_eq!(ending(&succeed(&story.close())).2, "true");
+    story.github.reopen_pull_request(story.number);
+    let reopened = |login: &str| {
+        let event = story
+            .github
+            .pull_request_event(story.number, "reopened", login);
+        let job = story.job().input("label", "preview");
+        job.event("pull_request_target", &event)
+    };
+
+    // Who may not deploy did not ask for it, so nothing is said, either.
+    let told = story.status_comment();
+    let outcome = succeed(&reopened("stranger"));
+    assert_eq!(ending(&outcome).2, "false", "{}", outcome.stdout);
+    assert_eq!(story.status_comment(), told);
+
+    let outcome = succeed(&reopened(REVIEWER));
+    assert_eq!(ending(&outcome), ("create", "label-added", "true"));
+    assert!(says_up(&story.status_comment()));
+}
+
+#[test]
+fn a_pull_request_that_is_reopened_without_the_label_is_left_alone() {
+    let story = Story::new();
+    let event = story
+        .github
+        .pull_request_event(story.number, "reopened", REVIEWER);
+    for (label, reason) in [("preview", "another-label"), ("", "action-not-handled")] {
+        let job = story.job().input("label", label);
+        let outcome = succeed(&job.event("pull_request_target", &event));
+        assert_eq!(ending(&outcome), ("none", reason, "false"));
+    }
+    story.assert_untouched();
+}

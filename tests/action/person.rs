@@ -553,3 +553,26 @@ fn a_link_or_submodule_on_the_way_to_the_instance_is_left_alone() {
         }
     }
 }
+
+#[test]
+fn a_head_that_the_action_itself_would_move_is_refused() {
+    let story = Story::new();
+    let job = story.deploy().input("branch", "dev");
+
+    let told = refused(&story, &job, "branch-is-watched");
+
+    for words in [
+        "`dev`, the branch that the action commits to",
+        "set the input `branch`",
+    ] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
+    assert_eq!(
+        story.repository.log("dev").len(),
+        story.repository.log("main").len() + 1
+    );
+    // A branch of a fork that is called the same is another one.
+    let (story, _) = Story::with_fork("main");
+    let job = story.deploy().input("allow-forks", "true");
+    assert_eq!(ending(&succeed(&job)).0, "create");
+}
