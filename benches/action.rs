@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flux_ephemeral_env::INPUTS;
-use local_github::{Job, LocalGitHub, Outcome};
+use local_github::{Job, LocalGitHub, Outcome, temporary_directory};
 
 const RUNS: usize = 21;
 /// Instances where there are many.
@@ -36,7 +36,7 @@ fn main() {
     measure("a deploy that changes nothing", || {}, &deploy);
     measure("a destroy, no checkout", || drop(run(&deploy)), &destroy);
 
-    let workspace = tempfile::TempDir::new().unwrap();
+    let workspace = temporary_directory();
     repository.checkout(workspace.path(), &[]);
     let (deploy, destroy) = (
         deploy.workspace(workspace.path()),
@@ -71,7 +71,7 @@ fn among_many() {
     row("a deploy, no checkout", &destroy, &deploy);
     row("a close, no checkout", &deploy, &close);
 
-    let workspace = tempfile::TempDir::new().unwrap();
+    let workspace = temporary_directory();
     repository.checkout(workspace.path(), &[]);
     let follows = |job: &Job| job.clone().workspace(workspace.path());
     let (deploys, closes) = (follows(&deploy), follows(&close));

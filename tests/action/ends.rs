@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use local_github::{Fault, Job, Outcome, Recorded, RunningJob};
+use local_github::{Fault, Job, Outcome, Recorded, RunningJob, temporary_directory};
 use tempfile::TempDir;
 
 use crate::story::{
@@ -100,7 +100,7 @@ fn cancelled(story: &Story, job: &Job, moment: &Moment, cut: Cut, signals: &[&st
         Cut::Unanswered => moment.fault().withhold_answer(),
     });
     // What is left of a push that hangs goes with the container, or here with this.
-    let places = TempDir::new().unwrap();
+    let places = temporary_directory();
     let job = job.clone().env("TMPDIR", places.path().to_str().unwrap());
     let running = job.spawn(Path::new(EXECUTABLE));
     moment.await_it(story, &running, cut == Cut::Unanswered);
@@ -294,7 +294,7 @@ fn the_commit_does_not_stay_pending_where_the_server_is_slow_to_note_that() {
 fn a_run_that_is_cancelled_at_its_very_start_leaves_nothing() {
     let story = Story::new();
     for signal in ["INT", "TERM"] {
-        let places = TempDir::new().unwrap();
+        let places = temporary_directory();
         let job = story
             .deploy()
             .env("TMPDIR", places.path().to_str().unwrap());
@@ -391,7 +391,7 @@ fn a_log_that_nobody_can_read_is_no_hindrance() {
         (">&- 2>&-", 1),
     ] {
         let story = Story::new();
-        let directory = TempDir::new().unwrap();
+        let directory = temporary_directory();
         let script = format!(
             "{{ {EXECUTABLE}; echo $? >'{0}/status'; }} {output}\nexit $(cat '{0}/status')",
             directory.path().display()
@@ -457,7 +457,7 @@ fn a_disk_that_takes_no_more_is_told_at_once_and_put_right_by_a_second_run() {
         .collect();
     let files = [("large.txt", Some(large.as_str()))];
     story.repository.commit("main", &files, "A large file");
-    let directory = TempDir::new().unwrap();
+    let directory = temporary_directory();
     let limit = format!("trap '' XFSZ; ulimit -f 32; exec {EXECUTABLE}");
     let program = program(&directory, &limit);
     let job = story.deploy();
@@ -487,7 +487,7 @@ fn a_checkout_that_cannot_be_written_is_a_warning_that_names_it() {
         (".git/refs/heads/main.lock", "moving `main` in", "main.lock"),
     ] {
         let story = Story::new();
-        let workspace = TempDir::new().unwrap();
+        let workspace = temporary_directory();
         story.repository.checkout(workspace.path(), &[]);
         fs::write(workspace.path().join(obstacle), "").unwrap();
         let job = story.deploy().workspace(workspace.path());

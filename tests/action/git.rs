@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use local_github::Fault;
+use local_github::{Fault, temporary_directory};
 use serde_json::json;
 
 use crate::story::{Story, ending, fail, says_down, says_up, succeed};
@@ -256,7 +256,7 @@ fn commits_that_were_taken_back_meanwhile_stay_away() {
     let secret = [("secret.txt", Some("secret\n"))];
     story.repository.commit("main", &secret, "By mistake");
     // All of it is there, so that a push would bring it back.
-    let workspace = tempfile::TempDir::new().unwrap();
+    let workspace = temporary_directory();
     story.repository.checkout(workspace.path(), &[]);
     before_the_push(&story, &["update-ref", "refs/heads/main", "main~1"]);
 
@@ -436,7 +436,7 @@ fn make_reftable(checkout: &Path) {
 fn a_checkout_in_a_format_that_cannot_be_read_is_as_good_as_none() {
     for format in ["sha256", "reftable"] {
         let story = Story::new();
-        let workspace = tempfile::tempdir().unwrap();
+        let workspace = temporary_directory();
         let path = workspace.path();
         if format == "reftable" {
             story.repository.checkout(path, &[]);

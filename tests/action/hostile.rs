@@ -6,9 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flux_ephemeral_env::OUTPUTS;
-use local_github::{Fault, Job, Outcome};
+use local_github::{Fault, Job, Outcome, temporary_directory};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::story::{AUTHOR, EXECUTABLE, REVIEWER, Story, ending, fail, run, succeed};
 
@@ -538,7 +537,7 @@ fn instead_of_references(words: &str) -> Fault {
 #[test]
 fn what_a_git_server_says_takes_effect_nowhere() {
     let story = Story::new();
-    let words = TempDir::new().unwrap();
+    let words = temporary_directory();
     let file = words.path().join("words");
     fs::write(
         &file,
@@ -743,7 +742,7 @@ fn the_token_is_in_no_file_and_no_command_line_while_the_action_pushes() {
     let secrets = forms(&story.github.token());
     let push = "/octo-org/demo/git-receive-pack";
     story.github.fault(Fault::on("POST", push).hang());
-    let places = TempDir::new().unwrap();
+    let places = temporary_directory();
     let place = |name: &str| {
         let path = places.path().join(name);
         fs::create_dir_all(&path).unwrap();
@@ -802,7 +801,7 @@ fn a_token_of_odd_characters_that_servers_echo_is_told_to_nobody() {
             local_github::basic(token)
         )
     };
-    let words = TempDir::new().unwrap();
+    let words = temporary_directory();
     let file = words.path().join("words");
     story.repository.install_hook(
         "pre-receive",

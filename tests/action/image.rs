@@ -5,8 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use local_github::Fault;
-use tempfile::TempDir;
+use local_github::{Fault, temporary_directory};
 
 use crate::story::{Story, ending, says_up, succeed};
 
@@ -19,7 +18,7 @@ fn image() -> String {
 #[ignore = "needs a container engine and an image"]
 fn the_image_deploys_and_destroys() {
     let story = Story::new();
-    let workspace = TempDir::new().unwrap();
+    let workspace = temporary_directory();
     story
         .repository
         .checkout(workspace.path(), &["--depth", "1"]);
@@ -136,7 +135,7 @@ fn a_full_disk_is_told_by_the_image_at_once() {
 #[ignore = "needs a container engine and an image"]
 fn a_read_only_workspace_is_a_warning() {
     let story = Story::new();
-    let workspace = TempDir::new().unwrap();
+    let workspace = temporary_directory();
     story.repository.checkout(workspace.path(), &[]);
     let job = story.deploy().workspace(workspace.path());
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use local_github::{Job, Outcome};
-use tempfile::TempDir;
+use local_github::{Job, Outcome, temporary_directory};
 
 use crate::story::{INSTANCES, REVIEWER, Story, annotations, ending, fail, succeed};
 
@@ -582,7 +581,7 @@ fn the_last_instance_leaves_a_file_that_keeps_its_directory() {
 fn the_checkout_follows() {
     let story = Story::new();
     let number = story.another_deployed("old");
-    let workspace = TempDir::new().unwrap();
+    let workspace = temporary_directory();
     story.repository.checkout(workspace.path(), &[]);
     let file = workspace.path().join(Story::path("old"));
     let own = workspace.path().join("own.txt");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use local_github::{Fault, LocalGitHub, Repository};
+use local_github::{Fault, LocalGitHub, Repository, temporary_directory};
 use tempfile::TempDir;
 
 use crate::story::{INSTANCES, Story, annotation, ending, finish, says_up, start, succeed};
@@ -15,7 +15,7 @@ const PUSH: &str = "/octo-org/demo/git-receive-pack";
 
 /// A checkout of the story's repository.
 fn checkout(story: &Story, args: &[&str]) -> TempDir {
-    let workspace = TempDir::new().unwrap();
+    let workspace = temporary_directory();
     story.repository.checkout(workspace.path(), args);
     workspace
 }
@@ -410,7 +410,7 @@ fn a_race_that_is_lost_to_a_merge_is_pushed_again_without_its_history() {
     story
         .github
         .fault(push.run(move |_| merge(&repository, "topic")));
-    let places = TempDir::new().unwrap();
+    let places = temporary_directory();
     let gate = story.gate(Fault::on("POST", PUSH));
     let job = story
         .deploy()
@@ -448,7 +448,7 @@ fn a_detached_head_is_left_alone() {
 #[test]
 fn a_pull_requests_merge_commit_is_left_alone() {
     let story = Story::new();
-    let workspace = TempDir::new().unwrap();
+    let workspace = temporary_directory();
     let reference = format!("refs/pull/{}/merge", story.number);
     story
         .repository
@@ -481,7 +481,7 @@ fn a_partial_clone_is_as_good_as_any() {
 #[test]
 fn no_checkout_at_all_is_fine() {
     let story = Story::new();
-    let workspace = TempDir::new().unwrap();
+    let workspace = temporary_directory();
     deploy(&story, workspace.path());
     assert_eq!(fs::read_dir(workspace.path()).unwrap().count(), 0);
 
@@ -669,7 +669,7 @@ fn what_a_pull_request_wrote_into_the_checkout_has_no_say() {
     let root = workspace.path();
     // A server that would note whatever is sent to it, and a program that would say that it ran.
     let elsewhere = LocalGitHub::start();
-    let outside = TempDir::new().unwrap();
+    let outside = temporary_directory();
     let canary = outside.path().join("ran");
     let program = outside.path().join("program");
     script(&program, &format!("touch {}\nexit 1", canary.display()));
@@ -795,7 +795,7 @@ fn a_link_in_the_checkout_is_not_written_through() {
     let story = Story::new();
     for path in ["k8s", "k8s/app/overlays", INSTANCES] {
         let workspace = checkout(&story, &[]);
-        let outside = TempDir::new().unwrap();
+        let outside = temporary_directory();
         let (link, target) = (workspace.path().join(path), outside.path().join("target"));
         fs::rename(&link, &target).unwrap();
         symlink(&target, &link).unwrap();
@@ -804,7 +804,7 @@ fn a_link_in_the_checkout_is_not_written_through() {
     // The file itself.
     for is_dangling in [false, true] {
         let workspace = checkout(&story, &[]);
-        let outside = TempDir::new().unwrap();
+        let outside = temporary_directory();
         let target = outside.path().join("target");
         if !is_dangling {
             fs::write(&target, "mine\n").unwrap();
@@ -825,7 +825,7 @@ fn what_comes_to_be_behind_a_link_is_given_to_nobody() {
         return;
     }
     let story = Story::new();
-    let outside = TempDir::new().unwrap();
+    let outside = temporary_directory();
     let file = outside.path().join("f");
     fs::write(&file, "root's\n").unwrap();
     let target = outside.path().to_str();
@@ -889,7 +889,7 @@ fn a_checkout_whose_git_is_elsewhere_is_left_alone() {
     ];
     for (what, turn) in turns {
         let workspace = checkout(&story, &[]);
-        let outside = TempDir::new().unwrap();
+        let outside = temporary_directory();
         turn(workspace.path(), outside.path());
         change_beside(&story, workspace.path(), outside.path(), what);
     }
@@ -900,7 +900,7 @@ fn a_submodule_where_the_instances_are_is_not_written_into() {
     let story = Story::new();
     let workspace = checkout(&story, &[]);
     let root = workspace.path();
-    let outside = TempDir::new().unwrap();
+    let outside = temporary_directory();
     let instances = root.join(INSTANCES);
     git(outside.path(), &["init", "--quiet", "theirs"]);
     fs::remove_dir_all(&instances).unwrap();
@@ -962,7 +962,7 @@ fn links_inside_of_git_are_not_written_through() {
         "packed-refs",
     ] {
         let workspace = checkout(&story, &[]);
-        let outside = TempDir::new().unwrap();
+        let outside = temporary_directory();
         let link = workspace.path().join(".git").join(path);
         let target = outside.path().join("target");
         fs::rename(&link, &target).unwrap();

@@ -53,6 +53,7 @@ mod runner;
 mod script;
 mod server;
 mod state;
+mod temporary;
 mod webhook;
 
 pub use access::basic;
@@ -63,4 +64,5 @@ pub use record::{Kind, Recorded};
 pub use repository::{Commit, Repository};
 pub use runner::{Job, Outcome, RunningJob};
 pub use script::script;
+pub use temporary::temporary_directory;
 pub use webhook::Delivery;

@@ -19,6 +19,7 @@ use crate::record::Recorded;
 use crate::repository::Repository;
 use crate::server::{self, Door};
 use crate::state::{CommentRecord, RepositoryRecord, Shared, State, StatusRecord};
+use crate::temporary;
 use crate::webhook::Delivery;
 
 const OWNER: &str = "octo-org";
@@ -87,10 +88,7 @@ impl LocalGitHub {
     /// The same on another address of this machine, which all URLs carry: one that the clients reach it by, as containers
     /// do not by the loopback one.
     pub fn start_on(address: IpAddr) -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("github-")
-            .tempdir()
-            .expect("a temporary directory");
+        let directory = temporary::directory("github-");
         let listener = TcpListener::bind((address, 0)).expect("a free port of the address");
         let address = listener.local_addr().expect("the port's number");
         let token = format!("ghs_local{:05}", address.port());

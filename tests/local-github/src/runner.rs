@@ -17,13 +17,15 @@ use tempfile::TempDir;
 use wait4::Wait4 as _;
 
 use crate::LocalGitHub;
+use crate::temporary;
 
 /// Where the runner mounts things in a container of an action.
 const MOUNT: &str = "/github";
 
 /// A job's step that is about to run: an event, inputs, a workspace.
 ///
-/// The program gets the variables that an action gets and no others of this process but `PATH`.
+/// The program gets the variables that an action gets and no others of this process but `PATH`; and a `TMPDIR`, for what is
+/// temporary in a container goes with it.
 #[derive(Clone)]
 pub struct Job {
     event: (String, Vec<u8>),
@@ -183,6 +185,7 @@ impl Job {
             .current_dir(&files.workspace)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TMPDIR", files.directory.path().join("tmp"))
             .envs(self.environment(&files.places()))
             .envs(
                 self.raw
@@ -390,10 +393,7 @@ struct Files {
 
 impl Files {
     fn new(job: &Job) -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("job-")
-            .tempdir()
-            .expect("a temporary directory");
+        let directory = temporary::directory("job-");
         let path = directory.path();
         for name in [
             "workspace",
@@ -401,6 +401,7 @@ impl Files {
             "workflow",
             "file_commands",
             "runner_temp",
+            "tmp",
         ] {
             fs::create_dir(path.join(name)).expect("a directory of the job");
         }

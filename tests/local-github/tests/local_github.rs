@@ -16,7 +16,9 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use local_github::{Delivery, Fault, Job, Kind, LocalGitHub, Repository, git, try_git};
+use local_github::{
+    Delivery, Fault, Job, Kind, LocalGitHub, Repository, git, temporary_directory, try_git,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -99,7 +101,7 @@ fn url_with(repository: &Repository, token: &str) -> String {
 
 /// A clone with credentials in its URL, for a test that pushes.
 fn clone(github: &LocalGitHub, repository: &Repository) -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory();
     let path = directory.path().join("clone");
     repository.checkout(&path, &[]);
     git(
@@ -131,7 +133,7 @@ fn eventually(is_so: impl Fn() -> bool) {
 }
 
 fn script(text: &str) -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory();
     let path = directory.path().join("program");
     local_github::script(&path, text);
     (directory, path)
@@ -584,7 +586,7 @@ fn a_restricted_token_may_what_it_was_given() {
 #[test]
 fn a_clone_holds_no_credentials_and_a_stranger_gets_none() {
     let (github, repository, _) = with_pull_request();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory();
     let path = directory.path().join("shallow");
     repository.checkout(&path, &["--depth", "1", "--branch", "feature"]);
     assert_eq!(git(&path, &["rev-list", "--count", "HEAD"]), "1");
@@ -1383,7 +1385,7 @@ fn a_branch_that_moves_is_one_push() {
     fork.commit("theirs", &[("b", Some("b"))], "theirs");
     github.open_pull_request(&fork, "theirs", "bob");
     github.add_personal_token("bobs", "bob");
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory();
     let path = directory.path().join("fork");
     fork.checkout(&path, &["--branch", "theirs"]);
     commit_in(&path, "c", b"c");
@@ -1572,13 +1574,14 @@ fn a_job_gets_what_the_runner_gives_and_no_more() {
             "INPUT_TWO_WORDS",
             "PATH",
             "RUNNER_TEMP",
+            "TMPDIR",
         ]
     );
 }
 
 #[test]
 fn a_script_can_be_run_while_others_start_programs() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = temporary_directory();
     let path = directory.path().join("program");
     std::thread::scope(|scope| {
         for _ in 0..2 {
