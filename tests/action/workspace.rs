@@ -25,36 +25,9 @@ fn make_pipe(place: &Path) {
     assert!(made.success(), "{}", place.display());
 }
 
+/// `git` in a workspace, whoever it belongs to.
 fn git(workspace: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args([
-            "-c",
-            "safe.directory=*",
-            "-c",
-            "user.name=w",
-            "-c",
-            "user.email=w@example.com",
-            // It would go on in the background, with files of its own.
-            "-c",
-            "maintenance.auto=false",
-        ])
-        .args(args)
-        .current_dir(workspace)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "git {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .trim_end()
-        .to_owned()
+    local_github::git(workspace, &[&["-c", "safe.directory=*"], args].concat())
 }
 
 /// Every file below a directory with its content, and its `.git` too.

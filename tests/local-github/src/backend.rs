@@ -67,9 +67,8 @@ fn prepare(shared: &Shared, request: &Request, caller: Option<&Caller>) -> Resul
         return Err(Answer::text(403, &text));
     }
 
-    let mut command = git::command(&shared.git_root, shared.tick());
+    let mut command = git::http_backend(&shared.git_root, shared.tick());
     command
-        .arg("http-backend")
         .env("GIT_PROJECT_ROOT", &shared.git_root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("REQUEST_METHOD", request.method.as_str())

@@ -2,17 +2,40 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 const NAME: &str = "LocalGitHub";
 const EMAIL: &str = "github@example.com";
 /// 1 January 2025; each commit made through a local GitHub is a second younger than the one before.
 pub(crate) const FIRST_COMMIT: u64 = 1_735_689_600;
 
+/// By its path: where a name has to be looked up in another environment, the standard library forks, which takes the longer
+/// the more memory this process has, and it has a lot.
+static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|directory| directory.join("git"));
+    let git = places.find(|place| place.is_file());
+    git.expect("git is on PATH")
+});
+
+/// `git http-backend` without the `git` that only starts it.
+static HTTP_BACKEND: LazyLock<PathBuf> =
+    LazyLock::new(|| Path::new(&git(Path::new("/"), &["--exec-path"])).join("git-http-backend"));
+
 /// `git`, in `directory`, without any configuration of the user or the system.
 pub(crate) fn command(directory: &Path, seconds: u64) -> Command {
-    let mut command = Command::new("git");
+    program(&GIT, directory, seconds)
+}
+
+/// `git http-backend` in the same environment.
+pub(crate) fn http_backend(directory: &Path, seconds: u64) -> Command {
+    program(&HTTP_BACKEND, directory, seconds)
+}
+
+fn program(path: &Path, directory: &Path, seconds: u64) -> Command {
+    let mut command = Command::new(path);
     let date = format!("@{seconds} +0000");
     command
         .current_dir(directory)
