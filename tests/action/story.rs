@@ -26,7 +26,8 @@ pub(crate) struct Story {
     pub(crate) github: LocalGitHub,
     pub(crate) repository: Repository,
     pub(crate) number: u64,
-    base: usize,
+    /// The target branch's tip when the story began.
+    base: String,
 }
 
 impl Story {
@@ -61,7 +62,7 @@ impl Story {
     fn on(github: LocalGitHub, number: u64) -> Story {
         github.set_permission(REVIEWER, "write");
         let repository = github.repository();
-        let base = repository.log("main").len();
+        let base = repository.tip("main").expect("a target branch");
         Story {
             github,
             repository,
@@ -203,15 +204,15 @@ impl Story {
 
     /// The same of another pull request.
     pub(crate) fn head_of(&self, number: u64) -> String {
-        self.repository
-            .git(&["rev-parse", &format!("refs/pull/{number}/head")])
+        let head = format!("refs/pull/{number}/head");
+        self.repository.reference(&head).expect("a pull request")
     }
 
     /// The commits on the target branch since the story began, newest first: the first line of the message and the changes.
     pub(crate) fn landed(&self) -> Vec<(String, Vec<(char, String)>)> {
-        let mut log = self.repository.log("main");
-        log.truncate(log.len() - self.base);
+        let log = self.repository.log("main");
         log.into_iter()
+            .take_while(|commit| commit.sha != self.base)
             .map(|commit| {
                 (
                     commit.message.lines().next().unwrap_or_default().to_owned(),

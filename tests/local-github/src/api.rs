@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::access::{Caller, Need, Role};
 use crate::clock;
-use crate::git;
 use crate::http::{Answer, Request};
 use crate::payload::REACTIONS;
 use crate::state::{CommentRecord, Issue, Pull, Reaction, Shared, State, StatusRecord};
@@ -266,9 +265,7 @@ impl Call<'_> {
             let message = "target_url must use http(s) scheme";
             return Err(Answer::invalid("Status", "custom", "target_url", message));
         }
-        let full = sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let object = format!("{sha}^{{commit}}");
-        if !full || git::try_git(&state.base().git_dir, &["cat-file", "-e", &object]).is_err() {
+        if !state.has_commit(sha) {
             return Err(Answer::error(
                 422,
                 &format!("No commit found for SHA: {sha}"),

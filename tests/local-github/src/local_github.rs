@@ -25,20 +25,6 @@ use crate::webhook::Delivery;
 const OWNER: &str = "octo-org";
 const NAME: &str = "demo";
 
-/// What the base repository holds at first.
-const FIRST_FILES: [(&str, Option<&str>); 4] = [
-    ("README.md", Some("# demo\n")),
-    (
-        "k8s/app/overlays/main/kustomization.yaml",
-        Some("namespace: app\n"),
-    ),
-    (
-        "k8s/app/overlays/ephemeral/kustomization.yaml",
-        Some("namespace: ${BRANCH_NAME}\n"),
-    ),
-    ("k8s/app/overlays/ephemeral-instances/.gitkeep", Some("")),
-];
-
 /// A GitHub of one's own, on a free port of this machine, with one base repository `octo-org/demo`.
 ///
 /// Dropping it ends the server, the Git processes it started, and its directory. A mistake in a test, such as an unknown
@@ -99,10 +85,9 @@ impl LocalGitHub {
         ));
 
         let git_dir = directory.path().join(OWNER).join(format!("{NAME}.git"));
-        Repository::init(&git_dir);
+        Repository::create(&git_dir, &shared);
         let base = add_repository(&shared, OWNER, NAME, false, &git_dir);
         shared.state().base = base.id;
-        Repository::new(Arc::clone(&shared), base).commit("main", &FIRST_FILES, "start");
 
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

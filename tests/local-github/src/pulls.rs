@@ -221,6 +221,16 @@ impl State {
         git::update_references(&base, &references);
     }
 
+    /// Whether a commit of this full name is in the base repository.
+    pub(crate) fn has_commit(&self, sha: &str) -> bool {
+        let mut pulls = self.issues.values().filter_map(|issue| issue.pull.as_ref());
+        let is_full = sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let object = format!("{sha}^{{commit}}");
+        // A head is published there, so Git need not be asked for most.
+        pulls.any(|pull| pull.head_sha == sha)
+            || (is_full && git::try_git(&self.base().git_dir, &["cat-file", "-e", &object]).is_ok())
+    }
+
     /// Brings the merge commit up to the base branch of now.
     pub(crate) fn refresh_merge(&mut self, shared: &Shared, number: u64) {
         let pull = self.pull_mut(number).clone();

@@ -2,17 +2,32 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::access::basic;
 use crate::clock;
-use crate::git;
+use crate::git::{self, FIRST_COMMIT};
 use crate::state::{RepositoryRecord, Shared};
+use crate::temporary;
 
 /// How long a branch that others hold is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a repository holds at first.
+const FIRST_FILES: [(&str, Option<&str>); 4] = [
+    ("README.md", Some("# demo\n")),
+    (
+        "k8s/app/overlays/main/kustomization.yaml",
+        Some("namespace: app\n"),
+    ),
+    (
+        "k8s/app/overlays/ephemeral/kustomization.yaml",
+        Some("namespace: ${BRANCH_NAME}\n"),
+    ),
+    ("k8s/app/overlays/ephemeral-instances/.gitkeep", Some("")),
+];
 
 /// A bare repository, as its other users see and change it: by the real `git`, past the server.
 ///
@@ -52,20 +67,29 @@ impl Repository {
         Self { shared, record }
     }
 
-    /// An empty bare repository, set up as a server's.
-    pub(crate) fn init(git_dir: &Path) {
+    /// A bare repository with one commit, set up as a server's.
+    pub(crate) fn create(git_dir: &Path, shared: &Shared) {
+        // All of them are the same but for the place, so Git makes one, and the others get its files.
+        static FIRST: LazyLock<Vec<(PathBuf, Option<Vec<u8>>)>> = LazyLock::new(|| {
+            let directory = temporary::directory("first-");
+            let git_dir = directory.path();
+            let init = ["init", "--quiet", "--bare", "--template="];
+            git::git(git_dir, &[&init[..], &["--initial-branch=main"]].concat());
+            Repository::configure(git_dir);
+            let first = fast_import("refs/heads/main", None, &FIRST_FILES, "start", FIRST_COMMIT);
+            import(git_dir, &first).expect("a first commit");
+            contents(git_dir)
+        });
+        // The first commit's date.
+        shared.tick();
         fs::create_dir_all(git_dir).expect("a directory for a repository");
-        git::git(
-            git_dir,
-            &[
-                "init",
-                "--quiet",
-                "--bare",
-                "--template=",
-                "--initial-branch=main",
-            ],
-        );
-        Self::configure(git_dir);
+        for (path, content) in &*FIRST {
+            let path = git_dir.join(path);
+            match content {
+                Some(content) => fs::write(path, content).expect("a file of a repository"),
+                None => fs::create_dir(path).expect("a directory of a repository"),
+            }
+        }
     }
 
     /// A real clone of `from`.
@@ -163,9 +187,7 @@ impl Repository {
                 message,
                 self.shared.tick(),
             );
-            let mut command = git::command(&self.record.git_dir, 0);
-            command.args(["fast-import", "--quiet"]);
-            let result = git::feed(command, &stream);
+            let result = import(&self.record.git_dir, &stream);
             let after = git::tip(&self.record.git_dir, &reference);
             match result {
                 Ok(_) => {
@@ -206,6 +228,12 @@ impl Repository {
     /// The commit a branch points at; none where there is no such branch.
     pub fn tip(&self, branch: &str) -> Option<String> {
         git::tip(&self.record.git_dir, &format!("refs/heads/{branch}"))
+    }
+
+    /// The commit a reference points at, one of `refs/pull/…` too; none where there is no such reference.
+    pub fn reference(&self, name: &str) -> Option<String> {
+        drop(self.shared.state());
+        git::tip(&self.record.git_dir, name)
     }
 
     /// A file on a branch, to the byte; none where the branch or the file is not there.
@@ -329,6 +357,34 @@ impl Repository {
         let credentials = basic(&self.shared.token);
         format!("http.extraheader=AUTHORIZATION: basic {credentials}")
     }
+}
+
+/// Every directory (with no content) and file below a directory, by its path there, the upper ones first.
+fn contents(directory: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let mut contents = vec![];
+    let mut left = vec![PathBuf::new()];
+    while let Some(parent) = left.pop() {
+        for entry in fs::read_dir(directory.join(&parent)).expect("a directory of a repository") {
+            let entry = entry.expect("an entry of a directory");
+            let path = parent.join(entry.file_name());
+            let is_directory = entry.path().is_dir();
+            let content =
+                (!is_directory).then(|| fs::read(entry.path()).expect("a file of a repository"));
+            contents.push((path.clone(), content));
+            if is_directory {
+                left.push(path);
+            }
+        }
+    }
+    contents
+}
+
+/// Has Git import a stream of [`fast_import`]; what it said is the error.
+fn import(git_dir: &Path, stream: &[u8]) -> Result<Vec<u8>, String> {
+    let mut command = git::command(git_dir, 0);
+    // A pack for each, where another process would unpack it.
+    command.args(["-c", "fastimport.unpackLimit=1", "fast-import", "--quiet"]);
+    git::feed(command, stream)
 }
 
 /// One commit in the format of <https://git-scm.com/docs/git-fast-import>, which takes any legal name as it is.
