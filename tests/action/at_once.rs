@@ -71,7 +71,7 @@ fn a_strangers_refusal_does_not_bury_a_deployment_that_is_told_at_the_same_time(
 
 #[test]
 fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
-    let story = Story::new();
+    let story = Story::waiting();
     let gate = story.gate(Fault::on("POST", PUSH));
     let busy = Fault::on("POST", PUSH).always().answer_text(503, "busy");
     story.github.fault(busy);
@@ -207,7 +207,7 @@ fn a_comment_is_corrected_where_the_commit_status_cannot_be() {
             "the commit status could not be corrected: no answer within 10 s",
         ),
     ] {
-        let story = Story::new();
+        let story = Story::waiting();
         succeed(&story.deploy());
         let (gate, running) = story.about_to_tell();
         story.github.fault(fault.always());

@@ -412,7 +412,7 @@ fn a_renamed_branchs_instance_moves_with_it() {
 
 #[test]
 fn requests_that_do_not_wait_for_one_another_run_side_by_side() {
-    let story = Story::new();
+    let story = Story::waiting();
     let delay = Duration::from_secs(2);
     // A second time after the push, when the comment and the status may be under way.
     let pull_request = Fault::on("GET", "/repos/*/pulls/*").delay(delay);

@@ -101,7 +101,7 @@ fn a_push_whose_answer_was_lost_is_found_below_somebody_elses_commit() {
 
 #[test]
 fn a_push_that_lands_only_after_it_was_looked_for_is_still_ours() {
-    let story = Story::new();
+    let story = Story::waiting();
     let before = story.repository.tip("main").unwrap();
     let first: Arc<Mutex<Option<String>>> = Arc::default();
     story.github.fault(Fault::on("POST", PUSH).lose_answer());
@@ -291,9 +291,10 @@ fn a_server_that_talks_without_end_is_cut_short() {
     assert_eq!(story.landed(), []);
 }
 
-pub(crate) fn a_locked_reference_is_pushed_again_until_the_time_is_over() {
+#[test]
+fn a_locked_reference_is_pushed_again_until_the_time_is_over() {
     for is_let_go in [true, false] {
-        let story = Story::new();
+        let story = Story::waiting();
         let lock = story.repository.git_dir().join("refs/heads/main.lock");
         fs::write(&lock, "").unwrap();
         if is_let_go {
@@ -583,7 +584,7 @@ fn a_server_in_trouble_is_asked_again() {
     thread::scope(|scope| {
         for faults in troubles {
             scope.spawn(move || {
-                let story = Story::new();
+                let story = Story::waiting();
                 for fault in faults {
                     story.github.fault(fault);
                 }
@@ -598,8 +599,9 @@ fn a_server_in_trouble_is_asked_again() {
     });
 }
 
-pub(crate) fn push_timeout_ends_the_tries() {
-    let story = Story::new();
+#[test]
+fn push_timeout_ends_the_tries() {
+    let story = Story::waiting();
     story
         .github
         .fault(Fault::on("POST", PUSH).always().answer_text(503, "busy"));
@@ -615,7 +617,7 @@ pub(crate) fn push_timeout_ends_the_tries() {
 #[test]
 fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
     for signal in ["INT", "TERM"] {
-        let story = Story::new();
+        let story = Story::waiting();
         story.github.fault(Fault::on("POST", PUSH).hang());
         story
             .github

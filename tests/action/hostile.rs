@@ -738,7 +738,7 @@ fn command_lines(pid: u32) -> Vec<String> {
 
 #[test]
 fn the_token_is_in_no_file_and_no_command_line_while_the_action_pushes() {
-    let story = Story::new();
+    let story = Story::waiting();
     let secrets = forms(&story.github.token());
     let push = "/octo-org/demo/git-receive-pack";
     story.github.fault(Fault::on("POST", push).hang());

@@ -10,7 +10,6 @@
 )]
 
 mod at_once;
-mod awaited;
 mod bad_input;
 mod comment;
 mod decision;
@@ -27,6 +26,7 @@ mod label;
 mod layout;
 mod lifetime;
 mod limit;
+mod permit;
 mod person;
 mod story;
 mod sweep;

@@ -87,7 +87,7 @@ fn the_allowed_permission_is_the_least() {
 #[test]
 fn anything_but_a_clear_yes_is_a_no() {
     let permission = || Fault::on("GET", "/repos/*/permission").always();
-    let story = Story::new();
+    let story = Story::waiting();
     succeed(&story.deploy());
     let statuses = story.statuses();
     for fault in [
@@ -127,7 +127,7 @@ fn anything_but_a_clear_yes_is_a_no() {
 
 #[test]
 fn a_server_that_never_says_who_may_is_asked_a_few_times() {
-    let story = Story::new();
+    let story = Story::waiting();
     let path = "/repos/*/permission";
     let hung_up = Fault::on("GET", path).always().drop_connection();
     story.github.fault(hung_up);

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use flux_ephemeral_env::INPUTS;
 use local_github::{Fault, Job, Kind, LocalGitHub, Outcome, Repository, RunningJob};
 
+use crate::permit;
+
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_flux-ephemeral-env");
 /// The one certificate authority of a run, of which nobody has the key.
@@ -38,8 +40,19 @@ impl Story {
         Story::of_branch("dev")
     }
 
+    /// The same where time passes mostly with waiting, for a server that hangs or for a limit that is over some time, so that
+    /// it may run whatever else does.
+    pub(crate) fn waiting() -> Story {
+        Story::from("dev")
+    }
+
     /// The same from another branch.
     pub(crate) fn of_branch(branch: &str) -> Story {
+        permit::take();
+        Story::from(branch)
+    }
+
+    fn from(branch: &str) -> Story {
         let github = LocalGitHub::start();
         let repository = github.repository();
         repository.commit(branch, &[("app.txt", Some("new\n"))], "Change the app");
@@ -54,6 +67,7 @@ impl Story {
 
     /// The same, and the fork.
     pub(crate) fn with_fork(branch: &str) -> (Story, Repository) {
+        permit::take();
         let github = LocalGitHub::start();
         let fork = github.fork("octo-fork");
         fork.commit(branch, &[("app.txt", Some("theirs\n"))], "Change the app");

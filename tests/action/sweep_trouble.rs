@@ -290,7 +290,7 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
     thread::scope(|scope| {
         for (fault, words) in answers {
             scope.spawn(move || {
-                let story = Story::new();
+                let story = Story::waiting();
                 let numbers =
                     story.many_deployed(&["first".to_owned(), "second".to_owned()], "dev");
                 for number in &numbers {
@@ -312,8 +312,9 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
     });
 }
 
-pub(crate) fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
-    let story = Story::new();
+#[test]
+fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
+    let story = Story::waiting();
     let names: Vec<String> = (0..301).map(|index| format!("many-{index:03}")).collect();
     story.many_deployed(&names, "dev");
     story
@@ -337,7 +338,8 @@ pub(crate) fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
 }
 
-pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_tell() {
+#[test]
+fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_tell() {
     let hang = Fault::on("GET", COMMENT).always().hang();
     let words = json!({"message": "You have exceeded a secondary rate limit"});
     let limit = Fault::on("POST", COMMENT).always().answer(403, words);
@@ -350,7 +352,7 @@ pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it
             (long, "POST /issues/*/comments", 1),
         ] {
             scope.spawn(move || {
-                let story = Story::new();
+                let story = Story::waiting();
                 let names = ["a", "b", "c", "d", "e"];
                 let numbers = names.map(|name| story.another_closed(name));
                 story.github.fault(fault);
@@ -381,8 +383,9 @@ pub(crate) fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it
     });
 }
 
-pub(crate) fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_request() {
-    let story = Story::new();
+#[test]
+fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_request() {
+    let story = Story::waiting();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     let statuses = Fault::on("POST", "/repos/*/statuses/*");
     story.github.fault(statuses.always().hang());
@@ -407,8 +410,9 @@ pub(crate) fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_reque
     assert!(asked <= 4, "{asked}");
 }
 
-pub(crate) fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
-    let story = Story::new();
+#[test]
+fn a_git_server_that_hangs_is_not_waited_for_with_every_pull_request_that_is_told() {
+    let story = Story::waiting();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     // The tip is asked for twice until the push has landed.
     let refs = Fault::on("GET", "/octo-org/demo/info/refs?service=git-upload-pack");
@@ -582,7 +586,7 @@ fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_tru
 
 #[test]
 fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
-    let story = Story::new();
+    let story = Story::waiting();
     let names: Vec<String> = (0..14).map(|index| format!("many-{index:02}")).collect();
     let numbers = story.many_deployed(&names, "dev");
     for number in &numbers {
@@ -607,7 +611,7 @@ fn what_is_told_is_spaced_so_that_github_does_not_refuse_it() {
 
 #[test]
 fn a_limit_that_is_reached_is_waited_for() {
-    let story = Story::new();
+    let story = Story::waiting();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     story.github.limit_content(3, Duration::from_secs(5));
     story.github.clear_requests();
@@ -702,7 +706,7 @@ fn a_pull_request_that_cannot_be_told_does_not_keep_the_others_from_being_told()
 
 #[test]
 fn a_limit_that_passed_is_no_reason_to_tell_nobody_any_more() {
-    let story = Story::new();
+    let story = Story::waiting();
     let numbers = ["a", "b", "c"].map(|name| story.another_closed(name));
     let words = json!({"message": "You have exceeded a secondary rate limit"});
     let limit = Fault::on("POST", "/repos/*/statuses/*").times(4);
@@ -723,7 +727,7 @@ fn a_limit_that_passed_is_no_reason_to_tell_nobody_any_more() {
 
 #[test]
 fn what_github_said_before_the_removal_is_known_after_it() {
-    let story = Story::new();
+    let story = Story::waiting();
     let number = story.another_closed("old");
     // The second question fails however often it is tried.
     let trouble = Fault::on("POST", QUESTION).skip(1).times(4);

@@ -32,7 +32,7 @@ fn failed_to_ask(story: &Story, job: &Job) -> String {
 
 #[test]
 fn github_is_waited_for_where_it_asks_for_that() {
-    let story = Story::new();
+    let story = Story::waiting();
     let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(2);
     let soon = soon.as_secs().to_string();
     let slow = |method, path, status| {
@@ -72,7 +72,7 @@ fn an_absurd_wait_is_told_and_not_kept() {
         ("retry-after", &longest),
         ("x-ratelimit-reset", &longest),
     ] {
-        let story = Story::new();
+        let story = Story::waiting();
         story
             .github
             .fault(Fault::on("GET", PULL_REQUEST).answer_text(502, "Bad Gateway"));
@@ -96,7 +96,7 @@ fn an_absurd_wait_is_told_and_not_kept() {
 
 #[test]
 fn an_outage_during_the_push_does_not_keep_the_end_from_being_told() {
-    let story = Story::new();
+    let story = Story::waiting();
     // As often as it is tried; the push takes longer than that.
     let outage = Fault::on("GET", COMMENTS).times(4);
     story.github.fault(outage.answer_text(502, "Bad Gateway"));
@@ -131,7 +131,7 @@ fn a_status_that_was_corrected_is_not_taken_for_the_one_before() {
 
 #[test]
 fn a_rate_limit_is_no_missing_permission() {
-    let story = Story::new();
+    let story = Story::waiting();
     let words =
         "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
     story.github.fault(
@@ -421,7 +421,7 @@ fn a_server_that_is_none_is_told_by_its_url() {
         for rubbish in [None, Some(&b"SSH-2.0-OpenSSH_9.2\r\n"[..]), Some(b"")] {
             scope.spawn(move || {
                 let url = no_server(rubbish);
-                let story = Story::new();
+                let story = Story::waiting();
                 let job = story.deploy().env("GITHUB_API_URL", &url);
                 let (outcome, error) = fail(&job.env("GITHUB_GRAPHQL_URL", &url));
                 assert_eq!(ending(&outcome), ("none", "github-failed", "false"));
@@ -447,7 +447,8 @@ fn assert_left_within(outcome: &Outcome, seconds: u64) {
     assert!(taken < Duration::from_secs(seconds), "{taken:?}: {said}");
 }
 
-pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
+#[test]
+fn who_keeps_us_waiting_is_left_within_two_minutes() {
     let drop_by_drop = Duration::from_millis(500);
     let refs = || Fault::on("GET", "/octo-org/demo/info/refs").always();
     let push = || Fault::on("POST", "/octo-org/demo/git-receive-pack").always();
@@ -479,7 +480,7 @@ pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
     thread::scope(|scope| {
         for (fault, dry_run, expected) in waiting {
             scope.spawn(move || {
-                let story = Story::new();
+                let story = Story::waiting();
                 story.github.fault(fault);
                 let job = story.deploy().input("push-timeout", "1s");
                 let outcome = run(&job.input("dry-run", dry_run));
@@ -498,7 +499,8 @@ pub(crate) fn who_keeps_us_waiting_is_left_within_two_minutes() {
 }
 
 /// Git and the API at once, and the API alone once the change has landed.
-pub(crate) fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request() {
+#[test]
+fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request() {
     let silent = |method: &str, path: &str| Fault::on(method, path).always().hang();
     let told = || {
         [
@@ -518,7 +520,7 @@ pub(crate) fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_r
     thread::scope(|scope| {
         for (fault, expected) in ends {
             scope.spawn(move || {
-                let story = Story::new();
+                let story = Story::waiting();
                 story.github.fault(fault);
                 for fault in told() {
                     story.github.fault(fault);

@@ -222,11 +222,12 @@ fn what_the_checkout_leaves_alone_is_not_brought_back_by_the_next_commit() {
     }
 }
 
-pub(crate) fn a_checkout_that_does_not_come_to_an_end_keeps_nobody_from_being_told() {
+#[test]
+fn a_checkout_that_does_not_come_to_an_end_keeps_nobody_from_being_told() {
     thread::scope(|scope| {
         for is_closed in [false, true] {
             scope.spawn(move || {
-                let story = Story::new();
+                let story = Story::waiting();
                 let workspace = checkout(&story, &[]);
                 let gate = story.gate(Fault::on("POST", PUSH));
                 let running = start(&story.deploy().workspace(workspace.path()));
