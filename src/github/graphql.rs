@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::github::comments::WORKFLOW_BOT;
 use crate::github::http::{ApiError, Method};
-use crate::github::{GitHub, PAGE};
+use crate::github::{GitHub, PAGE, words};
 use crate::model::pull_request::{
     Head, Liveness, PullRequest, PullRequestSummary, State, unknown_state,
 };
@@ -190,9 +190,9 @@ impl GitHub {
                     .is_none_or(|part| part.as_str() == Some(&name))
             };
             let words = errors.iter().filter(about).map(GraphQlError::words);
-            let words = words.collect::<Vec<_>>().join("; ");
+            let words = words::joined(words.map(|words| self.http.redact(&words)));
             let summary = match nodes.get(&name) {
-                _ if !words.is_empty() => PullRequestSummary::unclear(self.http.redact(&words)),
+                _ if !words.is_empty() => PullRequestSummary::unclear(words),
                 Some(node) => PullRequestSummary::read(node),
                 None => PullRequestSummary::unclear("the answer does not speak of it".to_owned()),
             };
@@ -231,9 +231,9 @@ impl GitHub {
             // Whatever else it answers with a 200 is trouble of its own, which may pass.
             let answer: GraphQl<T> = sent.map_err(ApiError::despite_success)?;
             let Some(data) = answer.data else {
-                let errors = answer.errors.iter().map(|error| error.message.as_str());
+                let errors = answer.errors.iter();
                 let is_rate_limit = |error: &GraphQlError| error.r#type == "RATE_LIMITED";
-                let words = errors.collect::<Vec<_>>().join("; ");
+                let words = words::joined(errors.map(|error| self.http.redact(&error.message)));
                 let error = self.http.error(&format!("POST {}", self.graphql), &words);
                 return Err(error.rate_limited(answer.errors.iter().any(is_rate_limit)));
             };

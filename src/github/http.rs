@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use octocrab::Octocrab;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::github::outage::{self, Outage};
+use crate::github::words;
 use crate::model::failure::Failure;
 use crate::model::token::Token;
 
@@ -110,11 +111,6 @@ impl ApiError {
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.status, Some(401 | 404)) || self.is_forbidden()
     }
-}
-
-#[derive(Deserialize)]
-struct Message {
-    message: String,
 }
 
 pub(crate) enum Method {
@@ -351,8 +347,7 @@ impl Http {
                 ..failed(format!("the answer is not as GitHub documents it: {error}"))
             });
         }
-        let mut words = serde_json::from_str::<Message>(&text)
-            .map_or_else(|_| text.trim().to_owned(), |body| body.message);
+        let mut words = words::of_rest(&text, |words| self.redact(words));
         // Secondary rate limits may come without a header.
         let is_rate_limit = headers.is_rate_limit() || words.contains("rate limit");
         if let Some(location) = &headers.location {

@@ -7,6 +7,7 @@ pub(crate) mod graphql;
 pub(crate) mod http;
 pub(crate) mod outage;
 pub(crate) mod statuses;
+pub(crate) mod words;
 
 use anyhow::Result;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

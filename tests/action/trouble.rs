@@ -9,7 +9,8 @@ use local_github::{Fault, Job, LocalGitHub, Outcome};
 use serde_json::{Value, json};
 
 use crate::story::{
-    REVIEWER, Story, annotations, ending, fail, finish, run, says_down, says_up, succeed,
+    REVIEWER, Story, annotation, annotations, ending, fail, finish, run, says_down, says_up,
+    succeed,
 };
 
 const PULL_REQUEST: &str = "/repos/*/pulls/*";
@@ -149,6 +150,61 @@ fn a_rate_limit_is_no_missing_permission() {
         assert!(warning.contains(words), "{warning}");
         assert!(!warning.contains("permissions"), "{warning}");
     }
+}
+
+#[test]
+fn the_reasons_that_github_gives_are_told() {
+    let long = "x".repeat(50_000);
+    for (errors, words) in [
+        (
+            json!([{ "resource": "IssueComment", "code": "custom", "field": "body", "message": "body is odd" }]),
+            "422: Validation Failed: body is odd",
+        ),
+        (
+            json!([{ "resource": "IssueComment", "code": "missing_field", "field": "body" }]),
+            "422: Validation Failed: IssueComment.body: missing_field",
+        ),
+        (
+            json!([
+                "Comments are\n::group::closed",
+                "Comments are\n::group::closed",
+                "x"
+            ]),
+            "422: Validation Failed: Comments are ::group::closed; x",
+        ),
+        (
+            json!("Comments are closed"),
+            "422: Validation Failed: Comments are closed",
+        ),
+        (json!([{ "message": long }]), "422: Validation Failed: xxx"),
+        (json!({ "odd": [7] }), "422: Validation Failed"),
+    ] {
+        let story = Story::new();
+        let answer = json!({ "message": "Validation Failed", "errors": errors });
+        story
+            .github
+            .fault(Fault::on("POST", COMMENTS).answer(422, answer));
+        let outcome = succeed(&story.deploy());
+        let warning = annotation(&outcome, "warning");
+        assert!(warning.replace("%0A", " ").contains(words), "{warning}");
+        assert!(warning.len() < 2_000, "{}", warning.len());
+        assert!(!outcome.stdout.contains("\n::group"), "{}", outcome.stdout);
+        assert_eq!(story.landed().len(), 1);
+    }
+    // In the comment, it is in a block of code as ever.
+    let story = Story::new();
+    let errors = json!([{ "message": "@octo-org/all [x](https://example.com)\n```\n# loud" }]);
+    let answer = json!({ "message": "Validation Failed", "errors": errors });
+    story
+        .github
+        .fault(Fault::on("GET", "/repos/*/pulls/*").answer(422, answer));
+    let (_, error) = fail(&story.deploy());
+    assert!(
+        error.contains("Validation Failed: @octo-org/all"),
+        "{error}"
+    );
+    let told = story.status_comment();
+    assert!(told.contains("\n````text\nGET "), "{told}");
 }
 
 #[test]
