@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::github::http::{ApiError, Method};
+use crate::github::viewer::{UserObject, Viewer};
 use crate::github::{GitHub, PAGE};
 use crate::model::notification::{MARKER, Reaction};
 
@@ -12,7 +13,7 @@ use crate::model::notification::{MARKER, Reaction};
 const PAGES: usize = 100;
 
 /// Login behind a workflow's own token.
-pub(crate) const WORKFLOW_BOT: &str = "github-actions[bot]";
+const WORKFLOW_BOT: &str = "github-actions[bot]";
 
 /// Our comment on a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,23 +33,15 @@ struct CommentObject {
     user: Option<UserObject>,
 }
 
-#[derive(Deserialize)]
-struct UserObject {
-    login: String,
-    #[serde(default)]
-    r#type: String,
-}
-
 impl CommentObject {
-    fn found(mut self) -> StatusComment {
-        let body = self.body.take().unwrap_or_default();
-        self.saying(body)
+    fn found(&self) -> StatusComment {
+        self.saying(self.body.clone().unwrap_or_default())
     }
 
-    fn saying(self, body: String) -> StatusComment {
+    fn saying(&self, body: String) -> StatusComment {
         StatusComment {
             id: self.id,
-            url: self.html_url,
+            url: self.html_url.clone(),
             body,
         }
     }
@@ -56,12 +49,6 @@ impl CommentObject {
     fn login(&self) -> Option<&str> {
         self.user.as_ref().map(|user| user.login.as_str())
     }
-}
-
-/// Whether a comment's author is who we are; an app's bot has a suffix in one API that it lacks in the other.
-fn is_viewer(user: &UserObject, viewer: &str) -> bool {
-    let is_bot = user.r#type == "Bot";
-    user.login == viewer || (is_bot && user.login.strip_suffix("[bot]") == Some(viewer))
 }
 
 impl GitHub {
@@ -88,15 +75,18 @@ impl GitHub {
     ) -> Result<Option<StatusComment>, ApiError> {
         let (viewer, comments) = tokio::join!(self.viewer(), self.marked_comments(number));
         let (viewer, comments) = (viewer?, comments?);
-        Ok(comments
-            .into_iter()
-            .find(|comment| {
-                comment
-                    .user
-                    .as_ref()
-                    .is_some_and(|user| is_viewer(user, viewer))
-            })
-            .map(CommentObject::found))
+        let is_ours = |comment: &&CommentObject| {
+            let user = comment.user.as_ref();
+            user.is_some_and(|user| viewer.is(user))
+        };
+        let ours: Vec<&CommentObject> = comments.iter().filter(is_ours).collect();
+        // Of several bots, the workflow's is the one that we most likely are.
+        let workflows = ours
+            .iter()
+            .position(|comment| *viewer == Viewer::Bot && comment.login() == Some(WORKFLOW_BOT));
+        Ok(ours
+            .get(workflows.unwrap_or(0))
+            .map(|comment| comment.found()))
     }
 
     /// Writes our comment: edits the one that is there, or creates it. `body` is given what the comment says so far, which

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
-use crate::github::comments::WORKFLOW_BOT;
 use crate::github::http::{ApiError, Method};
 use crate::github::{GitHub, PAGE, words};
 use crate::model::pull_request::{
@@ -56,14 +55,16 @@ impl PullRequestSummary {
 
 /// GraphQL's answer, which is a 200 where it is an error, too.
 #[derive(Deserialize)]
-struct GraphQl<T> {
-    data: Option<T>,
+struct GraphQl {
+    #[serde(default)]
+    data: Value,
     #[serde(default)]
     errors: Vec<GraphQlError>,
 }
 
 #[derive(Deserialize)]
-struct GraphQlError {
+pub(crate) struct GraphQlError {
+    #[serde(default)]
     message: String,
     #[serde(default)]
     r#type: String,
@@ -73,22 +74,19 @@ struct GraphQlError {
 }
 
 impl GraphQlError {
+    /// Whether it is about how much is asked and not about what
+    /// ([docs](https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api)).
+    fn is_rate_limit(&self) -> bool {
+        matches!(self.r#type.as_str(), "RATE_LIMITED" | "RATE_LIMIT")
+            || (self.r#type.is_empty() && self.message.contains("rate limit"))
+    }
+
     fn words(&self) -> String {
         match self.r#type.as_str() {
             "FORBIDDEN" => format!("{} ({PULL_REQUESTS_REMEDY})", self.message),
             _ => self.message.clone(),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct ViewerData {
-    viewer: ViewerLogin,
-}
-
-#[derive(Deserialize)]
-struct ViewerLogin {
-    login: String,
 }
 
 #[derive(Deserialize)]
@@ -201,24 +199,8 @@ impl GitHub {
         Ok(numbers.iter().map(summary).collect())
     }
 
-    /// The login behind the token. GraphQL tells it for every kind of token, REST for personal ones only.
-    pub(crate) async fn viewer(&self) -> Result<&str, ApiError> {
-        let viewer = self.viewer.get_or_try_init(|| self.ask_for_viewer());
-        viewer.await.map(String::as_str)
-    }
-
-    async fn ask_for_viewer(&self) -> Result<String, ApiError> {
-        let query = json!({ "query": "{ viewer { login } }" });
-        match self.graphql::<ViewerData>(&query).await {
-            Ok((data, _)) => Ok(data.viewer.login),
-            // No clear answer is no reason to take ourselves for somebody else, and to comment twice.
-            Err(error) if error.is_refused() => Ok(WORKFLOW_BOT.to_owned()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Asks GraphQL; the errors are about parts of the answer.
-    async fn graphql<T: DeserializeOwned>(
+    pub(crate) async fn graphql<T: DeserializeOwned>(
         &self,
         query: &Value,
     ) -> Result<(T, Vec<GraphQlError>), ApiError> {
@@ -226,18 +208,33 @@ impl GitHub {
         let ask = || async {
             let sent = self
                 .http
-                .send(Method::Post, &self.graphql, Some(query))
+                .send_for_headers(Method::Post, &self.graphql, Some(query))
                 .await;
             // Whatever else it answers with a 200 is trouble of its own, which may pass.
-            let answer: GraphQl<T> = sent.map_err(ApiError::despite_success)?;
-            let Some(data) = answer.data else {
-                let errors = answer.errors.iter();
-                let is_rate_limit = |error: &GraphQlError| error.r#type == "RATE_LIMITED";
-                let words = words::joined(errors.map(|error| self.http.redact(&error.message)));
-                let error = self.http.error(&format!("POST {}", self.graphql), &words);
-                return Err(error.rate_limited(answer.errors.iter().any(is_rate_limit)));
+            let (answer, headers): (GraphQl, _) = sent.map_err(ApiError::despite_success)?;
+            let failed = |words: &str| {
+                let attempted = format!("POST {}", self.graphql);
+                self.http.error(&attempted, words)
             };
-            Ok((data, answer.errors))
+            let messages = || {
+                let messages = answer.errors.iter();
+                words::joined(messages.map(|error| self.http.redact(&error.message)))
+            };
+            // Whatever came with it is not all of the answer.
+            if answer.errors.iter().any(GraphQlError::is_rate_limit) {
+                return Err(failed(&messages()).rate_limited(&headers));
+            }
+            if answer.data.is_null() {
+                return Err(failed(&messages()));
+            }
+            match serde_path_to_error::deserialize(answer.data) {
+                Ok(data) => Ok((data, answer.errors)),
+                Err(error) => {
+                    let words = format!("the answer is not as GitHub documents it: {error}");
+                    let reasons = messages();
+                    Err(failed(&words::joined([words, reasons])))
+                }
+            }
         };
         self.http.retried(ask).await
     }

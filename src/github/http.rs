@@ -84,10 +84,11 @@ impl ApiError {
         }
     }
 
-    /// The same as a rate limit.
-    pub(crate) fn rate_limited(self, is_rate_limit: bool) -> ApiError {
+    /// The same as a rate limit, of which the headers of the answer say when it is over.
+    pub(crate) fn rate_limited(self, headers: &Headers) -> ApiError {
         ApiError {
-            is_rate_limit,
+            is_rate_limit: true,
+            retry_after: headers.retry_after(),
             ..self
         }
     }
@@ -133,7 +134,7 @@ impl Method {
 
 /// What an answer says about trying again
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately)).
-struct Headers {
+pub(crate) struct Headers {
     retry_after: Option<u64>,
     remaining: Option<u64>,
     reset: Option<u64>,
@@ -160,7 +161,8 @@ impl Headers {
         if let Some(seconds) = self.retry_after {
             return Some(Duration::from_secs(seconds));
         }
-        let reset = self.reset.filter(|_| self.remaining == Some(0))?;
+        // Nothing is left where the answer does not say how much.
+        let reset = self.reset.filter(|_| self.remaining.unwrap_or(0) == 0)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
         Some(Duration::from_secs(reset).saturating_sub(now))
     }
@@ -313,6 +315,17 @@ impl Http {
         url: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, ApiError> {
+        let (answer, _) = self.send_for_headers(method, url, body).await?;
+        Ok(answer)
+    }
+
+    /// The same, with what the answer's headers say about trying again.
+    pub(crate) async fn send_for_headers<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<(T, Headers), ApiError> {
         let attempted = format!("{} {url}", method.as_str());
         let failed = |words: String| self.error(&attempted, &words);
         let sent = Instant::now();
@@ -342,10 +355,13 @@ impl Http {
             // The answer to a DELETE has no content.
             let text = if text.is_empty() { "null" } else { &text };
             let mut json = serde_json::Deserializer::from_str(text);
-            return serde_path_to_error::deserialize(&mut json).map_err(|error| ApiError {
-                status: Some(status.as_u16()),
-                ..failed(format!("the answer is not as GitHub documents it: {error}"))
-            });
+            return match serde_path_to_error::deserialize(&mut json) {
+                Ok(answer) => Ok((answer, headers)),
+                Err(error) => Err(ApiError {
+                    status: Some(status.as_u16()),
+                    ..failed(format!("the answer is not as GitHub documents it: {error}"))
+                }),
+            };
         }
         let mut words = words::of_rest(&text, |words| self.redact(words));
         // Secondary rate limits may come without a header.

@@ -7,7 +7,10 @@ pub(crate) mod graphql;
 pub(crate) mod http;
 pub(crate) mod outage;
 pub(crate) mod statuses;
+pub(crate) mod viewer;
 pub(crate) mod words;
+
+use std::cell::Cell;
 
 use anyhow::Result;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,6 +19,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::github::http::Http;
+use crate::github::viewer::Viewer;
 use crate::model::pull_request::{PullRequest, PullRequestObject};
 use crate::model::repository::{Access, Permission, RepositoryName};
 use crate::model::token::Token;
@@ -42,11 +46,15 @@ pub(crate) struct Endpoints<'a> {
 pub(crate) struct GitHub {
     http: Http,
     name: RepositoryName,
-    /// The repository's URL in the REST API.
+    /// The REST API's URL.
+    api: String,
+    /// The repository's URL in it.
     repository: String,
     graphql: String,
-    /// The login behind the token, once it is known.
-    viewer: OnceCell<String>,
+    /// Who we are, once it is known.
+    viewer: OnceCell<Viewer>,
+    /// Whether GraphQL was asked who we are and gave no answer, so that it is not waited for again.
+    is_graphql_down: Cell<bool>,
 }
 
 #[derive(Deserialize)]
@@ -73,9 +81,11 @@ impl GitHub {
         Ok(GitHub {
             http: Http::new(endpoints.api, token)?,
             name: repository.clone(),
+            api: without_slash(endpoints.api).to_owned(),
             repository: format!("{}/repos/{repository}", without_slash(endpoints.api)),
             graphql: without_slash(endpoints.graphql).to_owned(),
             viewer: OnceCell::new(),
+            is_graphql_down: Cell::new(false),
         })
     }
 

@@ -20,6 +20,7 @@ mod dry_run;
 mod ends;
 mod git;
 mod hostile;
+mod identity;
 mod image;
 mod inputs;
 mod label;

@@ -17,7 +17,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// What it is told that lacks a permission.
     pub(crate) fn refusal(&self) -> String {
-        let whom = if self.workflow {
+        let whom = if self.workflow || self.login.ends_with("[bot]") {
             "integration"
         } else {
             "personal access token"

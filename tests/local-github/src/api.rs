@@ -70,8 +70,9 @@ impl Call<'_> {
         }
     }
 
+    /// Only a person's token is somebody's: the workflow's and any other app's is told no user.
     fn user(&self, state: &State) -> Answered {
-        if self.caller.workflow {
+        if self.caller.workflow || self.caller.login.ends_with("[bot]") {
             return Err(Answer::error(403, "Resource not accessible by integration"));
         }
         Ok(Answer::json(200, &state.user(&self.caller.login)))

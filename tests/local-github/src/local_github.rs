@@ -158,7 +158,7 @@ impl LocalGitHub {
             Some(permissions.iter().map(|text| Scope::parse(text)).collect());
     }
 
-    /// Adds a person's token, which may what the person may.
+    /// Adds a person's token, which may what the person may. An app's is one whose login ends in `[bot]`.
     pub fn add_personal_token(&self, token: &str, login: &str) {
         let caller = Caller {
             login: login.to_owned(),

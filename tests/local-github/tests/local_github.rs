@@ -206,6 +206,8 @@ fn a_stranger_learns_nothing() {
         Client::new(&github, "personal").get("/user").json["login"],
         "alice"
     );
+    github.add_personal_token("app", "some-app[bot]");
+    assert_eq!(Client::new(&github, "app").get("/user").status, 403);
 
     let nameless = client
         .agent
