@@ -4,6 +4,8 @@
 
 pub(crate) mod payload;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod tests;
 
 use anyhow::{Context, Result};
@@ -203,7 +205,10 @@ impl PullRequestPayload {
     fn into_event(self, action: PullRequestAction) -> Result<PullRequestEvent> {
         Ok(PullRequestEvent {
             action,
-            pull_request: self.pull_request.try_into()?,
+            pull_request: self
+                .pull_request
+                .with_head_owner_or(User::deleted().login)
+                .try_into()?,
             sender: self.sender.unwrap_or_else(User::deleted).login,
             default_branch: self.repository.default_branch,
         })

@@ -81,6 +81,10 @@ fn the_repositories_ids_tell_a_fork_and_not_its_name() {
             pushed_at: Some("2026-01-02T03:04:05Z".to_owned()),
         }
     );
+    // A deleted account's.
+    payload["pull_request"]["head"]["repo"]["owner"] = Value::Null;
+    let head = head_of(&payload);
+    assert!(matches!(head, Head::Fork { owner, .. } if owner == "ghost"));
     payload["pull_request"]["head"]["repo"] = Value::Null;
     assert_eq!(head_of(&payload), Head::Deleted);
 }

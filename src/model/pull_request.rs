@@ -135,7 +135,8 @@ struct HeadRepository {
     clone_url: String,
     #[serde(default)]
     pushed_at: Value,
-    owner: Owner,
+    /// `null` in an event, where its account is deleted.
+    owner: Option<Owner>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,6 +154,16 @@ struct BaseRepository {
     id: u64,
 }
 
+impl PullRequestObject {
+    /// The same with an owner of the head repository, where the payload names none.
+    pub(crate) fn with_head_owner_or(mut self, login: String) -> PullRequestObject {
+        if let Some(repository) = &mut self.head.repo {
+            repository.owner.get_or_insert(Owner { login });
+        }
+        self
+    }
+}
+
 impl TryFrom<PullRequestObject> for PullRequest {
     type Error = anyhow::Error;
 
@@ -167,11 +178,20 @@ impl TryFrom<PullRequestObject> for PullRequest {
         let head = match object.head.repo {
             None => Head::Deleted,
             // A fork can be renamed to our name, but never to our id.
+            Some(HeadRepository { owner: None, .. }) => bail!(
+                "the head repository of pull request #{} has no `owner`",
+                object.number
+            ),
             Some(repository) if repository.id == object.base.repo.id => Head::Here,
-            Some(repository) => Head::Fork {
-                owner: repository.owner.login,
-                clone_url: repository.clone_url,
-                pushed_at: repository.pushed_at.as_str().map(str::to_owned),
+            Some(HeadRepository {
+                owner: Some(owner),
+                clone_url,
+                pushed_at,
+                ..
+            }) => Head::Fork {
+                owner: owner.login,
+                clone_url,
+                pushed_at: pushed_at.as_str().map(str::to_owned),
             },
         };
         Ok(PullRequest {

@@ -337,3 +337,20 @@ fn a_close_removes_where_github_does_not_say_that_the_pull_request_is_open() {
         assert_eq!(story.instances(), [] as [String; 0], "{status}");
     }
 }
+
+#[test]
+fn a_close_whose_payload_names_no_owner_of_the_fork_is_cleaned_up() {
+    let (story, _) = Story::with_fork("dev");
+    succeed(&story.deploy().input("allow-forks", "true"));
+    assert_eq!(story.instances().len(), 1);
+    story.github.close_pull_request(story.number);
+    let mut event = story
+        .github
+        .pull_request_event(story.number, "closed", AUTHOR);
+    event["pull_request"]["head"]["repo"]["owner"] = serde_json::Value::Null;
+
+    let outcome = succeed(&story.job().event("pull_request_target", &event));
+
+    assert_eq!(ending(&outcome), ("destroy", "pull-request-closed", "true"));
+    assert_eq!(story.instances(), [] as [String; 0]);
+}

@@ -168,7 +168,12 @@ fn reasons() -> Vec<String> {
         .into_iter()
         .flat_map(|(file, kind)| codes(file, kind));
     // What a label asks for is known later than the event.
-    let others = ["label-added", "label-removed", "schedule", "workflow-dispatch"];
+    let others = [
+        "label-added",
+        "label-removed",
+        "schedule",
+        "workflow-dispatch",
+    ];
     let others = others.map(str::to_owned);
     coded
         .filter(|code| code != "label-changed")
