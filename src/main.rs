@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         let place = panic.location().map(ToString::to_string);
         let place = place.unwrap_or_else(|| "an unknown place".to_owned());
         Log::default().error(&format!(
-            "this is a bug of the action's: it broke at {place}"
+            "internal error, please report it as a bug of flux-ephemeral-env: it broke at {place}"
         ));
     }));
     let mut log = Log::default();

@@ -193,7 +193,10 @@ pub(crate) async fn read<T: Send + 'static>(
 /// Returns once Git has had all the time it may take.
 async fn time_over(time_limit: Duration) -> Failure {
     sleep(time_limit.saturating_add(ANSWER_GRACE)).await;
-    Failure::TimedOut(time_limit, "an answer that did not end".to_owned())
+    Failure::TimedOut(
+        time_limit,
+        "the server had not finished its response".to_owned(),
+    )
 }
 
 /// Returns some seconds after the run was cancelled, when nothing that began before is worth waiting for.

@@ -13,6 +13,7 @@ use crate::message::sections::Message;
 use crate::message::{deploy, failure, refusal, sweep};
 use crate::model::failure::Failure;
 use crate::model::instance::{DeployedInstance, fingerprint};
+use crate::model::names::can_be_followed;
 use crate::model::notification::{Reaction, StatusState};
 use crate::model::ttl::Expiry;
 use crate::plan::{Plan, Published};
@@ -277,7 +278,6 @@ fn namespaces(instances: &[DeployedInstance]) -> Vec<String> {
 /// What a sweep did, or would do where there are removals and no commit.
 pub(crate) fn swept(
     code: &'static str,
-    target_branch: &str,
     removals: &[Removal],
     commit: Option<String>,
     unresolved: Vec<String>,
@@ -289,7 +289,7 @@ pub(crate) fn swept(
             "reason": reason.code(),
         })
     });
-    let message = sweep::sweep_summary(target_branch, removals, commit.is_some(), unresolved.len());
+    let message = sweep::sweep_summary(removals, commit.is_some(), unresolved.len());
     Report {
         outputs: Outputs {
             decision: SWEEP,
@@ -391,12 +391,14 @@ fn created(
     let environment_url =
         environment_url(config, &environment.name, &environment.namespace, number);
     let deployed = Deployed {
+        object_name: create.manifest.object_name.clone(),
         namespace: environment.namespace.clone(),
         file_url: config.file_url(&context.target_branch, &environment.path),
         replaced: namespaces(&plan.removed),
         commit_url: commit.map(|commit| config.commit_url(commit)),
         environment_url: environment_url.clone(),
         pinned: create.manifest.pinned,
+        is_followable: can_be_followed(&create.manifest.branch),
         interval: create.manifest.interval.clone(),
         timeout: create.manifest.timeout.clone(),
         expires: create.manifest.expires,
@@ -584,7 +586,6 @@ mod tests {
         let listed = r#"[{"name":"dev","pull-request":7,"reason":"closed"},{"name":"b","pull-request":9,"reason":"expired"}]"#;
         let report = swept(
             "schedule",
-            "main",
             &removals,
             Some(COMMIT.to_owned()),
             vec!["a unresolved".to_owned()],
@@ -600,11 +601,11 @@ mod tests {
                 ("swept", listed),
             ])
         );
-        assert!(text(&report).contains("Destroyed on `main`: 2"));
-        let would = swept("schedule", "main", &removals, None, Vec::new());
+        assert!(text(&report).contains("Environments destroyed: 2"));
+        let would = swept("schedule", &removals, None, Vec::new());
         assert_eq!(would.outputs.swept, listed);
-        assert!(!would.outputs.changed && text(&would).contains("Would be destroyed"));
-        let nothing = swept("schedule", "main", &[], None, Vec::new());
+        assert!(!would.outputs.changed && text(&would).contains("would be destroyed"));
+        let nothing = swept("schedule", &[], None, Vec::new());
         assert_eq!(nothing.outputs.swept, "[]");
         let failed = sweep_failed(&config(), "main", &Failure::Interrupted);
         assert_eq!(

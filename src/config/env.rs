@@ -47,7 +47,7 @@ impl Variables {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .filter(|url| url.username().is_empty() && url.password().is_none())
-            .with_context(|| format!("the variable `{name}` is no URL that starts with http:// or https:// and holds no credentials"))
+            .with_context(|| format!("the variable `{name}` is not a valid URL: it must start with http:// or https:// and contain no credentials"))
     }
 
     pub(crate) fn repository(&self) -> Result<RepositoryName> {

@@ -392,7 +392,7 @@ fn hidden(input: &str, allowed: &str) -> anyhow::Error {
 
 /// Flux's own notation and its length ([API](https://fluxcd.io/flux/components/source/gitrepositories/#interval)).
 fn flux_duration(input: &str, value: &str) -> Result<(String, Duration)> {
-    let allowed = "a duration of more than nothing, like `1m30s` or `60s` (units ms, s, m, h)";
+    let allowed = "a positive duration, like `1m30s` or `60s` (units ms, s, m, h)";
     match parse_duration(value) {
         Some(duration) if !duration.is_zero() => Ok((value.to_owned(), duration)),
         _ => Err(invalid(input, value, allowed)),

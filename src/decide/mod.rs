@@ -16,9 +16,10 @@ use crate::config::Config;
 use crate::config::inputs::{Inputs, Track};
 use crate::decide::refusal::Refusal;
 use crate::decide::triage::{NoOp, Request, Trigger};
-use crate::manifest::render::{Manifest, can_be_followed};
+use crate::manifest::render::Manifest;
 use crate::model::instance::Owner;
 use crate::model::names::Environment;
+use crate::model::names::can_be_followed;
 use crate::model::pull_request::{Head, PullRequest, State};
 use crate::model::repository::Access;
 
@@ -131,7 +132,7 @@ fn refuse_person(
         (_, None) => Err(Refusal::PermissionUnknown {
             login,
             needs,
-            answer: "the question was not asked".to_owned(),
+            answer: "GitHub was not asked".to_owned(),
         }),
     }
 }

@@ -394,7 +394,7 @@ fn a_command_counts_from_the_allowed_permission_on() {
 fn anything_but_a_clear_yes_is_a_no() {
     for (access, answer) in [
         (Some(Access::Unknown("404".to_owned())), "404"),
-        (None, "the question was not asked"),
+        (None, "GitHub was not asked"),
     ] {
         let facts = Facts {
             access,

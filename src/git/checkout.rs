@@ -75,7 +75,9 @@ impl Workspace {
         changed: &mut BTreeSet<PathBuf>,
     ) -> Result<()> {
         if !ours.graph_descendant_of(commit, self.head)? {
-            bail!("it has commits that are not on the remote branch, or is far behind it");
+            bail!(
+                "the checkout has commits that are not on the remote branch, or is far behind it"
+            );
         }
         let theirs = open_workspace(&self.root)?;
         self.copy_commits(ours, &theirs, commit)?;

@@ -49,7 +49,7 @@ fn is_redirect(error: &git2::Error) -> bool {
 
 pub(crate) fn words_of_error(error: &git2::Error) -> String {
     let remedy = if is_redirect(error) {
-        "; the token goes to no other server, so see whether the repository has moved and GITHUB_SERVER_URL is right"
+        "; redirects are not followed, because the token goes to this server only: check whether the repository has moved and whether GITHUB_SERVER_URL is right"
     } else {
         ""
     };

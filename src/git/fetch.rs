@@ -93,7 +93,7 @@ impl Session {
             Err(error) => return Ok(self.failed_fetch(&error)),
             Ok(()) => {}
         }
-        let advertised = remote.list().context("reading what the server has")?;
+        let advertised = remote.list().context("listing the remote's branches")?;
         if !advertised
             .iter()
             .any(|head| head.name() == format!("refs/heads/{branch}"))

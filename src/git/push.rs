@@ -121,9 +121,9 @@ impl Session {
         Ok(match (status.into_inner(), pushed) {
             (RefStatus::Updated, _) => PushOutcome::Landed,
             (RefStatus::Refused(reason), _) => self.refused_push(&reason, &sideband),
-            (RefStatus::Nothing, Ok(())) => {
-                PushOutcome::Retry("the server said nothing about the branch".to_owned())
-            }
+            (RefStatus::Nothing, Ok(())) => PushOutcome::Retry(
+                "the server did not report whether the branch was updated".to_owned(),
+            ),
             (RefStatus::Nothing, Err(error)) => self.failed_push(&error, &sideband),
         })
     }

@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::github::author::{UserObject, Viewer};
 use crate::github::http::{ApiError, Method};
-use crate::github::viewer::{UserObject, Viewer};
 use crate::github::{GitHub, PAGE};
 use crate::model::notification::{MARKER, Reaction};
 

@@ -15,7 +15,7 @@ use crate::model::pull_request::{
 use crate::model::sha::Sha;
 
 /// Why a question of many was left out.
-const NOT_ASKED: &str = "not asked, for GitHub has not answered anything for a while";
+const NOT_ASKED: &str = "not asked: GitHub has not answered for a while";
 
 /// What lets a token see pull requests.
 const PULL_REQUESTS_REMEDY: &str = "add `pull-requests: write` to the job's `permissions`";
@@ -192,7 +192,7 @@ impl GitHub {
             let summary = match nodes.get(&name) {
                 _ if !words.is_empty() => PullRequestSummary::unclear(words),
                 Some(node) => PullRequestSummary::read(node),
-                None => PullRequestSummary::unclear("the answer does not speak of it".to_owned()),
+                None => PullRequestSummary::unclear("the response does not mention it".to_owned()),
             };
             (*number, summary)
         };

@@ -368,7 +368,7 @@ impl Http {
         let is_rate_limit = headers.is_rate_limit() || words.contains("rate limit");
         if let Some(location) = &headers.location {
             words = format!(
-                "{words} (to {location}, which is not followed: see whether the repository has moved)"
+                "{words} (to {location}, which is not followed: check whether the repository has moved)"
             );
         }
         Err(ApiError {

@@ -2,6 +2,7 @@
 //!
 //! octocrab's own models are not used, because they reject real data (a deleted user, a new value).
 
+pub(crate) mod author;
 pub(crate) mod comments;
 pub(crate) mod graphql;
 pub(crate) mod http;
@@ -18,8 +19,8 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 use url::Url;
 
+use crate::github::author::Viewer;
 use crate::github::http::Http;
-use crate::github::viewer::Viewer;
 use crate::model::pull_request::{PullRequest, PullRequestObject};
 use crate::model::repository::{Access, Permission, RepositoryName};
 use crate::model::token::Token;
@@ -116,7 +117,7 @@ impl GitHub {
                 let Some(permission) = Permission::parse(&object.permission) else {
                     let word = object.permission;
                     return Access::Unknown(format!(
-                        "the permission is called {word:?}, which is no known word"
+                        "the permission is {word:?}, which GitHub does not document"
                     ));
                 };
                 // `permission` knows neither `maintain` nor `triage`.

@@ -9,6 +9,7 @@ use crate::model::instance::{
     BRANCH, COMMIT, EXPIRES, MANAGED_BY, Owner, PULL_REQUEST, REPOSITORY, REQUESTED_BY,
     RESERVED_VARIABLES,
 };
+use crate::model::names::can_be_followed;
 use crate::model::ttl::rfc3339;
 
 /// Flux's notifications about the objects are attached to this pull request
@@ -60,19 +61,6 @@ pub(crate) struct Manifest {
     pub(crate) substitute: BTreeMap<String, String>,
     /// From when on it may go, if it may not stay until the pull request closes.
     pub(crate) expires: Option<DateTime<Utc>>,
-}
-
-/// Whether Flux can clone a branch by its name, and so follow it.
-///
-/// It cannot where go-git refuses a name that Git takes: one that starts with `-`, one with a part `@`, and one that holds
-/// `refs/heads/` itself, of which go-git takes what stands before it for the branch
-/// ([clone](https://github.com/go-git/go-git/blob/v5.19.1/repository.go#L989),
-/// [names](https://github.com/go-git/go-git/blob/v5.19.1/plumbing/reference.go#L167)). A commit of such a branch can be
-/// cloned.
-pub(crate) fn can_be_followed(branch: &str) -> bool {
-    !branch.starts_with('-')
-        && !branch.contains("refs/heads/")
-        && !branch.split('/').any(|part| part == "@")
 }
 
 #[derive(Serialize)]

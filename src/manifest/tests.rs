@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use crate::manifest::overlay::claimed_namespaces;
 use crate::manifest::read::read;
-use crate::manifest::render::{Manifest, can_be_followed};
+use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
 use crate::model::instance::{Instance, Owner, RESERVED_VARIABLES};
+use crate::model::names::can_be_followed;
 use crate::model::names::tests::not_a_string;
 use crate::model::ttl::Expiry;
 use crate::model::ttl::tests::at;

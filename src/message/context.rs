@@ -45,9 +45,14 @@ impl Context {
     /// When Flux sees a change.
     pub(crate) fn next_poll(&self) -> String {
         format!(
-            "Flux looks at {} every minute by default, or at once where a webhook tells it.",
+            "Flux polls {} every minute by default, or immediately when a webhook notifies it.",
             code(&self.target_branch)
         )
+    }
+
+    /// The line that leads to the commit on the target branch.
+    pub(crate) fn commit_line(&self, url: &str) -> String {
+        format!("- Commit on {}: {url}", code(&self.target_branch))
     }
 
     pub(crate) fn how_to_deploy_again(&self) -> String {

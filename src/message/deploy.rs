@@ -15,6 +15,8 @@ pub(crate) const DESTROYED_IN_SHORT: &str = "Destroyed";
 /// An environment that Flux brings up.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployed {
+    /// The name of the `Kustomization`.
+    pub(crate) object_name: String,
     pub(crate) namespace: String,
     pub(crate) file_url: String,
     /// The page of the commit; `None` where the file was there already.
@@ -23,6 +25,8 @@ pub(crate) struct Deployed {
     pub(crate) replaced: Vec<String>,
     pub(crate) environment_url: Option<String>,
     pub(crate) pinned: bool,
+    /// Whether Flux can follow a branch of this name.
+    pub(crate) is_followable: bool,
     /// How often Flux looks at the branch.
     pub(crate) interval: String,
     /// How long Flux waits for readiness.
@@ -66,7 +70,7 @@ pub(crate) fn deployed(context: &Context, deployed: &Deployed) -> Message {
         format!("- Namespace: {namespace}"),
         context.head_line(),
         match &deployed.commit_url {
-            Some(url) => format!("- Commit: {url}"),
+            Some(url) => context.commit_line(url),
             None => format!("- File: {}", deployed.file_url),
         },
         context.run_line(),
@@ -78,18 +82,26 @@ pub(crate) fn deployed(context: &Context, deployed: &Deployed) -> Message {
     lines.push(String::new());
     if deployed.commit_url.is_some() {
         lines.push(format!(
-            "{} Then it fetches the branch, applies the overlay and waits up to {} until everything is ready.",
+            "{} Then it fetches the pull request's branch, applies the overlay and waits up to {} until everything is \
+             ready. This comment does not change then: {} shows it.",
             context.next_poll(),
-            deployed.timeout
+            deployed.timeout,
+            code(&format!("flux get kustomizations {}", deployed.object_name))
         ));
     }
+    let pinned = match deployed.is_followable {
+        true => "The environment stays on this commit.",
+        false => {
+            "Flux cannot follow a branch of this name, so the environment stays on this commit."
+        }
+    };
     lines.push(match deployed.pinned {
         true => format!(
-            "It stays on this commit. To move it to the newest one, comment {}.",
+            "{pinned} To move it to the newest one, comment {}.",
             code(&context.deploy_command)
         ),
         false => format!(
-            "Flux applies a push to the branch within {}.",
+            "Flux picks up a push to the branch within {}.",
             deployed.interval
         ),
     });
@@ -104,19 +116,21 @@ fn coming_up(namespaces: &str) -> String {
 }
 
 fn address_line(url: &str) -> String {
-    format!("- Open: <{url}>")
+    format!("- URL: <{url}>")
 }
 
 fn expiry(context: &Context, end: DateTime<Utc>) -> String {
     let date = date(end);
     let until = if end <= context.now {
-        format!("It expired at {date}: the next sweep destroys it.")
+        format!("The environment expired at {date}; the next sweep destroys it.")
     } else {
         let distance = distance(end, context.now);
-        format!("It expires at {date}, in {distance}: the next sweep after that destroys it.")
+        format!(
+            "The environment expires at {date}, in {distance}; the next sweep after that destroys it."
+        )
     };
     format!(
-        "{until} Comment {} to keep it for 72 hours from then on, or {} to keep it until the pull request closes.",
+        "{until} To keep it, comment {} (72 hours from that comment) or {} (until the pull request closes).",
         context.deploy_with("ttl=72h"),
         context.deploy_with("ttl=never")
     )
@@ -157,11 +171,11 @@ pub(crate) fn removal(context: &Context, destroyed: &Destroyed) -> String {
     [
         format!("- Namespace: {}", codes(&destroyed.namespaces)),
         context.head_line(),
-        format!("- Commit: {}", destroyed.commit_url),
+        context.commit_line(&destroyed.commit_url),
         context.run_line(),
         String::new(),
         format!(
-            "{} Then it removes everything that it applied.",
+            "{} It then removes everything that it had applied.",
             context.next_poll()
         ),
     ]
@@ -171,13 +185,13 @@ pub(crate) fn removal(context: &Context, destroyed: &Destroyed) -> String {
 /// There was nothing to destroy.
 pub(crate) fn nothing_to_destroy(context: &Context) -> Message {
     Message::of_no_environment(&[
-        "### 🚀 There is no environment: nothing changed".to_owned(),
+        "### 🚀 Nothing to destroy: this pull request has no environment".to_owned(),
         String::new(),
         context.head_line(),
         context.run_line(),
         String::new(),
         format!(
-            "This pull request has no environment on {}.",
+            "There is no file for it on {}.",
             code(&context.target_branch)
         ),
         String::new(),

@@ -8,11 +8,10 @@ use crate::model::failure::Failure;
 /// A request failed.
 pub(crate) fn failed(context: &Context, failure: &Failure) -> Message {
     let again = match context.is_open {
-        true => "give the command again".to_owned(),
+        true => "give the command again.".to_owned(),
         // Whatever the request was, the environment has to go.
-        false => format!("comment {}", code(&context.destroy_command)),
+        false => format!("comment {}.", code(&context.destroy_command)),
     };
-    let again = format!("{again}; the run's log is at {}.", context.run_url);
     let (why, remedy) = words(&context.target_branch, again, failure);
     context.notice(FAILED, &why, &remedy, failure.code())
 }
@@ -35,17 +34,14 @@ fn words(target_branch: &str, again: String, failure: &Failure) -> (String, Stri
                 block(words)
             ),
             format!(
-                "give the input `token` the token of a GitHub App that may bypass the rules of {branch}, \
+                "set the input `token` to the token of a GitHub App that may bypass the rules of {branch}, \
                  or set the input `branch` to a branch without such rules."
             ),
         ),
         Failure::Forbidden(words) => (
+            format!("The Git server refused the token:\n\n{}", block(words)),
             format!(
-                "The server refused the workflow's token:\n\n{}",
-                block(words)
-            ),
-            format!(
-                "add this to the workflow's job, or give the input `token` a token that may push:\n\n{}",
+                "add this to the workflow's job, or set the input `token` to a token that may push:\n\n{}",
                 permission("contents: write")
             ),
         ),
@@ -55,20 +51,19 @@ fn words(target_branch: &str, again: String, failure: &Failure) -> (String, Stri
         ),
         Failure::TimedOut(after, words) => (
             format!(
-                "The change was not seen to land within {} s. The last answer was:\n\n{}",
-                after.as_secs(),
+                "Git did not finish within {after:?}, so the change may not have landed. The last response was:\n\n{}",
                 block(words)
             ),
-            format!("raise the input `push-timeout` if this repeats, and {again}"),
+            format!("{again} If this repeats, raise the input `push-timeout`."),
         ),
         Failure::Interrupted => (
-            "The run was cancelled before the change was seen to land.".to_owned(),
+            "The run was cancelled, so the change may not have landed.".to_owned(),
             again,
         ),
         Failure::GitHubRefused(words) => (
-            format!("GitHub refused the workflow's token:\n\n{}", block(words)),
+            format!("GitHub refused the token:\n\n{}", block(words)),
             format!(
-                "add this to the workflow's job, or give the input `token` a token that may read pull requests:\n\n{}",
+                "add this to the workflow's job, or set the input `token` to a token that may read pull requests:\n\n{}",
                 permission("pull-requests: write")
             ),
         ),

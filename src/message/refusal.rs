@@ -23,7 +23,7 @@ pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Message {
 fn words(context: &Context, refusal: &Refusal) -> (String, String) {
     let deploy = code(&context.deploy_command);
     match refusal {
-        Refusal::Usage(error) => (usage_words(error), format!("write {}.", code(&error.usage))),
+        Refusal::Usage(error) => (usage_words(error), usage_remedy(error)),
         Refusal::LimitReached { limit, instances } => limit_words(context, *limit, instances),
         Refusal::NotPermitted { login, has, needs } => (
             format!(
@@ -34,21 +34,15 @@ fn words(context: &Context, refusal: &Refusal) -> (String, String) {
             ),
             ask_somebody(*needs),
         ),
-        Refusal::PermissionUnknown {
-            login,
-            needs,
-            answer,
-        } => (
+        Refusal::PermissionUnknown { login, answer, .. } => (
             format!(
                 "GitHub gave no clear answer about the permission of {} on this repository, which counts as no:\n\n{}",
                 code(login),
                 block(answer)
             ),
-            format!(
-                "comment again in a minute. If that does not help, give the input `token` a token that may read the \
-                 repository's collaborators, or {}",
-                ask_somebody(*needs)
-            ),
+            "comment again in a minute. If that does not help, set the input `token` to a token that may read the \
+             repository's collaborators."
+                .to_owned(),
         ),
         Refusal::Closed => (
             "The pull request is closed.".to_owned(),
@@ -56,16 +50,18 @@ fn words(context: &Context, refusal: &Refusal) -> (String, String) {
         ),
         Refusal::BranchIsWatched { branch } => (
             format!(
-                "The head of this pull request is {}, the branch that the action commits to. Each commit would be a new \
-                 head, and so another deployment.",
+                "The head branch of this pull request is {}, the branch that the action commits to. Each deploy would \
+                 move the head, and so ask for another deploy.",
                 code(branch)
             ),
-            "set the input `branch` to a branch of its own for the instances, and let Flux watch that one.".to_owned(),
+            "set the input `branch` to a separate branch for the instances, and let Flux watch it.".to_owned(),
         ),
         Refusal::Fork => (
-            "The pull request comes from a fork, and what a fork deploys runs in the cluster."
+            "The pull request comes from a fork. Forks are not allowed here, because their code would run in the cluster."
                 .to_owned(),
-            "push the branch to this repository, or set the input `allow-forks: true`.".to_owned(),
+            "push the branch to this repository and open a pull request from there, or set the input `allow-forks` to \
+             `true`."
+                .to_owned(),
         ),
         Refusal::HeadDeleted => (
             "The repository of the head branch was deleted.".to_owned(),
@@ -94,6 +90,10 @@ fn words(context: &Context, refusal: &Refusal) -> (String, String) {
                 code(head.short()),
                 context.deploy_with(head.as_str())
             ),
+        ),
+        Refusal::ProtectedNamespace { namespace, pattern } if namespace == pattern => (
+            format!("The namespace {} is protected.", code(namespace)),
+            OTHER_NAME.to_owned(),
         ),
         Refusal::ProtectedNamespace { namespace, pattern } => (
             format!(
@@ -131,12 +131,20 @@ fn words(context: &Context, refusal: &Refusal) -> (String, String) {
         ),
         Refusal::NotOurs { path } => (
             format!(
-                "This action did not write {} on {}.",
+                "There is already something at {} on {} that this action did not create, so the action leaves it alone.",
                 code(path),
                 code(&context.target_branch)
             ),
-            "move it away, rename the branch, or set the input `instances-path`.".to_owned(),
+            "move that file, rename the branch, or set the input `instances-path`.".to_owned(),
         ),
+    }
+}
+
+fn usage_remedy(error: &UsageError) -> String {
+    let usage = code(&error.usage);
+    match error.usage.contains('[') {
+        true => format!("use this form, in which the parts in brackets are optional: {usage}."),
+        false => format!("write {usage}."),
     }
 }
 
@@ -144,7 +152,9 @@ fn usage_words(error: &UsageError) -> String {
     let argument = code(&error.argument);
     match error.problem {
         Problem::Unknown => format!("{argument} is not a valid argument."),
-        Problem::Repeated => format!("{argument} is one argument too many: give each kind once."),
+        Problem::Repeated => {
+            format!("{argument} is one argument too many: give at most one commit and one TTL.")
+        }
         Problem::InvalidTtl => format!("{argument} is not a valid TTL: give {TTL_FORMAT}."),
     }
 }

@@ -42,12 +42,12 @@ fn a_deployment() {
 
     - Namespace: `pr-dev`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
-    - Open: <https://pr-dev.example.com>
+    - URL: <https://pr-dev.example.com>
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.
-    Flux applies a push to the branch within 1m0s.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
+    Flux picks up a push to the branch within 1m0s.
 
     To destroy it, comment `/destroy-ephemeral` or close the pull request.
     <!-- /state -->
@@ -64,7 +64,7 @@ fn a_deployment_that_changes_nothing() {
     - File: https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux applies a push to the branch within 1m0s.
+    Flux picks up a push to the branch within 1m0s.
 
     To destroy it, comment `/destroy-ephemeral` or close the pull request.
     ");
@@ -77,13 +77,13 @@ fn a_pinned_deployment_in_place_of_another() {
 
     - Namespace: `pr-dev`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
     - Replaces: `pr-old`
-    - Open: <https://pr-dev.example.com>
+    - URL: <https://pr-dev.example.com>
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.
-    It stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
+    The environment stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`.
 
     To destroy it, comment `/destroy-ephemeral` or close the pull request.
     ");
@@ -96,12 +96,12 @@ fn a_deployment_by_label() {
 
     - Namespace: `pr-dev`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
-    - Open: <https://pr-dev.example.com>
+    - URL: <https://pr-dev.example.com>
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.
-    Flux applies a push to the branch within 1m0s.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
+    Flux picks up a push to the branch within 1m0s.
 
     To destroy it, comment `/destroy-ephemeral`, remove the label ``pre`view`` or close the pull request.
     ");
@@ -114,13 +114,13 @@ fn a_deployment_that_expires() {
 
     - Namespace: `pr-dev`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
-    - Open: <https://pr-dev.example.com>
+    - URL: <https://pr-dev.example.com>
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.
-    Flux applies a push to the branch within 1m0s.
-    It expires at 2026-03-02 12:00 UTC, in 3 days: the next sweep after that destroys it. Comment `/deploy-ephemeral ttl=72h` to keep it for 72 hours from then on, or `/deploy-ephemeral ttl=never` to keep it until the pull request closes.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
+    Flux picks up a push to the branch within 1m0s.
+    The environment expires at 2026-03-02 12:00 UTC, in 3 days; the next sweep after that destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
 
     To destroy it, comment `/destroy-ephemeral` or close the pull request.
     ");
@@ -133,13 +133,13 @@ fn a_deployment_that_has_expired() {
 
     - Namespace: `pr-dev`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
-    - Open: <https://pr-dev.example.com>
+    - URL: <https://pr-dev.example.com>
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.
-    Flux applies a push to the branch within 1m0s.
-    It expired at 2026-02-27 12:00 UTC: the next sweep destroys it. Comment `/deploy-ephemeral ttl=72h` to keep it for 72 hours from then on, or `/deploy-ephemeral ttl=never` to keep it until the pull request closes.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
+    Flux picks up a push to the branch within 1m0s.
+    The environment expired at 2026-02-27 12:00 UTC; the next sweep destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
 
     To destroy it, comment `/destroy-ephemeral` or close the pull request.
     ");
@@ -154,10 +154,10 @@ fn a_removal() {
 
     - Namespace: `pr-dev`, `pr-old`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it removes everything that it applied.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
 
     To deploy again, comment `/deploy-ephemeral`.
     <!-- /state -->
@@ -171,10 +171,10 @@ fn a_removal_after_the_close() {
 
     - Namespace: `pr-dev`, `pr-old`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it removes everything that it applied.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
 
     To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
     ");
@@ -183,22 +183,22 @@ fn a_removal_after_the_close() {
 #[test]
 fn nothing_to_remove() {
     assert_snapshot!(text(&nothing_to_destroy(&context())), @"
-    ### 🚀 There is no environment: nothing changed
+    ### 🚀 Nothing to destroy: this pull request has no environment
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
 
-    This pull request has no environment on `main`.
+    There is no file for it on `main`.
 
     To deploy again, comment `/deploy-ephemeral`.
     ");
     assert_snapshot!(text(&nothing_to_destroy(&closed())), @"
-    ### 🚀 There is no environment: nothing changed
+    ### 🚀 Nothing to destroy: this pull request has no environment
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
 
-    This pull request has no environment on `main`.
+    There is no file for it on `main`.
 
     To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
     ");
@@ -213,11 +213,11 @@ fn another_run_that_deployed() {
     - Branch: `dev` at `aaaaaaa`
     - File: https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml
     - Run: https://github.com/octo/app/actions/runs/42
-    - Open: <https://dev.example.com>
+    - URL: <https://dev.example.com>
 
     Another run for this pull request deployed it at the same time, as `otto` requested.
-    Flux looks at `main` every minute by default, or at once where a webhook tells it.
-    It expires at 2026-03-02 12:00 UTC, in 3 days: the next sweep after that destroys it. Comment `/deploy-ephemeral ttl=72h` to keep it for 72 hours from then on, or `/deploy-ephemeral ttl=never` to keep it until the pull request closes.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it.
+    The environment expires at 2026-03-02 12:00 UTC, in 3 days; the next sweep after that destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
 
     To destroy it, comment `/destroy-ephemeral` or close the pull request.
     ");
@@ -245,7 +245,7 @@ fn another_run_that_destroyed() {
     - Run: https://github.com/octo/app/actions/runs/42
 
     Another run for this pull request destroyed it at the same time.
-    Flux looks at `main` every minute by default, or at once where a webhook tells it.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it.
 
     To deploy again, comment `/deploy-ephemeral`.
     ");
@@ -260,10 +260,10 @@ fn a_sweep_after_a_close() {
 
     - Namespace: `pr-dev`, `pr-old`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it removes everything that it applied.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
 
     To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
     ");
@@ -278,10 +278,10 @@ fn a_sweep_after_a_fork_was_deleted() {
 
     - Namespace: `pr-dev`, `pr-old`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it removes everything that it applied.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
 
     To deploy again, push the branch to this repository, open a pull request from there and comment `/deploy-ephemeral`.
     ");
@@ -296,10 +296,10 @@ fn a_sweep_after_the_expiry() {
 
     - Namespace: `pr-dev`, `pr-old`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it removes everything that it applied.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
 
     To deploy again, comment `/deploy-ephemeral`, or `/deploy-ephemeral ttl=72h` to keep it for 72 hours.
     ");
@@ -314,25 +314,25 @@ fn removals() -> Vec<Removal> {
 
 #[test]
 fn the_summary_of_a_sweep() {
-    assert_snapshot!(text(&sweep_summary("main", &removals(), true, 0)), @"
-    ### 🧹 Destroyed on `main`: 2
+    assert_snapshot!(text(&sweep_summary(&removals(), true, 0)), @"
+    ### 🧹 Environments destroyed: 2
 
     - `dev`, pull request 7: closed
     - ``pre`view``, pull request 9: head-deleted
     ");
-    assert_snapshot!(text(&sweep_summary("main", &removals(), false, 2)), @"
-    ### 🧹 Would be destroyed on `main`: 2
+    assert_snapshot!(text(&sweep_summary(&removals(), false, 2)), @"
+    ### 🧹 Environments that would be destroyed: 2
 
     - `dev`, pull request 7: closed
     - ``pre`view``, pull request 9: head-deleted
 
-    Some environments stay because it is not clear whether they are needed; warnings: 2.
+    Some environments were kept because it is unclear whether they should go: see the warnings (2).
     ");
-    assert_snapshot!(text(&sweep_summary("main", &[], true, 0)), @"### 🧹 Nothing to destroy on `main`");
-    assert_snapshot!(text(&sweep_summary("main", &[], true, 2)), @"
-    ### 🧹 Nothing was destroyed on `main`
+    assert_snapshot!(text(&sweep_summary(&[], true, 0)), @"### 🧹 Nothing to destroy");
+    assert_snapshot!(text(&sweep_summary(&[], true, 2)), @"
+    ### 🧹 Nothing was destroyed
 
-    Some environments stay because it is not clear whether they are needed; warnings: 2.
+    Some environments were kept because it is unclear whether they should go: see the warnings (2).
     ");
 }
 
@@ -341,7 +341,7 @@ fn the_summary_of_a_sweep_names_two_hundred() {
     let many: Vec<Removal> = (0..202)
         .map(|_| removal("dev", 7, Reason::Closed))
         .collect();
-    let summary = sweep_summary("main", &many, true, 0);
+    let summary = sweep_summary(&many, true, 0);
     assert!(
         text(&summary).ends_with("closed\n- and 2 more"),
         "{}",
@@ -376,7 +376,7 @@ fn every_refusal() {
     repeated-argument
     ### 😕 Refused
 
-    `` `sam` `` is one argument too many: give each kind once.
+    `` `sam` `` is one argument too many: give at most one commit and one TTL.
 
     **What to do:** write `` `sam` ``.
 
@@ -426,7 +426,7 @@ fn every_refusal() {
     `sam`
     ```
 
-    **What to do:** comment again in a minute. If that does not help, give the input `token` a token that may read the repository's collaborators, or ask somebody with `write` to comment, or lower the input `allowed-permission`.
+    **What to do:** comment again in a minute. If that does not help, set the input `token` to a token that may read the repository's collaborators.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -446,9 +446,9 @@ fn every_refusal() {
     branch-is-watched
     ### 😕 Refused
 
-    The head of this pull request is `` `sam` ``, the branch that the action commits to. Each commit would be a new head, and so another deployment.
+    The head branch of this pull request is `` `sam` ``, the branch that the action commits to. Each deploy would move the head, and so ask for another deploy.
 
-    **What to do:** set the input `branch` to a branch of its own for the instances, and let Flux watch that one.
+    **What to do:** set the input `branch` to a separate branch for the instances, and let Flux watch it.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -457,9 +457,9 @@ fn every_refusal() {
     fork-not-allowed
     ### 😕 Refused
 
-    The pull request comes from a fork, and what a fork deploys runs in the cluster.
+    The pull request comes from a fork. Forks are not allowed here, because their code would run in the cluster.
 
-    **What to do:** push the branch to this repository, or set the input `allow-forks: true`.
+    **What to do:** push the branch to this repository and open a pull request from there, or set the input `allow-forks` to `true`.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -512,7 +512,7 @@ fn every_refusal() {
     namespace-protected
     ### 😕 Refused
 
-    The namespace `` `sam` `` is protected by the pattern `` `sam` ``.
+    The namespace `` `sam` `` is protected.
 
     **What to do:** rename the branch, or set the input `namespace-prefix`.
 
@@ -556,9 +556,9 @@ fn every_refusal() {
     file-not-ours
     ### 😕 Refused
 
-    This action did not write `` `sam` `` on `main`.
+    There is already something at `` `sam` `` on `main` that this action did not create, so the action leaves it alone.
 
-    **What to do:** move it away, rename the branch, or set the input `instances-path`.
+    **What to do:** move that file, rename the branch, or set the input `instances-path`.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -608,7 +608,7 @@ fn every_failure() {
     the server's words
     ```
 
-    **What to do:** give the input `token` the token of a GitHub App that may bypass the rules of `main`, or set the input `branch` to a branch without such rules.
+    **What to do:** set the input `token` to the token of a GitHub App that may bypass the rules of `main`, or set the input `branch` to a branch without such rules.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -617,13 +617,13 @@ fn every_failure() {
     push-forbidden
     ### 👎 Failed
 
-    The server refused the workflow's token:
+    The Git server refused the token:
 
     ```text
     the server's words
     ```
 
-    **What to do:** add this to the workflow's job, or give the input `token` a token that may push:
+    **What to do:** add this to the workflow's job, or set the input `token` to a token that may push:
 
     ```yaml
     permissions:
@@ -652,13 +652,13 @@ fn every_failure() {
     push-timeout
     ### 👎 Failed
 
-    The change was not seen to land within 60 s. The last answer was:
+    Git did not finish within 60s, so the change may not have landed. The last response was:
 
     ```text
     the server's words
     ```
 
-    **What to do:** raise the input `push-timeout` if this repeats, and give the command again; the run's log is at https://github.com/octo/app/actions/runs/42.
+    **What to do:** give the command again. If this repeats, raise the input `push-timeout`.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -667,9 +667,9 @@ fn every_failure() {
     interrupted
     ### 👎 Failed
 
-    The run was cancelled before the change was seen to land.
+    The run was cancelled, so the change may not have landed.
 
-    **What to do:** give the command again; the run's log is at https://github.com/octo/app/actions/runs/42.
+    **What to do:** give the command again.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -678,13 +678,13 @@ fn every_failure() {
     github-refused
     ### 👎 Failed
 
-    GitHub refused the workflow's token:
+    GitHub refused the token:
 
     ```text
     the server's words
     ```
 
-    **What to do:** add this to the workflow's job, or give the input `token` a token that may read pull requests:
+    **What to do:** add this to the workflow's job, or set the input `token` to a token that may read pull requests:
 
     ```yaml
     permissions:
@@ -704,7 +704,7 @@ fn every_failure() {
     the server's words
     ```
 
-    **What to do:** give the command again; the run's log is at https://github.com/octo/app/actions/runs/42.
+    **What to do:** give the command again.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -719,7 +719,7 @@ fn every_failure() {
     the server's words
     ```
 
-    **What to do:** give the command again; the run's log is at https://github.com/octo/app/actions/runs/42.
+    **What to do:** give the command again.
 
     - Branch: `dev` at `aaaaaaa`
     - Run: https://github.com/octo/app/actions/runs/42
@@ -732,9 +732,9 @@ fn a_failure_after_the_close_and_without_the_head() {
     assert_snapshot!(text(&failed(&Context { head: None, ..closed() }, &Failure::Interrupted)), @"
     ### 👎 Failed
 
-    The run was cancelled before the change was seen to land.
+    The run was cancelled, so the change may not have landed.
 
-    **What to do:** comment `/destroy-ephemeral`; the run's log is at https://github.com/octo/app/actions/runs/42.
+    **What to do:** comment `/destroy-ephemeral`.
 
     - Pull request: 7
     - Run: https://github.com/octo/app/actions/runs/42
@@ -747,7 +747,7 @@ fn a_sweep_that_fails() {
     assert_snapshot!(text(&sweep_failed("main", "https://github.com/octo/action/blob/v1/help.md", &Failure::Interrupted)), @"
     ### 👎 The sweep failed
 
-    The run was cancelled before the change was seen to land.
+    The run was cancelled, so the change may not have landed.
 
     **What to do:** run this job again, or leave it to the next sweep.
 
@@ -778,10 +778,10 @@ fn a_refusal_below_which_the_environment_is_known() {
 
     - Namespace: `pr-dev`, `pr-old`
     - Branch: `dev` at `aaaaaaa`
-    - Commit: https://github.com/octo/app/commit/c0ffee
+    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
     - Run: https://github.com/octo/app/actions/runs/42
 
-    Flux looks at `main` every minute by default, or at once where a webhook tells it. Then it removes everything that it applied.
+    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
 
     To deploy again, comment `/deploy-ephemeral`.
     <!-- /state -->
@@ -828,17 +828,17 @@ fn unclear(pull_requests: Vec<u64>) -> String {
 
 #[test]
 fn warnings_about_what_stays() {
-    assert_snapshot!(unclear(vec![7, 9]), @"these environments stay because GitHub did not say whether their pull requests are closed: 7, 9: 404");
-    assert_snapshot!(unclear((1..=12).collect()), @"these environments stay because GitHub did not say whether their pull requests are closed: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more: 404");
-    assert_snapshot!(warning::unresolved(&Unresolved::Unreadable { path: "i/sync-dev.yaml".to_owned(), text: "so\non".to_owned() }), @r#"i/sync-dev.yaml stays: its annotation `flux-ephemeral-env/expires` is "so\non", which is not a valid RFC 3339 timestamp; deploy it again or destroy it"#);
+    assert_snapshot!(unclear(vec![7, 9]), @"kept the environments of these pull requests, because GitHub did not say whether they are closed: 7, 9 (404)");
+    assert_snapshot!(unclear((1..=12).collect()), @"kept the environments of these pull requests, because GitHub did not say whether they are closed: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more (404)");
+    assert_snapshot!(warning::unresolved(&Unresolved::Unreadable { path: "i/sync-dev.yaml".to_owned(), text: "so\non".to_owned() }), @r#"kept i/sync-dev.yaml: its annotation `flux-ephemeral-env/expires` is "so\non", which is not a valid RFC 3339 timestamp; deploy it again or destroy it"#);
 }
 
 #[test]
 fn warnings_about_what_a_sweep_did_not_get_to() {
     assert_snapshot!(warning::not_notified(StopReason::Cancelled, &[7, 9]), @"the run was cancelled before these pull requests were notified: 7, 9");
     assert_snapshot!(warning::not_notified(StopReason::PushTimedOut, &[7, 9]), @"the push timed out before these pull requests were notified: 7, 9");
-    assert_snapshot!(warning::not_notified(StopReason::GitHubGone, &[7, 9]), @"GitHub stopped answering before these pull requests were notified: 7, 9");
-    assert_snapshot!(warning::without_status(&[7, 9]), @"the commit status was not set any more for these pull requests: 7, 9");
+    assert_snapshot!(warning::not_notified(StopReason::GitHubGone, &[7, 9]), @"GitHub stopped answering or limited our requests before these pull requests were notified: 7, 9");
+    assert_snapshot!(warning::without_status(&[7, 9]), @"the commit status was not updated for these pull requests: 7, 9");
 }
 
 #[test]

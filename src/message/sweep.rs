@@ -42,13 +42,7 @@ pub(crate) fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) ->
 }
 
 /// What a sweep destroyed, or would destroy, for the summary of its job. `warnings` counts the warnings about what stays.
-pub(crate) fn sweep_summary(
-    target_branch: &str,
-    removals: &[Removal],
-    is_done: bool,
-    warnings: usize,
-) -> Message {
-    let branch = code(target_branch);
+pub(crate) fn sweep_summary(removals: &[Removal], is_done: bool, warnings: usize) -> Message {
     let lines = removals
         .iter()
         .take(LINE_LIMIT)
@@ -62,16 +56,16 @@ pub(crate) fn sweep_summary(
         });
     let more = removals.len().saturating_sub(LINE_LIMIT);
     let title = match (removals.len(), is_done) {
-        (0, _) if warnings > 0 => format!("### 🧹 Nothing was destroyed on {branch}"),
-        (0, _) => format!("### 🧹 Nothing to destroy on {branch}"),
-        (count, true) => format!("### 🧹 Destroyed on {branch}: {count}"),
-        (count, false) => format!("### 🧹 Would be destroyed on {branch}: {count}"),
+        (0, _) if warnings > 0 => "### 🧹 Nothing was destroyed".to_owned(),
+        (0, _) => "### 🧹 Nothing to destroy".to_owned(),
+        (count, true) => format!("### 🧹 Environments destroyed: {count}"),
+        (count, false) => format!("### 🧹 Environments that would be destroyed: {count}"),
     };
     let lines: Vec<String> = lines
         .chain((more > 0).then(|| format!("- and {more} more")))
         .collect();
     let unresolved = format!(
-        "Some environments stay because it is not clear whether they are needed; warnings: {warnings}."
+        "Some environments were kept because it is unclear whether they should go: see the warnings ({warnings})."
     );
     let parts = [
         Some(title),

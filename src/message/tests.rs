@@ -41,12 +41,14 @@ pub(super) fn context() -> Context {
 
 pub(super) fn environment() -> Deployed {
     Deployed {
+        object_name: "ephemeral-dev".to_owned(),
         namespace: "pr-dev".to_owned(),
         file_url: "https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml".to_owned(),
         replaced: Vec::new(),
         commit_url: Some("https://github.com/octo/app/commit/c0ffee".to_owned()),
         environment_url: Some("https://pr-dev.example.com".to_owned()),
         pinned: false,
+        is_followable: true,
         interval: "1m0s".to_owned(),
         timeout: "5m0s".to_owned(),
         expires: None,

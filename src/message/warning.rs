@@ -35,12 +35,12 @@ pub(crate) fn unresolved(unresolved: &Unresolved) -> String {
             pull_requests,
         } => {
             format!(
-                "these environments stay because GitHub did not say whether their pull requests are closed: {}: {words}",
+                "kept the environments of these pull requests, because GitHub did not say whether they are closed: {} ({words})",
                 listed(pull_requests, u64::to_string)
             )
         }
         Unresolved::Unreadable { path, text } => format!(
-            "{path} stays: its annotation `flux-ephemeral-env/expires` is {:?}, which is not a valid RFC 3339 timestamp; \
+            "kept {path}: its annotation `flux-ephemeral-env/expires` is {:?}, which is not a valid RFC 3339 timestamp; \
              deploy it again or destroy it",
             shortened(&visible(text), NAME_LENGTH)
         ),
@@ -52,7 +52,7 @@ pub(crate) fn not_notified(reason: StopReason, pull_requests: &[u64]) -> String 
     let what = match reason {
         StopReason::Cancelled => "the run was cancelled",
         StopReason::PushTimedOut => "the push timed out",
-        StopReason::GitHubGone => "GitHub stopped answering",
+        StopReason::GitHubGone => "GitHub stopped answering or limited our requests",
     };
     format!(
         "{what} before these pull requests were notified: {}",
@@ -63,7 +63,7 @@ pub(crate) fn not_notified(reason: StopReason, pull_requests: &[u64]) -> String 
 /// A sweep did not set the commit status of these pull requests.
 pub(crate) fn without_status(pull_requests: &[u64]) -> String {
     format!(
-        "the commit status was not set any more for these pull requests: {}",
+        "the commit status was not updated for these pull requests: {}",
         listed(pull_requests, u64::to_string)
     )
 }

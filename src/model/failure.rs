@@ -1,4 +1,4 @@
-//! Why a request that was granted came to nothing. Typed, since each kind has a remedy of its own.
+//! Why a run failed. Typed, since each kind has its own remedy.
 
 use std::fmt;
 use std::time::Duration;
@@ -61,12 +61,11 @@ impl fmt::Display for Failure {
             Failure::TimedOut(after, words) => {
                 write!(
                     f,
-                    "gave up after {} s without seeing the change land; the last answer: {words}",
-                    after.as_secs()
+                    "gave up on Git after {after:?}; the last response: {words}"
                 )
             }
             Failure::Interrupted => {
-                f.write_str("the run was cancelled before the change was seen to land")
+                f.write_str("the run was cancelled, so the change may not have landed")
             }
             Failure::GitHub(error) | Failure::Broken(error) => write!(f, "{error:#}"),
         }
@@ -117,13 +116,13 @@ mod tests {
                 Failure::TimedOut(seconds, words()),
                 "push-timeout",
                 false,
-                "gave up after 60 s without seeing the change land; the last answer: words",
+                "gave up on Git after 60s; the last response: words",
             ),
             (
                 Failure::Interrupted,
                 "interrupted",
                 false,
-                "the run was cancelled before the change was seen to land",
+                "the run was cancelled, so the change may not have landed",
             ),
             (
                 Failure::GitHub(broken()),

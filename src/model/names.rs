@@ -75,6 +75,19 @@ pub(crate) fn instance_name(path: &str) -> Option<&str> {
         .strip_suffix(FILE_SUFFIX)
 }
 
+/// Whether Flux can clone a branch by its name, and so follow it.
+///
+/// It cannot where go-git refuses a name that Git takes: one that starts with `-`, one with a part `@`, and one that holds
+/// `refs/heads/` itself, of which go-git takes what stands before it for the branch
+/// ([clone](https://github.com/go-git/go-git/blob/v5.19.1/repository.go#L989),
+/// [names](https://github.com/go-git/go-git/blob/v5.19.1/plumbing/reference.go#L167)). A commit of such a branch can be
+/// cloned.
+pub(crate) fn can_be_followed(branch: &str) -> bool {
+    !branch.starts_with('-')
+        && !branch.contains("refs/heads/")
+        && !branch.split('/').any(|part| part == "@")
+}
+
 /// The branch as it is known in this repository: a fork's carries the fork's owner.
 fn label(branch: &str, fork_owner: Option<&str>) -> String {
     match fork_owner {

@@ -50,7 +50,7 @@ pub(crate) enum State {
 
 /// Says that a pull request's state is no word that GitHub documents.
 pub(crate) fn unknown_state(word: &str) -> String {
-    format!("its state is called {word:?}")
+    format!("its state is {word:?}, which GitHub does not document")
 }
 
 impl From<String> for State {

@@ -85,8 +85,13 @@ impl Notifier<'_> {
 
     /// Shows the plan in the job's log and nowhere else.
     pub(crate) fn preview(&self, plan: &Plan) {
+        if plan.change.is_empty() {
+            self.log
+                .line("dry run: nothing was changed, and there is nothing to commit");
+            return;
+        }
         self.log
-            .line("dry run: nothing is changed. This would be committed:");
+            .line("dry run: nothing was changed. The commit would be:");
         self.log.text(&plan.change.to_string());
     }
 

@@ -353,7 +353,7 @@ impl RequestRun<'_> {
                 State::Open => return None,
                 State::Closed => {
                     log.line(
-                        "the pull request was closed meanwhile, so its environment is removed again",
+                        "the pull request was closed in the meantime, so its environment is taken down",
                     );
                     return Some(pull_request);
                 }
@@ -362,8 +362,9 @@ impl RequestRun<'_> {
             Err(error) => format!("{error:#}"),
         };
         log.warning(&format!(
-            "could not check whether the pull request is still open; if it is closed, reopen and close it to destroy the \
-             environment: {words}"
+            "could not check whether the pull request is still open; if it is closed, comment `{}` on it to destroy the \
+             environment: {words}",
+            self.notifier.config.inputs.commands.destroy
         ));
         None
     }

@@ -80,7 +80,7 @@ impl SweepRun<'_> {
         } = judge(&found.instances, &answers.collect(), self.now);
         let unresolved: Vec<String> = unresolved.iter().map(warning::unresolved).collect();
         if removals.is_empty() {
-            report::swept(self.event.code, &found.branch, &[], None, unresolved)
+            report::swept(self.event.code, &[], None, unresolved)
         } else if self.notifier.config.inputs.dry_run {
             let branch = found.branch.clone();
             tokio::select! {
@@ -147,7 +147,7 @@ impl SweepRun<'_> {
             Ok((plan, _)) => {
                 self.notifier.preview(&plan);
                 let would_go = those_of(removals, &plan);
-                report::swept(self.event.code, &branch, &would_go, None, unresolved)
+                report::swept(self.event.code, &would_go, None, unresolved)
             }
             Err(failure) => self.failed(&branch, &failure),
         }
@@ -179,7 +179,7 @@ impl SweepRun<'_> {
             }) => (those_of(removals, &plan), commit, warning),
             // Nothing of it is left: others were faster.
             Ok(Published::Unchanged(_) | Published::Refused(_)) => {
-                return report::swept(self.event.code, &branch, &[], None, unresolved);
+                return report::swept(self.event.code, &[], None, unresolved);
             }
             Err(failure) => {
                 let mut report = self.failed(&branch, &failure);
@@ -199,13 +199,8 @@ impl SweepRun<'_> {
                 return report;
             }
         };
-        let mut report = report::swept(
-            self.event.code,
-            &branch,
-            &removals,
-            Some(commit.clone()),
-            unresolved,
-        );
+        let mut report =
+            report::swept(self.event.code, &removals, Some(commit.clone()), unresolved);
         let mut telling = Telling {
             left: by_pull_request(&removals),
             without_status: Vec::new(),

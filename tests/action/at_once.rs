@@ -158,7 +158,7 @@ fn a_state_that_github_does_not_document_takes_no_environment_down() {
     let warning = annotation(&outcome, "warning");
     for words in [
         "could not check whether the pull request is still open",
-        "its state is called \"archived\"",
+        "its state is \"archived\"",
     ] {
         assert!(warning.contains(words), "{warning}");
     }
@@ -246,10 +246,7 @@ fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
     assert!(says_up(&told), "{told}");
     assert!(told.contains("- Namespace: `dev`\n"), "{told}");
     assert!(told.contains("as `rita` requested"), "{told}");
-    for words in [
-        "- Open: <https://dev.example.com>\n",
-        "Flux looks at `main`",
-    ] {
+    for words in ["- URL: <https://dev.example.com>\n", "Flux polls `main`"] {
         assert!(told.contains(words), "no {words} in {told}");
     }
     assert!(!says_down(&told), "{told}");

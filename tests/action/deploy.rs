@@ -131,10 +131,10 @@ spec:
         format!("{first}{rest}"),
         format!(
             "<!-- flux-ephemeral-env --> -->\n### 🚀 Flux is bringing `dev` up\n\n- Namespace: `dev`\n- Branch: `dev` at `{}`\n\
-             - Commit: {server}/commit/{commit}\n- Run: {server}/actions/runs/1\n\n\
-             Flux looks at `main` every minute by default, or at once where a webhook tells it. \
-             Then it fetches the branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
-             Flux applies a push to the branch within 1m0s.\n\n\
+             - Commit on `main`: {server}/commit/{commit}\n- Run: {server}/actions/runs/1\n\n\
+             Flux polls `main` every minute by default, or immediately when a webhook notifies it. \
+             Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.\n\
+             Flux picks up a push to the branch within 1m0s.\n\n\
              To destroy it, comment `/destroy-ephemeral` or close the pull request.\n<!-- /state -->\n",
             &head[..7]
         )
@@ -277,7 +277,11 @@ fn a_commit_that_is_the_head_is_deployed_and_stayed_on() {
     let manifest = story.instance("dev").unwrap();
     let pinned = format!("    branch: dev\n    commit: {head}\n");
     assert!(manifest.contains(&pinned), "{manifest}");
-    assert!(story.status_comment().contains("It stays on this commit"));
+    assert!(
+        story
+            .status_comment()
+            .contains("The environment stays on this commit")
+    );
 }
 
 #[test]
@@ -297,7 +301,11 @@ fn a_fork_that_is_allowed_is_pinned_and_given_no_secret() {
         "{manifest}"
     );
     assert!(!manifest.contains("secretRef"), "{manifest}");
-    assert!(story.status_comment().contains("It stays on this commit"));
+    assert!(
+        story
+            .status_comment()
+            .contains("The environment stays on this commit")
+    );
 }
 
 #[test]

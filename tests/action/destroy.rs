@@ -59,7 +59,7 @@ fn a_repeated_destroy_changes_nothing_and_says_so() {
     assert!(
         story
             .status_comment()
-            .contains("There is no environment: nothing changed")
+            .contains("Nothing to destroy: this pull request has no environment")
     );
 }
 
@@ -150,7 +150,7 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
         ("destroy", "pull-request-closed", "false")
     );
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 There is no environment"), "{told}");
+    assert!(told.contains("### 🚀 Nothing to destroy"), "{told}");
     assert!(!told.contains("Flux is bringing"), "{told}");
     assert_eq!(story.landed().len(), 2);
     // And then there is no more to say.

@@ -423,7 +423,7 @@ fn the_troubleshooting_page_quotes_the_warnings() {
         ),
         (
             "message/warning",
-            "these environments stay because GitHub did not say whether their pull requests are closed: ",
+            "kept the environments of these pull requests, because GitHub did not say whether they are closed: ",
         ),
         ("message/warning", "which is not a valid RFC 3339 timestamp"),
         (
@@ -435,7 +435,7 @@ fn the_troubleshooting_page_quotes_the_warnings() {
         ("message/warning", "GitHub stopped answering"),
         (
             "message/warning",
-            "the commit status was not set any more for these pull requests: ",
+            "the commit status was not updated for these pull requests: ",
         ),
         (
             "run/request",

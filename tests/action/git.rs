@@ -369,7 +369,8 @@ fn a_redirect_to_another_server_is_not_followed() {
             "{error}"
         );
         assert!(error.contains("redirect"), "{error}");
-        let remedy = "the token goes to no other server, so see whether the repository has moved";
+        let remedy =
+            "because the token goes to this server only: check whether the repository has moved";
         assert!(story.status_comment().contains(remedy));
         assert_eq!(story.statuses(), ["pending", "error"]);
         assert_eq!(story.landed(), []);

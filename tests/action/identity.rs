@@ -128,30 +128,26 @@ fn rate_limited(kind: &str, data: Value) -> Fault {
 
 #[test]
 fn a_rate_limit_of_graphql_is_waited_for() {
-    let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(20);
-    let soon = soon.as_secs().to_string();
-    for (fault, least) in [
-        (
-            rate_limited("RATE_LIMITED", Value::Null).header("retry-after", "5"),
-            5,
-        ),
-        (
-            rate_limited("RATE_LIMIT", json!({ "viewer": null })).header("retry-after", "5"),
-            5,
-        ),
-        (
-            rate_limited("RATE_LIMITED", Value::Null)
-                .header("x-ratelimit-remaining", "0")
-                .header("x-ratelimit-reset", &soon),
-            1,
-        ),
+    let retry_after = |kind: &str, data: Value| rate_limited(kind, data).header("retry-after", "5");
+    let reset = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let soon = (now + Duration::from_secs(8)).as_secs().to_string();
+        rate_limited("RATE_LIMITED", Value::Null)
+            .header("x-ratelimit-remaining", "0")
+            .header("x-ratelimit-reset", &soon)
+    };
+    for limit in [
+        &(|| retry_after("RATE_LIMITED", Value::Null)) as &dyn Fn() -> Fault,
+        &|| retry_after("RATE_LIMIT", json!({ "viewer": null })),
+        &reset,
     ] {
-        let story = Story::new();
-        // As often as it would be tried at once.
-        story.github.fault(fault.times(1));
-        let outcome = succeed(&story.deploy());
+        let story = Story::waiting();
+        let job = story.deploy();
+        // As often as it would be tried at once. The time is named last, for setting up takes some.
+        story.github.fault(limit().times(1));
+        let outcome = succeed(&job);
         assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
-        let waited = outcome.duration >= Duration::from_secs(least);
+        let waited = outcome.duration >= Duration::from_secs(4);
         assert!(waited, "{:?}: {}", outcome.duration, outcome.stdout);
         assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
         assert_eq!(story.requests()["POST /graphql"], 2);

@@ -65,11 +65,7 @@ fn branch_is_committed_to() {
             .is_some()
     );
     assert_eq!(story.landed(), []);
-    assert!(
-        story
-            .status_comment()
-            .contains("Flux looks at `environments`")
-    );
+    assert!(story.status_comment().contains("Flux polls `environments`"));
 }
 
 #[test]
@@ -195,7 +191,7 @@ fn track_commit_pins_the_head() {
     );
     assert!(manifest.contains(&pinned), "{manifest}");
     assert!(story.status_comment().contains(
-        "It stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`."
+        "The environment stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`."
     ));
 }
 
@@ -243,7 +239,7 @@ fn environment_url_is_told() {
     assert!(
         story
             .status_comment()
-            .contains(&format!("- Open: <{url}>\n"))
+            .contains(&format!("- URL: <{url}>\n"))
     );
 }
 

@@ -114,7 +114,10 @@ fn a_fork_is_deployed_by_a_label_only_where_that_is_allowed_and_nothing_was_push
     let (story, fork) = Story::with_fork("dev");
     let labeled = || story.label("labeled", "preview", REVIEWER);
     let told = refused(&story, &labeled(), "fork-not-allowed");
-    assert!(told.contains("`allow-forks: true`"), "{told}");
+    assert!(
+        told.contains("set the input `allow-forks` to `true`"),
+        "{told}"
+    );
 
     let late = labeled().input("allow-forks", "true");
     fork.commit("dev", &[("app.txt", Some("swapped\n"))], "Swap");
@@ -305,7 +308,7 @@ fn a_label_takes_the_lifetime_of_the_input() {
     let job = story.label("labeled", "preview", REVIEWER);
     succeed(&job.input("ttl", "72h"));
     let told = story.status_comment();
-    assert!(told.contains(", in 3 days: "), "{told}");
+    assert!(told.contains(", in 3 days; "), "{told}");
     assert!(
         story
             .instance("dev")

@@ -49,7 +49,7 @@ fn deploy_for(story: &Story, job: &Job, lifetime: Option<Duration>) -> Outcome {
     let (end, told) = (end(story, "dev"), story.status_comment());
     let Some(lifetime) = lifetime else {
         assert_eq!(end, None);
-        assert!(!told.contains("It expires at"), "{told}");
+        assert!(!told.contains("The environment expires at"), "{told}");
         return outcome;
     };
     let end = end.expect("a time");
@@ -57,7 +57,10 @@ fn deploy_for(story: &Story, job: &Job, lifetime: Option<Duration>) -> Outcome {
         (before + lifetime..=after + lifetime).contains(&end),
         "{end}"
     );
-    let until = format!("\nIt expires at {}, in ", end.format("%Y-%m-%d %H:%M UTC"));
+    let until = format!(
+        "\nThe environment expires at {}, in ",
+        end.format("%Y-%m-%d %H:%M UTC")
+    );
     assert!(told.contains(&until), "no {until} in {told}");
     outcome
 }
@@ -79,8 +82,8 @@ fn the_lifetime_is_the_commands_or_the_inputs() {
         let lifetime = hours.map(|hours| HOUR * hours);
         deploy_for(&story, &job.input("ttl", input), lifetime);
         let words = format!(
-            ", in {distance}: the next sweep after that destroys it. Comment `/deploy-ephemeral ttl=72h` to keep it for 72 \
-             hours from then on, or `/deploy-ephemeral ttl=never` to keep it until the pull request closes.\n"
+            ", in {distance}; the next sweep after that destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` \
+             (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).\n"
         );
         let told = story.status_comment();
         assert_eq!(
@@ -186,7 +189,7 @@ fn the_time_is_the_files_and_not_the_inputs_of_the_sweep() {
 fn a_lifetime_that_is_none_is_refused_with_the_usage() {
     let story = Story::new();
     let head = story.head();
-    let usage = "write `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.";
+    let usage = "use this form, in which the parts in brackets are optional: `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.";
     for (arguments, reason, argument, words) in [
         ("ttl=-1h", "bad-ttl", "ttl=-1h", "is not a valid TTL"),
         (
@@ -204,13 +207,13 @@ fn a_lifetime_that_is_none_is_refused_with_the_usage() {
             "ttl=1h ttl=2h",
             "repeated-argument",
             "ttl=2h",
-            "give each kind once",
+            "give at most one commit and one TTL",
         ),
         (
             "ttl=1h ttl=1h",
             "repeated-argument",
             "ttl=1h",
-            "give each kind once",
+            "give at most one commit and one TTL",
         ),
         (
             &format!("{head} ttl=1h {head}"),

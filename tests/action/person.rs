@@ -117,7 +117,7 @@ fn anything_but_a_clear_yes_is_a_no() {
             let (job, comment) = story.commented(REVIEWER, command);
             let told = refused(&story, &job, "permission-unknown");
             assert!(told.contains("counts as no"), "{told}");
-            assert!(told.contains("`allowed-permission`"), "{told}");
+            assert!(told.contains("set the input `token`"), "{told}");
             assert_eq!(story.reactions(comment), ["eyes", "confused"]);
         }
     }
@@ -253,11 +253,11 @@ fn an_unknown_argument_is_told_the_usage() {
     for (body, usage) in [
         (
             "/deploy-ephemeral now",
-            "write `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.",
+            "use this form, in which the parts in brackets are optional: `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.",
         ),
         (
             "/deploy-ephemeral 0123456",
-            "write `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.",
+            "use this form, in which the parts in brackets are optional: `/deploy-ephemeral [40-digit commit SHA] [ttl=72h or ttl=never]`.",
         ),
         ("/destroy-ephemeral all", "write `/destroy-ephemeral`."),
     ] {
@@ -298,7 +298,10 @@ fn a_closed_pull_request_is_not_deployed() {
 fn a_fork_is_not_deployed_unless_that_is_allowed() {
     let story = Story::of_fork("dev");
     let told = refused(&story, &story.deploy(), "fork-not-allowed");
-    assert!(told.contains("`allow-forks: true`"), "{told}");
+    assert!(
+        told.contains("set the input `allow-forks` to `true`"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -541,7 +544,7 @@ fn a_link_or_submodule_on_the_way_to_the_instance_is_left_alone() {
 
             let told = refused(&story, &story.deploy(), "file-not-ours");
             assert!(
-                told.contains(&format!("did not write `{path}` on `main`")),
+                told.contains(&format!("There is already something at `{path}` on `main`")),
                 "{told}"
             );
             let planted = story.repository.tip("main");

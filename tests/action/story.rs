@@ -392,7 +392,7 @@ pub(crate) fn says_up(comment: &str) -> bool {
 
 /// Whether a comment says that there is no environment, removed by this run or by one before.
 pub(crate) fn says_down(comment: &str) -> bool {
-    let is_gone = "### 🚀 There is no environment: nothing changed\n";
+    let is_gone = "### 🚀 Nothing to destroy: this pull request has no environment\n";
     comment.contains("### 🚀 Flux is removing ") || comment.contains(is_gone)
 }
 

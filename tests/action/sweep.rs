@@ -188,7 +188,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
         for words in words.into_iter().chain([
             "### 🧹 A sweep destroyed the environment\n",
             &format!("- Namespace: `{name}`\n"),
-            &format!("- Commit: {commit_url}\n"),
+            &format!("- Commit on `main`: {commit_url}\n"),
             "/octo-org/demo/actions/runs/1\n",
         ]) {
             assert!(told.contains(words), "{name}: no {words} in {told}");
@@ -204,7 +204,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     }
     let summary = &outcome.summary;
     assert!(
-        summary.contains("### 🧹 Destroyed on `main`: 4\n"),
+        summary.contains("### 🧹 Environments destroyed: 4\n"),
         "{summary}"
     );
     let line = format!("- `d-expired`, pull request {expired}: expired\n");
@@ -233,11 +233,7 @@ fn a_schedule_and_a_dispatch_do_the_same() {
         let outcome = sweep_in_vain(&story, &job);
 
         assert_eq!(ending(&outcome).1, reason);
-        assert!(
-            outcome
-                .summary
-                .contains("### 🧹 Nothing to destroy on `main`")
-        );
+        assert!(outcome.summary.contains("### 🧹 Nothing to destroy"));
         let asked = [
             asked,
             &[
@@ -279,7 +275,7 @@ fn another_target_branch_is_swept_without_asking_for_the_default_one() {
 #[test]
 fn nothing_to_remove_is_no_commit_and_no_word() {
     let story = Story::new();
-    let words = "### 🧹 Nothing to destroy on `main`";
+    let words = "### 🧹 Nothing to destroy";
     // The directory is empty, is none, is a file, and is below one.
     for path in [INSTANCES, "nowhere/at/all", "README.md", "README.md/below"] {
         let outcome = sweep_in_vain(&story, &story.sweep().input("instances-path", path));
@@ -446,7 +442,7 @@ fn a_time_that_somebody_edited_into_nonsense_keeps_its_instance_with_a_warning()
     let warnings = annotations(&outcome, "warning");
     assert_eq!(warnings.len(), table.len(), "{warnings:#?}");
     for (index, (warning, (end, shown))) in warnings.iter().zip(table).enumerate() {
-        let stays = format!("{} stays: ", Story::path(&format!("odd-{index:02}")));
+        let stays = format!("kept {}: ", Story::path(&format!("odd-{index:02}")));
         let is_named = warning.starts_with(&stays);
         assert!(is_named && warning.contains(shown), "{end}: {warning}");
     }
@@ -495,7 +491,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let said = &outcome.stdout;
     let path = Story::path("old");
     for words in [
-        "dry run: nothing is changed. This would be committed:\n".to_owned(),
+        "dry run: nothing was changed. The commit would be:\n".to_owned(),
         "| [ci skip] sweep 1 ephemeral envs\n".to_owned(),
         format!("| old: #{number} closed\n"),
         format!("| remove {path}\n"),
@@ -504,7 +500,7 @@ fn a_dry_run_shows_the_plan_and_changes_nothing() {
     }
     let summary = &outcome.summary;
     assert!(
-        summary.contains("### 🧹 Would be destroyed on `main`: 1\n"),
+        summary.contains("### 🧹 Environments that would be destroyed: 1\n"),
         "{summary}"
     );
     assert_eq!(

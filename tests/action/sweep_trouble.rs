@@ -18,8 +18,7 @@ const COMMENT: &str = "/repos/*/issues/*/comments";
 const SECONDS: Duration = Duration::from_secs(14);
 
 /// How the warning about pull requests starts whose instances stay.
-const STAYS: &str =
-    "these environments stay because GitHub did not say whether their pull requests are closed: ";
+const STAYS: &str = "kept the environments of these pull requests, because GitHub did not say whether they are closed: ";
 
 /// The pull request's comment says that a sweep took its environment down.
 fn assert_told_of_a_sweep(story: &Story, number: u64) {
@@ -31,7 +30,7 @@ fn assert_told_of_a_sweep(story: &Story, number: u64) {
 }
 
 fn stays(numbers: &str) -> String {
-    format!("{STAYS}{numbers}: ")
+    format!("{STAYS}{numbers} (")
 }
 
 #[test]
@@ -75,14 +74,14 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
         (
             with("state", json!("ARCHIVED")),
             None,
-            "its state is called \"ARCHIVED\"",
+            "its state is \"ARCHIVED\"",
         ),
         (
             with("state", json!("closed")),
             None,
-            "its state is called \"closed\"",
+            "its state is \"closed\"",
         ),
-        (with("state", json!("")), None, "its state is called \"\""),
+        (with("state", json!("")), None, "its state is \"\""),
         (with("state", json!(null)), None, odd),
         (with("headRefOid", json!(7)), None, odd),
         (without("state"), None, "`state`"),
@@ -123,10 +122,10 @@ fn an_unclear_answer_about_one_keeps_that_one_and_the_others_are_swept() {
         .iter()
         .copied()
         .zip(table.iter().map(|(.., words)| *words));
-    for (number, words) in expected.chain([(unspoken, "does not speak of it")]) {
+    for (number, words) in expected.chain([(unspoken, "does not mention it")]) {
         let named = warnings.iter().filter(|warning| {
             let rest = warning.strip_prefix(STAYS).expect(STAYS);
-            let (listed, rest) = rest.split_once(": ").unwrap();
+            let (listed, rest) = rest.split_once(" (").unwrap();
             listed
                 .split(", ")
                 .any(|listed| listed == number.to_string())
@@ -168,7 +167,7 @@ fn a_pull_request_that_github_does_not_know_keeps_its_instance() {
     for number in numbers {
         let named = warnings.iter().filter(|warning| {
             let rest = warning.strip_prefix(STAYS).expect(STAYS);
-            let (listed, _) = rest.split_once(": ").unwrap();
+            let (listed, _) = rest.split_once(" (").unwrap();
             listed.split(", ").any(|named| named == number)
         });
         assert_eq!(named.count(), 1, "{number}: {warnings:#?}");
@@ -213,10 +212,8 @@ fn a_head_repository_is_gone_only_where_both_of_githubs_answers_say_so() {
         story.github.fault(fault);
         let outcome = sweep_in_vain(&story, &story.sweep());
         let warning = annotation(&outcome, "warning");
-        let words = format!(
-            "{}its state is called {state:?}",
-            stays(&number.to_string())
-        );
+        let stays = stays(&number.to_string());
+        let words = format!("{stays}its state is {state:?}, which GitHub does not document)");
         assert_eq!(warning, words);
     }
     // Nor is one that is closed by the second answer gone for its repository.
@@ -258,11 +255,11 @@ fn no_answer_at_all_keeps_everything_and_is_one_warning() {
         ),
         (
             on().answer(200, json!({"data": {"repository": {}}})),
-            "does not speak of it",
+            "does not mention it",
         ),
         (
             on().answer(200, json!({"data": {"repository": null}})),
-            "does not speak of it",
+            "does not mention it",
         ),
         // These may pass, so they are waited for.
         (on().answer(200, limited), "API rate limit exceeded"),
@@ -332,7 +329,7 @@ fn a_github_that_hangs_is_not_asked_for_each_hundred_anew() {
         "{first}"
     );
     assert!(
-        others.contains("not asked, for GitHub has not answered"),
+        others.contains("not asked: GitHub has not answered"),
         "{others}"
     );
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
@@ -372,7 +369,7 @@ fn a_sweep_stops_telling_where_github_takes_no_more_and_names_whom_it_did_not_te
                 assert!(warnings[0].starts_with("the comment could not be written: "));
                 assert_eq!(
                     warnings[1],
-                    format!("GitHub stopped answering before these pull requests were notified: {untold}")
+                    format!("GitHub stopped answering or limited our requests before these pull requests were notified: {untold}")
                 );
                 let comments = numbers.map(|number| story.our_comments_on(number).len());
                 assert_eq!(comments.iter().sum::<usize>(), told);
@@ -402,9 +399,7 @@ fn a_commit_status_that_hangs_is_not_waited_for_with_every_pull_request() {
     let [_, second, third] = numbers;
     assert_eq!(
         warnings[1],
-        format!(
-            "the commit status was not set any more for these pull requests: {second}, {third}"
-        )
+        format!("the commit status was not updated for these pull requests: {second}, {third}")
     );
     let asked = story.requests()["POST /statuses/*"];
     assert!(asked <= 4, "{asked}");
@@ -574,8 +569,8 @@ fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_tru
     for words in [
         "### 🚀 Flux is bringing ",
         "- Namespace: `dev`\n",
-        "\nIt expires at ",
-        ", in 3 days: ",
+        "\nThe environment expires at ",
+        ", in 3 days; ",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }

@@ -563,6 +563,7 @@ fn a_github_that_says_nothing_any_more_is_not_waited_for_with_every_request() {
             silent("GET", COMMENTS),
             silent("POST", COMMENTS),
             silent("POST", "/graphql"),
+            silent("GET", "/user"),
             silent("POST", REACTIONS),
             silent("*", "/repos/*/statuses*"),
         ]

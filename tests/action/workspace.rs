@@ -907,7 +907,7 @@ fn commits_that_were_not_pushed_are_not_dropped() {
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
     assert!(
         outcome.stdout.contains(
-            "the checkout could not follow it: it has commits that are not on the remote branch"
+            "the checkout could not follow it: the checkout has commits that are not on the remote branch"
         ),
         "{}",
         outcome.stdout
