@@ -10,8 +10,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::git::checkout::Followed;
 use crate::git::push::PushOutcome;
 use crate::git::{CommitId, Session, Target};
+use crate::message::warning;
 use crate::model::failure::Failure;
 use crate::plan::{Plan, PlanOutcome, Published, Tip};
 
@@ -77,9 +79,11 @@ pub(crate) async fn publish(
             let published = Published::Pushed {
                 plan,
                 commit: commit.to_string(),
-                warning: followed.err().map(|words| {
-                    format!("the change is pushed, but the checkout could not follow it: {words}")
-                }),
+                warning: match followed {
+                    Ok(Followed::Yes) => None,
+                    Ok(Followed::Not(files)) => Some(not_followed(&warning::needs_git(&files))),
+                    Err(words) => Some(not_followed(&words)),
+                },
             };
             let fresh_session = || {
                 // The thread that still follows has the checkout for itself.
@@ -92,6 +96,10 @@ pub(crate) async fn publish(
         Ok((Err(failure), session)) => (Err(failure), Some(session)),
         Err(failure) => (Err(failure), None),
     }
+}
+
+fn not_followed(words: &str) -> String {
+    format!("the change is pushed, but the checkout could not follow it: {words}")
 }
 
 /// How the loop ended, short of a failure.
@@ -153,7 +161,7 @@ async fn follow(
     commit: CommitId,
     mut session: Session,
     cancellation: &CancellationToken,
-) -> (Result<(), String>, Option<Session>) {
+) -> (Result<Followed, String>, Option<Session>) {
     let following = spawn_blocking(move || Ok((session.follow(commit), session)));
     let followed = tokio::select! {
         followed = timeout(FOLLOW_TIMEOUT, following) => {

@@ -11,13 +11,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use git2::build::CheckoutBuilder;
 use git2::{
-    Diff, IndexEntry, IndexTime, ObjectType, Oid, Repository, RepositoryOpenFlags, Revwalk, Sort,
-    Tree,
+    Diff, DiffOptions, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, IndexTime, ObjectType,
+    Oid, Repository, RepositoryOpenFlags, Revwalk, Sort, Tree,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::git::conversion::Conversions;
+use crate::git::settings::Settings;
+
 /// Mode of a submodule, whose commit is another repository's.
-const SUBMODULE: u32 = 0o160_000;
+pub(crate) const SUBMODULE: u32 = 0o160_000;
+
+/// Whether the checkout has followed a pushed commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Followed {
+    Yes,
+    /// Only Git itself can have these files follow, so that all of it stays where it is: with the branch moved and a file left
+    /// behind, the next commit would take back what others pushed.
+    Not(Vec<PathBuf>),
+}
 
 /// A checkout that may be of use.
 pub(crate) struct Workspace {
@@ -58,12 +70,13 @@ impl Workspace {
         commit: Oid,
         branch: &str,
         cancellation: &CancellationToken,
-    ) -> Result<()> {
+    ) -> Result<Followed> {
         let mut changed = BTreeSet::new();
         let moved = self.move_to(ours, commit, branch, cancellation, &mut changed);
         // Half of it is somebody's as well.
         let given_back = self.give_back(&changed);
-        moved.and(given_back)
+        let followed = moved?;
+        given_back.map(|()| followed)
     }
 
     fn move_to(
@@ -73,18 +86,21 @@ impl Workspace {
         branch: &str,
         cancellation: &CancellationToken,
         changed: &mut BTreeSet<PathBuf>,
-    ) -> Result<()> {
+    ) -> Result<Followed> {
         if !ours.graph_descendant_of(commit, self.head)? {
             bail!(
                 "the checkout has commits that are not on the remote branch, or is far behind it"
             );
         }
         let theirs = open_workspace(&self.root)?;
+        let settings = Settings::read(&self.root.join(".git"));
+        let configuration = ours.path().join("workspace-config");
+        theirs.set_config(&settings.configuration(&configuration)?)?;
         self.copy_commits(ours, &theirs, commit)?;
-        if cancellation.is_cancelled() {
-            bail!("it was stopped");
+        let followed = self.check_out(&theirs, &settings, commit, cancellation, changed)?;
+        if followed != Followed::Yes {
+            return Ok(followed);
         }
-        self.check_out(&theirs, commit, changed)?;
         let message = "flux-ephemeral-env: follow the pushed commit";
         theirs
             .reference_matching(
@@ -95,7 +111,7 @@ impl Workspace {
                 message,
             )
             .with_context(|| format!("moving `{branch}` in {}", self.root.display()))?;
-        Ok(())
+        Ok(Followed::Yes)
     }
 
     /// The commits since the old head, the pushed one with them.
@@ -133,9 +149,11 @@ impl Workspace {
     fn check_out(
         &self,
         theirs: &Repository,
+        settings: &Settings,
         commit: Oid,
+        cancellation: &CancellationToken,
         changed: &mut BTreeSet<PathBuf>,
-    ) -> Result<()> {
+    ) -> Result<Followed> {
         let tree = theirs.find_commit(commit)?.tree()?;
         let head_tree = theirs.find_commit(self.head)?.tree()?;
         let mut differing =
@@ -148,29 +166,78 @@ impl Workspace {
         }
         // What somebody staged stays as it is.
         let staged = paths(&theirs.diff_tree_to_index(Some(&head_tree), None, None)?);
+        let conversions = Conversions::new(
+            &self.root,
+            settings,
+            theirs,
+            (&head_tree, &tree),
+            &differing,
+        )?;
         differing.retain(|path| {
             let mut staged = staged.iter();
             !staged.any(|staged| staged.starts_with(path) || path.starts_with(staged))
         });
         let is_within = |path: &&PathBuf| !self.is_behind_a_link(path);
-        *changed = differing.iter().filter(is_within).cloned().collect();
-        let mut checkout = CheckoutBuilder::new();
+        let within: BTreeSet<PathBuf> = differing.iter().filter(is_within).cloned().collect();
+        let mut left = Vec::new();
+        for path in &within {
+            if conversions.needs_git(path)? {
+                left.push(path.clone());
+            }
+        }
+        if !left.is_empty() {
+            return Ok(Followed::Not(left));
+        }
+        let untouched = untouched(theirs, &conversions, &within, &head_tree)?;
+        if cancellation.is_cancelled() {
+            bail!("it was stopped");
+        }
+        *changed = within;
         // Safe: a file with somebody's changes is left as it is, and the others are not held up by it.
-        checkout
-            .safe()
-            .allow_conflicts(true)
-            .disable_pathspec_match(true);
-        for path in changed.iter() {
+        let mut safe = CheckoutBuilder::new();
+        safe.safe().allow_conflicts(true);
+        // The attributes of the commit say what its other files look like.
+        let (attributes, others): (Vec<_>, Vec<_>) = changed
+            .iter()
+            .partition(|path| path.ends_with(".gitattributes"));
+        self.write(theirs, &tree, attributes, safe)?;
+        let mut safe = CheckoutBuilder::new();
+        safe.safe().allow_conflicts(true);
+        self.write(theirs, &tree, others, safe)?;
+        // What nobody touched may look as if somebody had, by the attributes that came.
+        let index = theirs.index()?;
+        let has_not_followed = |path: &&PathBuf| {
+            let held = index.get_path(path, 0).map(|entry| (entry.id, entry.mode));
+            held.is_some() && held == file(&head_tree, path)
+        };
+        let forced = untouched.iter().filter(has_not_followed).collect();
+        let mut force = CheckoutBuilder::new();
+        force.force();
+        self.write(theirs, &tree, forced, force)?;
+        follow_in_index(theirs, &differing, &head_tree, &tree)
+            .with_context(|| format!("writing the index in {}", self.root.display()))?;
+        Ok(Followed::Yes)
+    }
+
+    /// Writes these files of a tree.
+    fn write(
+        &self,
+        theirs: &Repository,
+        tree: &Tree<'_>,
+        files: Vec<&PathBuf>,
+        mut checkout: CheckoutBuilder<'_>,
+    ) -> Result<()> {
+        // Without a path it would be everything.
+        if files.is_empty() {
+            return Ok(());
+        }
+        checkout.disable_pathspec_match(true);
+        for path in files {
             checkout.path(path);
         }
-        // Without a path it would be everything.
-        if !changed.is_empty() {
-            theirs
-                .checkout_tree(tree.as_object(), Some(&mut checkout))
-                .with_context(|| format!("writing files in {}", self.root.display()))?;
-        }
-        follow_in_index(theirs, &differing, &head_tree, &tree)
-            .with_context(|| format!("writing the index in {}", self.root.display()))
+        theirs
+            .checkout_tree(tree.as_object(), Some(&mut checkout))
+            .with_context(|| format!("writing files in {}", self.root.display()))
     }
 
     /// Notes which of the commits that came have parents that did not: ours may know by now what is behind the old head, and
@@ -246,6 +313,46 @@ impl Workspace {
     }
 }
 
+/// The files that hold what the old head does, as Git sees it, before anything of the commit is there.
+fn untouched(
+    theirs: &Repository,
+    conversions: &Conversions<'_>,
+    within: &BTreeSet<PathBuf>,
+    head_tree: &Tree<'_>,
+) -> Result<Vec<PathBuf>> {
+    let index = theirs.index()?;
+    // Git and libgit2 do not look at a file that they were told not to: outside of a sparse checkout, or `assume-unchanged`.
+    let is_looked_at = |entry: IndexEntry| {
+        entry.flags & IndexEntryFlag::VALID.bits() == 0
+            && entry.flags_extended & IndexEntryExtendedFlag::SKIP_WORKTREE.bits() == 0
+    };
+    let held = |path: &&PathBuf| {
+        file(head_tree, path).is_some_and(|(_, mode)| mode != SUBMODULE)
+            && index.get_path(path, 0).is_some_and(is_looked_at)
+    };
+    let held: Vec<&PathBuf> = within.iter().filter(held).collect();
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut options = DiffOptions::new();
+    options.disable_pathspec_match(true).ignore_submodules(true);
+    for path in &held {
+        options.pathspec(path);
+    }
+    let touched = paths(&theirs.diff_index_to_workdir(None, Some(&mut options))?);
+    let mut untouched = Vec::new();
+    for path in held {
+        let is_as_in_commit = || match file(head_tree, path) {
+            Some((id, _)) => conversions.is_as_in_commit(path, id),
+            None => Ok(false),
+        };
+        if !touched.contains(path) || is_as_in_commit()? {
+            untouched.push(path.clone());
+        }
+    }
+    Ok(untouched)
+}
+
 /// The files that differ.
 fn paths(diff: &Diff<'_>) -> BTreeSet<PathBuf> {
     diff.deltas()
@@ -256,7 +363,7 @@ fn paths(diff: &Diff<'_>) -> BTreeSet<PathBuf> {
 }
 
 /// What of a tree's file an index entry may hold, too: object and mode.
-fn file(tree: &Tree<'_>, path: &Path) -> Option<(Oid, u32)> {
+pub(crate) fn file(tree: &Tree<'_>, path: &Path) -> Option<(Oid, u32)> {
     let entry = tree.get_path(path).ok()?;
     let mode = u32::try_from(entry.filemode()).ok()?;
     (entry.kind() != Some(ObjectType::Tree)).then_some((entry.id(), mode))
@@ -293,7 +400,7 @@ fn follow_in_index(
 }
 
 /// An entry of the index that says nothing of a file in the work tree.
-fn new_entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
+pub(crate) fn new_entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
     IndexEntry {
         ctime: IndexTime::new(0, 0),
         mtime: IndexTime::new(0, 0),
@@ -368,7 +475,7 @@ fn list(directory: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The workspace's repository with a configuration of our own: what is written in its own has no say.
+/// The workspace's repository with an empty configuration: what is written in its own names programs and servers.
 fn open_workspace(root: &Path) -> Result<Repository> {
     let none: [&OsStr; 0] = [];
     let repository = Repository::open_ext(root, RepositoryOpenFlags::NO_SEARCH, none)

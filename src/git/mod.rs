@@ -3,13 +3,15 @@
 //! Everything happens in a bare repository of our own in a temporary directory. It reads the workspace's objects through an
 //! alternate, so that nothing is fetched twice. It never reads the workspace's configuration, hooks or remotes: a pull
 //! request may have written them. The workspace itself changes only where it has the target branch checked out, and only
-//! after the push ([`checkout`]).
+//! after the push ([`checkout`]). There a few plain values of the configuration count, read as data ([`settings`]).
 
 pub(crate) mod checkout;
+mod conversion;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod libgit2;
 pub(crate) mod push;
+mod settings;
 pub(crate) mod tip;
 
 use std::cell::RefCell;
@@ -24,7 +26,7 @@ use git2::{Oid, Repository, RepositoryInitOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::git::checkout::Workspace;
+use crate::git::checkout::{Followed, Workspace};
 use crate::git::libgit2::set_up_libgit2;
 use crate::model::failure::Failure;
 use crate::model::token::Token;
@@ -181,14 +183,16 @@ impl Session {
     }
 
     /// Moves the checkout in the workspace to the pushed commit, where the target branch is checked out there.
-    pub(crate) fn follow(&mut self, commit: CommitId) -> Result<()> {
+    pub(crate) fn follow(&mut self, commit: CommitId) -> Result<Followed> {
         let Some(workspace) = self.workspace.as_mut().filter(|it| it.on_target) else {
-            return Ok(());
+            return Ok(Followed::Yes);
         };
         let branch = &self.target.branch;
-        workspace.follow(&self.repository, commit.0, branch, &self.cancellation)?;
-        workspace.head = commit.0;
-        Ok(())
+        let followed = workspace.follow(&self.repository, commit.0, branch, &self.cancellation)?;
+        if followed == Followed::Yes {
+            workspace.head = commit.0;
+        }
+        Ok(followed)
     }
 
     /// Goes on without the workspace: an object that it should hold is broken, or missing (a partial clone).

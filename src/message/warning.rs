@@ -1,7 +1,9 @@
 //! Warnings of the job: what went wrong beside the change.
 
+use std::path::PathBuf;
+
 use crate::decide::sweep::Unresolved;
-use crate::message::markdown::{NAME_LENGTH, listed, shortened, visible};
+use crate::message::markdown::{NAME_LENGTH, code, listed, shortened, visible};
 use crate::model::notification::Channel;
 
 /// Why a sweep stopped notifying.
@@ -65,5 +67,14 @@ pub(crate) fn without_status(pull_requests: &[u64]) -> String {
     format!(
         "the commit status was not updated for these pull requests: {}",
         listed(pull_requests, u64::to_string)
+    )
+}
+
+/// Why the checkout did not follow: these files need Git itself.
+pub(crate) fn needs_git(files: &[PathBuf]) -> String {
+    format!(
+        "only Git itself can write {} (a filter, an encoding or a submodule); all of it stays at its old commit until a later \
+         step runs `git pull`",
+        listed(files, |path| code(&path.to_string_lossy()))
     )
 }

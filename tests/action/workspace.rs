@@ -1,15 +1,18 @@
 //! Whatever the workspace has checked out, the commit goes onto the remote tip.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use local_github::{Fault, LocalGitHub, Repository, temporary_directory};
 use tempfile::TempDir;
 
-use crate::story::{INSTANCES, Story, annotation, ending, finish, says_up, start, succeed};
+use crate::story::{
+    INSTANCES, Story, annotation, annotations, ending, finish, says_up, start, succeed,
+};
 
 const PUSH: &str = "/octo-org/demo/git-receive-pack";
 
@@ -997,4 +1000,602 @@ fn a_broken_checkout_is_no_hindrance() {
 
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
     assert_eq!(story.landed().len(), 1);
+}
+
+/// A kind of file that a workspace may hold otherwise than the commit does, and what others push of it.
+struct Kind<'a> {
+    name: &'static str,
+    /// What the target branch holds before.
+    before: &'a dyn Fn(&Path),
+    /// What the workspace's own configuration says; its files are written anew after that.
+    settings: &'static [(&'static str, &'static str)],
+    /// What somebody does in the workspace before the run.
+    meanwhile: &'a dyn Fn(&Path),
+    /// What others push while the workspace is behind.
+    theirs: &'a dyn Fn(&Path),
+    /// The files that keep the checkout from following, as the warning names them.
+    hindered: &'static [&'static str],
+}
+
+const FOLLOWS: &[&str] = &[];
+
+/// Writes a file, and the directories on the way.
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn chmod(root: &Path, path: &str, mode: u32) {
+    fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Removes a file or a directory.
+fn remove(root: &Path, path: &str) {
+    let path = root.join(path);
+    if fs::symlink_metadata(&path).unwrap().is_dir() {
+        fs::remove_dir_all(path).unwrap();
+    } else {
+        fs::remove_file(path).unwrap();
+    }
+}
+
+fn link(root: &Path, path: &str, target: &str) {
+    if fs::symlink_metadata(root.join(path)).is_ok() {
+        remove(root, path);
+    }
+    symlink(target, root.join(path)).unwrap();
+}
+
+/// Puts a submodule into the index of a checkout, which nobody has fetched.
+fn submodule(root: &Path, path: &str, commit: char) {
+    let entry = format!("160000,{},{path}", commit.to_string().repeat(40));
+    git(root, &["update-index", "--add", "--cacheinfo", &entry]);
+    fs::create_dir_all(root.join(path)).unwrap();
+}
+
+fn nothing(_: &Path) {}
+
+/// Others push to the target branch, with Git's own means.
+fn pushed_by_others(story: &Story, change: &dyn Fn(&Path)) -> String {
+    let clone = TempDir::new().unwrap();
+    let (root, origin) = (clone.path(), story.repository.git_dir());
+    let origin = origin.to_str().unwrap();
+    git(root, &["clone", "--quiet", "--branch", "main", origin, "."]);
+    change(root);
+    git(root, &["add", "--all"]);
+    git(
+        root,
+        &["commit", "--quiet", "--allow-empty", "--message", "Others'"],
+    );
+    git(
+        root,
+        &["push", "--quiet", "origin", "HEAD:refs/heads/others"],
+    );
+    let commit = git(root, &["rev-parse", "HEAD"]);
+    story.repository.force_branch("main", &commit);
+    commit
+}
+
+/// Makes Git look at what is in the files, and not only at when they were written.
+fn touch(root: &Path) {
+    for file in git(root, &["ls-files", "-z"]).split_terminator('\0') {
+        let file = root.join(file);
+        if fs::symlink_metadata(&file).is_ok_and(|it| it.is_file()) {
+            let file = fs::OpenOptions::new().append(true).open(file).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(60))
+                .unwrap();
+        }
+    }
+}
+
+/// Runs the story of a kind; what is wrong at its end.
+fn followed(kind: &Kind<'_>, is_old: bool) -> Vec<String> {
+    let story = Story::new();
+    pushed_by_others(&story, kind.before);
+    let workspace = checkout(&story, &["--depth", "2"]);
+    let root = workspace.path();
+    for (key, value) in kind.settings {
+        git(root, &["config", key, value]);
+    }
+    if !kind.settings.is_empty() {
+        git(root, &["rm", "-r", "--quiet", "--force", "."]);
+        git(root, &["reset", "--quiet", "--hard"]);
+    }
+    if is_old {
+        // Git knows them by their times alone, as after some seconds.
+        touch(root);
+        git(root, &["update-index", "--really-refresh"]);
+    }
+    (kind.meanwhile)(root);
+    let head = git(root, &["rev-parse", "HEAD"]);
+    let status = git(root, &["status", "--porcelain"]);
+    pushed_by_others(&story, kind.theirs);
+
+    let outcome = succeed(&story.deploy().workspace(root));
+
+    let mut wrong = Vec::new();
+    let mut expect = |what: &str, is: &str, should_be: &str| {
+        if is != should_be {
+            wrong.push(format!(
+                "{} (old: {is_old}): {what}: {is:?}, not {should_be:?}",
+                kind.name
+            ));
+        }
+    };
+    let tip = story.repository.tip("main").unwrap();
+    let warnings = annotations(&outcome, "warning").join("; ");
+    let named: Vec<&str> = warnings.split('`').skip(1).step_by(2).collect();
+    let named: Vec<&str> = named
+        .into_iter()
+        .filter(|name| *name != "git pull")
+        .collect();
+    expect("names", &named.join(" "), &kind.hindered.join(" "));
+    expect(
+        "has a warning",
+        &(!warnings.is_empty()).to_string(),
+        &(!kind.hindered.is_empty()).to_string(),
+    );
+    let is_behind = !kind.hindered.is_empty();
+    expect(
+        "HEAD",
+        &git(root, &["rev-parse", "HEAD"]),
+        if is_behind { &head } else { &tip },
+    );
+    expect("status", &git(root, &["status", "--porcelain"]), &status);
+    touch(root);
+    expect(
+        "status of what is in the files",
+        &git(root, &["status", "--porcelain"]),
+        &status,
+    );
+    expect("diff", &git(root, &["diff", "HEAD", "--stat"]), "");
+    // A later step.
+    put(root, "later.txt", "later\n");
+    git(root, &["add", "--all"]);
+    git(root, &["commit", "--quiet", "--message", "A later step's"]);
+    if is_behind {
+        let origin = story.repository.git_dir();
+        git(
+            root,
+            &[
+                "pull",
+                "--quiet",
+                "--rebase",
+                origin.to_str().unwrap(),
+                "main",
+            ],
+        );
+    }
+    expect(
+        "takes back",
+        &git(root, &["diff", "--name-only", &tip, "HEAD"]),
+        "later.txt",
+    );
+    wrong
+}
+
+fn all_followed(kinds: &[Kind<'_>]) {
+    let wrong: Vec<String> = kinds
+        .iter()
+        .flat_map(|kind| [false, true].map(|is_old| followed(kind, is_old)))
+        .flatten()
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A filter that turns letters round, and that would do so twice.
+const ROT: &[(&str, &str)] = &[
+    ("filter.rot.clean", "tr a-z n-za-m"),
+    ("filter.rot.smudge", "tr a-z n-za-m"),
+];
+
+#[test]
+fn a_file_with_a_filter_is_never_half_followed() {
+    let attributes = "*.rot filter=rot\n*.latin working-tree-encoding=ISO-8859-1\n";
+    let latin = |root: &Path, path: &str, text: &str| {
+        let bytes: Vec<u8> = text.bytes().chain(*b" \xe4\n").collect();
+        fs::write(root.join(path), bytes).unwrap();
+    };
+    let before = |root: &Path| {
+        put(root, ".gitattributes", attributes);
+        for path in ["a.rot", "gone.rot", "run.rot", "dir/x.rot", "b.txt"] {
+            put(root, path, "before\n");
+        }
+        latin(root, "a.latin", "before");
+        latin(root, "gone.latin", "before");
+    };
+    let follows = |name, settings, meanwhile, theirs| Kind {
+        name,
+        before: &before,
+        settings,
+        meanwhile,
+        theirs,
+        hindered: FOLLOWS,
+    };
+    let hindered = |name, settings, theirs, hindered| Kind {
+        hindered,
+        ..follows(name, settings, &nothing, theirs)
+    };
+    let changed = |root: &Path| {
+        put(root, "a.rot", "theirs\n");
+        chmod(root, "run.rot", 0o755);
+        fs::rename(root.join("dir"), root.join("moved")).unwrap();
+        put(root, "new.rot", "theirs\n");
+        remove(root, "gone.rot");
+        put(root, "b.txt", "theirs\n");
+    };
+    let encoded = |root: &Path| {
+        latin(root, "a.latin", "theirs");
+        latin(root, "new.latin", "theirs");
+    };
+    let removed = |root: &Path| {
+        remove(root, "gone.rot");
+        remove(root, "gone.latin");
+        put(root, "b.txt", "theirs\n");
+    };
+    all_followed(&[
+        hindered(
+            "a filter",
+            ROT,
+            &changed,
+            &["a.rot", "moved/x.rot", "new.rot", "run.rot"],
+        ),
+        hindered("an encoding", &[], &encoded, &["a.latin", "new.latin"]),
+        follows("removed, and beside it", ROT, &nothing, &removed),
+        follows("a filter without a driver", &[], &nothing, &changed),
+        follows(
+            "outside of a sparse checkout",
+            ROT,
+            &|root| {
+                git(root, &["sparse-checkout", "set", "k8s"]);
+            },
+            &|root| put(root, "dir/x.rot", "theirs\n"),
+        ),
+        hindered(
+            "a filter that goes with the commit",
+            ROT,
+            &|root| {
+                put(root, ".gitattributes", &attributes.replace("filter=", "x="));
+                put(root, "a.rot", "theirs\n");
+            },
+            &["a.rot"],
+        ),
+        Kind {
+            before: &|root| put(root, "a.rot", "before\n"),
+            ..hindered(
+                "a filter that comes with the commit",
+                ROT,
+                &|root| {
+                    put(root, ".gitattributes", attributes);
+                    put(root, "new.rot", "theirs\n");
+                },
+                &["new.rot"],
+            )
+        },
+        Kind {
+            before: &nothing,
+            ..hindered(
+                "a filter that nothing is known of",
+                &[],
+                &|root| {
+                    put(root, ".gitattributes", attributes);
+                    put(root, "new.rot", "theirs\n");
+                },
+                &["new.rot"],
+            )
+        },
+    ]);
+}
+
+#[test]
+fn somebodys_change_of_a_file_with_a_filter_stays() {
+    let story = Story::new();
+    pushed_by_others(&story, &|root| {
+        put(root, ".gitattributes", "*.rot filter=rot\n");
+        put(root, "a.rot", "before\n");
+    });
+    let workspace = checkout(&story, &[]);
+    let root = workspace.path();
+    for (key, value) in ROT {
+        git(root, &["config", key, value]);
+    }
+    put(root, "a.rot", "mine\n");
+    let head = git(root, &["rev-parse", "HEAD"]);
+    pushed_by_others(&story, &|root| put(root, "a.rot", "theirs\n"));
+
+    let outcome = succeed(&story.deploy().workspace(root));
+
+    assert_eq!(
+        annotation(&outcome, "warning"),
+        "the change is pushed, but the checkout could not follow it: only Git itself can write `a.rot` (a filter, an encoding \
+         or a submodule); all of it stays at its old commit until a later step runs `git pull`"
+    );
+    assert_eq!(git(root, &["rev-parse", "HEAD"]), head);
+    assert_eq!(git(root, &["status", "--porcelain"]), " M a.rot");
+    assert_eq!(fs::read_to_string(root.join("a.rot")).unwrap(), "mine\n");
+}
+
+#[test]
+fn a_file_that_git_is_told_not_to_look_at_stays() {
+    let story = Story::new();
+    let files = ["assumed.txt", "skipped.txt"];
+    let before = files.map(|path| (path, Some("before\n")));
+    story.repository.commit("main", &before, "Before");
+    let workspace = checkout(&story, &[]);
+    let root = workspace.path();
+    for path in files {
+        put(root, path, "mine\n");
+    }
+    git(root, &["update-index", "--assume-unchanged", files[0]]);
+    git(root, &["update-index", "--skip-worktree", files[1]]);
+    let theirs = files.map(|path| (path, Some("theirs\n")));
+    story.repository.commit("main", &theirs, "Theirs");
+
+    deploy(&story, root);
+
+    for path in files {
+        assert_eq!(fs::read_to_string(root.join(path)).unwrap(), "mine\n");
+    }
+    let tip = story.repository.tip("main").unwrap();
+    assert_eq!(git(root, &["rev-parse", "HEAD"]), tip);
+    assert_eq!(git(root, &["diff", "--cached", "--stat"]), "");
+}
+
+#[test]
+fn the_ends_of_lines_and_idents_follow() {
+    const ATTRIBUTES: &str = "crlf/* text eol=crlf\nlf/* text eol=lf\nauto/* text=auto\nident/* ident\n\
+                              both/* ident eol=crlf\ntext/* text\n";
+    let directories = ["crlf", "lf", "auto", "ident", "both", "text", "plain"];
+    let write = |root: &Path, name: &str, text: &str| {
+        for directory in directories {
+            put(root, &format!("{directory}/{name}.txt"), text);
+        }
+        // What commits hold with CRLF already.
+        for directory in ["auto", "plain"] {
+            let text = text.replace('\n', "\r\n");
+            put(root, &format!("{directory}/{name}.dos"), &text);
+        }
+    };
+    let files = |root: &Path| {
+        write(root, "a", "before $Id$\nmore\n");
+        write(root, "gone", "before $Id$\nmore\n");
+        git(root, &["add", "--all"]);
+    };
+    let before = |root: &Path| {
+        files(root);
+        put(root, ".gitattributes", ATTRIBUTES);
+    };
+    let theirs = |root: &Path| {
+        write(root, "a", "theirs $Id$\nmore\n");
+        write(root, "new", "theirs $Id$\nmore\n");
+        for gone in git(root, &["ls-files", "*/gone.*"]).lines() {
+            git(root, &["rm", "--quiet", "--force", gone]);
+        }
+    };
+    // Only what is in a file tells whether somebody changed it.
+    let touched = |root: &Path| {
+        for directory in directories {
+            for file in fs::read_dir(root.join(directory)).unwrap() {
+                let file = file.unwrap().path();
+                let file = fs::OpenOptions::new().append(true).open(file).unwrap();
+                file.set_modified(SystemTime::now()).unwrap();
+            }
+        }
+    };
+    let kind = |name, settings, meanwhile, theirs| Kind {
+        name,
+        before: &before,
+        settings,
+        meanwhile,
+        theirs,
+        hindered: FOLLOWS,
+    };
+    all_followed(&[
+        kind("attributes", &[], &nothing, &theirs),
+        kind("attributes: touched", &[], &touched, &theirs),
+        kind(
+            "core.autocrlf=true",
+            &[("core.autocrlf", "true")],
+            &nothing,
+            &theirs,
+        ),
+        kind(
+            "core.autocrlf=true: touched",
+            &[("core.autocrlf", "true")],
+            &touched,
+            &theirs,
+        ),
+        kind(
+            "core.autocrlf=input",
+            &[("core.autocrlf", "input")],
+            &touched,
+            &theirs,
+        ),
+        kind("core.eol=crlf", &[("core.eol", "crlf")], &touched, &theirs),
+        Kind {
+            before: &files,
+            ..kind("attributes come", &[], &nothing, &|root| {
+                put(root, ".gitattributes", ATTRIBUTES);
+                theirs(root);
+            })
+        },
+        kind("attributes go", &[], &nothing, &|root| {
+            put(root, ".gitattributes", "");
+            theirs(root);
+        }),
+        kind(
+            "attributes come below, behind a file",
+            &[],
+            &nothing,
+            &|root| {
+                put(root, "new/-first.txt", "theirs\nmore\n");
+                put(root, "new/.gitattributes", "*.txt text eol=crlf ident\n");
+            },
+        ),
+    ]);
+}
+
+#[test]
+fn modes_links_and_names_follow() {
+    let before = |root: &Path| {
+        for path in [
+            "run.sh",
+            "other.sh",
+            "a.txt",
+            "dir/x.txt",
+            "dir/y.txt",
+            "Name.txt",
+        ] {
+            put(root, path, "before\n");
+        }
+        chmod(root, "run.sh", 0o755);
+        link(root, "link", "a.txt");
+        link(root, "gone-link", "a.txt");
+    };
+    let modes = |root: &Path| {
+        chmod(root, "run.sh", 0o644);
+        chmod(root, "other.sh", 0o755);
+        put(root, "new.sh", "theirs\n");
+        chmod(root, "new.sh", 0o755);
+    };
+    let contents = |root: &Path| {
+        put(root, "run.sh", "theirs\n");
+        put(root, "other.sh", "theirs\n");
+        put(root, "a.txt", "theirs\n");
+        remove(root, "dir/x.txt");
+    };
+    let links = |root: &Path| {
+        link(root, "link", "other.sh");
+        link(root, "new-link", "other.sh");
+        remove(root, "gone-link");
+        link(root, "a.txt", "other.sh");
+    };
+    let file_for_link = |root: &Path| {
+        remove(root, "link");
+        put(root, "link", "theirs\n");
+    };
+    let renames = |root: &Path| {
+        fs::rename(root.join("dir"), root.join("moved")).unwrap();
+        fs::rename(root.join("Name.txt"), root.join("name.txt")).unwrap();
+        remove(root, "a.txt");
+        put(root, "a.txt/b.txt", "theirs\n");
+    };
+    let file_for_directory = |root: &Path| {
+        remove(root, "dir");
+        put(root, "dir", "theirs\n");
+    };
+    let others: &dyn Fn(&Path) = &|root| {
+        // As a file system that knows of no such thing shows it.
+        chmod(root, "run.sh", 0o644);
+        chmod(root, "other.sh", 0o755);
+    };
+    let kind = |name, settings, meanwhile, theirs| Kind {
+        name,
+        before: &before,
+        settings,
+        meanwhile,
+        theirs,
+        hindered: FOLLOWS,
+    };
+    let no_modes = &[("core.fileMode", "false")];
+    let no_links = &[("core.symlinks", "false")];
+    all_followed(&[
+        kind("modes", &[], &nothing, &modes),
+        kind("core.filemode=false", no_modes, &nothing, &modes),
+        kind("core.filemode=false: modes", no_modes, others, &modes),
+        kind("core.filemode=false: contents", no_modes, others, &contents),
+        kind("links", &[], &nothing, &links),
+        kind("core.symlinks=false", no_links, &nothing, &links),
+        kind("a file for a link", &[], &nothing, &file_for_link),
+        kind(
+            "core.symlinks=false: a file for a link",
+            no_links,
+            &nothing,
+            &file_for_link,
+        ),
+        kind("renames", &[], &nothing, &renames),
+        kind(
+            "core.ignorecase=true",
+            &[("core.ignorecase", "true")],
+            &nothing,
+            &renames,
+        ),
+        kind("a file for a directory", &[], &nothing, &file_for_directory),
+        kind(
+            "sparse checkout",
+            &[],
+            &|root| {
+                git(root, &["sparse-checkout", "set", "k8s"]);
+            },
+            &renames,
+        ),
+    ]);
+}
+
+#[test]
+fn a_submodule_that_is_not_checked_out_follows() {
+    let before = |root: &Path| {
+        submodule(root, "changed", 'a');
+        submodule(root, "gone", 'a');
+    };
+    all_followed(&[Kind {
+        name: "submodules",
+        before: &before,
+        settings: &[],
+        meanwhile: &nothing,
+        theirs: &|root| {
+            git(root, &["rm", "--quiet", "--cached", "gone"]);
+            remove(root, "gone");
+            submodule(root, "changed", 'b');
+            submodule(root, "added", 'b');
+        },
+        hindered: FOLLOWS,
+    }]);
+}
+
+#[test]
+fn a_submodule_that_is_checked_out_is_never_half_followed() {
+    let theirs = TempDir::new().unwrap();
+    let library = theirs.path();
+    git(library, &["init", "--quiet"]);
+    let commits = ["first", "second"].map(|name| {
+        put(library, name, "x\n");
+        git(library, &["add", "--all"]);
+        git(library, &["commit", "--quiet", "--message", name]);
+        git(library, &["rev-parse", "HEAD"])
+    });
+    let point = |root: &Path, commit: &str| {
+        let entry = format!("160000,{commit},library");
+        git(root, &["update-index", "--add", "--cacheinfo", &entry]);
+        fs::create_dir_all(root.join("library")).unwrap();
+    };
+    let changed = |root: &Path| point(root, &commits[1]);
+    let removed = |root: &Path| {
+        git(root, &["rm", "--quiet", "--cached", "library"]);
+        remove(root, "library");
+    };
+    let change = |name: &str, root: &Path| match name {
+        "changed" => changed(root),
+        _ => removed(root),
+    };
+    for name in ["changed", "removed"] {
+        let story = Story::new();
+        pushed_by_others(&story, &|root| point(root, &commits[0]));
+        let workspace = checkout(&story, &[]);
+        let root = workspace.path();
+        let from = library.to_str().unwrap();
+        git(root, &["clone", "--quiet", from, "library"]);
+        let into = root.join("library");
+        git(&into, &["checkout", "--quiet", &commits[0]]);
+        let head = git(root, &["rev-parse", "HEAD"]);
+        pushed_by_others(&story, &|root| change(name, root));
+
+        let outcome = succeed(&story.deploy().workspace(root));
+
+        let warning = annotation(&outcome, "warning");
+        assert!(warning.contains(" `library` "), "{name}: {warning}");
+        assert_eq!(git(root, &["rev-parse", "HEAD"]), head, "{name}");
+        assert_eq!(git(root, &["status", "--porcelain"]), "", "{name}");
+    }
 }
