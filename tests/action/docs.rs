@@ -421,6 +421,11 @@ fn the_troubleshooting_page_quotes_the_warnings() {
             "publish",
             "the change is pushed, but the checkout could not follow it: ",
         ),
+        ("message/warning", "only Git itself can write "),
+        (
+            "message/warning",
+            "all of it stays at its old commit until a later ",
+        ),
         (
             "message/warning",
             "kept the environments of these pull requests, because GitHub did not say whether they are closed: ",
