@@ -11,16 +11,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use git2::build::CheckoutBuilder;
 use git2::{
-    Diff, DiffOptions, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, IndexTime, ObjectType,
-    Oid, Repository, RepositoryOpenFlags, Revwalk, Sort, Tree,
+    Diff, DiffOptions, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, Oid, Repository,
+    RepositoryOpenFlags, Revwalk, Sort, Tree,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::git::conversion::Conversions;
+use crate::git::entry::{SUBMODULE, file, new_entry};
 use crate::git::settings::Settings;
-
-/// Mode of a submodule, whose commit is another repository's.
-pub(crate) const SUBMODULE: u32 = 0o160_000;
 
 /// Whether the checkout has followed a pushed commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -362,13 +360,6 @@ fn paths(diff: &Diff<'_>) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// What of a tree's file an index entry may hold, too: object and mode.
-pub(crate) fn file(tree: &Tree<'_>, path: &Path) -> Option<(Oid, u32)> {
-    let entry = tree.get_path(path).ok()?;
-    let mode = u32::try_from(entry.filemode()).ok()?;
-    (entry.kind() != Some(ObjectType::Tree)).then_some((entry.id(), mode))
-}
-
 /// Has the index follow where the checkout left a file alone: it is somebody's, or outside of a sparse checkout. The index
 /// would go on holding what the branch held before, and the next commit would bring that back.
 fn follow_in_index(
@@ -397,24 +388,6 @@ fn follow_in_index(
         }
     }
     index.write()
-}
-
-/// An entry of the index that says nothing of a file in the work tree.
-pub(crate) fn new_entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
-    IndexEntry {
-        ctime: IndexTime::new(0, 0),
-        mtime: IndexTime::new(0, 0),
-        dev: 0,
-        ino: 0,
-        mode,
-        uid: 0,
-        gid: 0,
-        file_size: 0,
-        id,
-        flags: 0,
-        flags_extended: 0,
-        path: path.as_os_str().as_bytes().to_vec(),
-    }
 }
 
 /// Whether anything in there waits for somebody to write into it, and would keep its reader waiting for ever; or leads to

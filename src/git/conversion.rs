@@ -16,7 +16,7 @@ use git2::{
     Repository, Tree,
 };
 
-use crate::git::checkout::{SUBMODULE, file, new_entry};
+use crate::git::entry::{SUBMODULE, file, new_entry};
 use crate::git::settings::Settings;
 
 const ATTRIBUTES: &str = ".gitattributes";

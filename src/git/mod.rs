@@ -7,6 +7,7 @@
 
 pub(crate) mod checkout;
 mod conversion;
+pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod libgit2;

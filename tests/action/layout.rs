@@ -22,7 +22,7 @@ const PARTS: [(&str, &[&str]); 14] = [
     ("runner", &["model"]),
     ("github", &["model"]),
     ("git", &["model", "plan"]),
-    ("publish", &["model", "config", "plan", "git"]),
+    ("publish", &["model", "config", "plan", "message", "git"]),
     (
         "run",
         &[
