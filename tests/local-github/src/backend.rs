@@ -1,23 +1,105 @@
-//! The Git server: the real `git http-backend`, behind the same credentials as the API.
+//! The Git server: the real `git upload-pack` and `git receive-pack`, behind the same credentials as the API. Started as
+//! `git http-backend` does, which would be another process for each request.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+use hyper::Method;
 
 use crate::access::{Caller, Need};
 use crate::git;
 use crate::http::{Answer, Request};
 use crate::state::Shared;
 
-/// What a client may ask for after `/<owner>/<repository>`.
-const SERVICES: [&str; 3] = ["info/refs", "git-upload-pack", "git-receive-pack"];
+/// What a client asks for after `/<owner>/<repository>`, see
+/// <https://git-scm.com/docs/gitprotocol-http#_smart_clients>.
+struct Call {
+    /// `upload-pack` or `receive-pack`.
+    service: &'static str,
+    /// Which references there are, before anything is sent.
+    is_advertisement: bool,
+}
+
+impl Call {
+    fn parse(request: &Request, path: &str) -> Result<Self, Answer> {
+        let is_advertisement = path == "info/refs" && request.method == Method::GET;
+        let name = match path {
+            _ if is_advertisement => request.parameter("service").unwrap_or_default(),
+            path if request.method == Method::POST => path.to_owned(),
+            _ => return Err(Answer::not_found()),
+        };
+        let service = match name.as_str() {
+            "git-upload-pack" => "upload-pack",
+            "git-receive-pack" => "receive-pack",
+            _ => return Err(Answer::not_found()),
+        };
+        let kind = format!("application/x-git-{service}-request");
+        if !is_advertisement && request.header("content-type") != Some(&kind) {
+            return Err(Answer::text(415, "Unsupported Media Type"));
+        }
+        Ok(Self {
+            service,
+            is_advertisement,
+        })
+    }
+
+    fn is_push(&self) -> bool {
+        self.service == "receive-pack"
+    }
+
+    fn command(&self, shared: &Shared, request: &Request, git_dir: &Path) -> Command {
+        let mut command = git::command(&shared.git_root, shared.tick());
+        command.arg(self.service).arg(if self.is_advertisement {
+            "--http-backend-info-refs"
+        } else {
+            "--stateless-rpc"
+        });
+        command.arg(git_dir);
+        if let Some(protocol) = request.header("git-protocol") {
+            command.env("GIT_PROTOCOL", protocol);
+        }
+        command
+    }
+
+    /// The headers and what comes before the service's own output.
+    fn answer(&self, request: &Request) -> Answer {
+        let service = self.service;
+        let protocol = request.header("git-protocol").unwrap_or_default();
+        let is_second = protocol.split(':').any(|word| word == "version=2");
+        let (kind, body) = match self.is_advertisement {
+            true if is_second => ("advertisement", String::new()),
+            true => {
+                let line = format!("# service=git-{service}\n");
+                ("advertisement", format!("{:04x}{line}0000", line.len() + 4))
+            }
+            false => ("result", String::new()),
+        };
+        let answer = Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into_bytes(),
+        };
+        answer
+            .header(
+                "content-type",
+                &format!("application/x-git-{service}-{kind}"),
+            )
+            .header("expires", "Fri, 01 Jan 1980 00:00:00 GMT")
+            .header("pragma", "no-cache")
+            .header("cache-control", "no-cache, max-age=0, must-revalidate")
+    }
+}
 
 /// Answers a request to the Git server.
 pub(crate) fn answer(shared: &Shared, request: &Request, caller: Option<&Caller>) -> Answer {
     match prepare(shared, request, caller) {
-        Ok(command) => {
-            let answer = parse(&run(shared, command, &request.body));
-            if let Some(caller) = caller.filter(|_| request.path.ends_with("/git-receive-pack")) {
+        Ok((call, command)) => {
+            let mut answer = call.answer(request);
+            answer.body.extend(run(shared, command, &body(request)));
+            if let Some(caller) = caller.filter(|_| call.is_push() && !call.is_advertisement) {
                 shared.announce(&caller.login);
             }
             answer
@@ -26,18 +108,28 @@ pub(crate) fn answer(shared: &Shared, request: &Request, caller: Option<&Caller>
     }
 }
 
+/// A large one comes compressed.
+fn body(request: &Request) -> Cow<'_, [u8]> {
+    if request.header("content-encoding").is_none() {
+        return Cow::Borrowed(&request.body);
+    }
+    let mut command = Command::new("gzip");
+    command.args(["--decompress", "--stdout"]);
+    Cow::Owned(git::feed(command, &request.body).expect("a body in gzip's format"))
+}
+
 /// The server's command for the request, if the caller may have it answered.
-fn prepare(shared: &Shared, request: &Request, caller: Option<&Caller>) -> Result<Command, Answer> {
+fn prepare(
+    shared: &Shared,
+    request: &Request,
+    caller: Option<&Caller>,
+) -> Result<(Call, Command), Answer> {
     let segments = request.segments();
-    let [owner, name, service @ ..] = segments.as_slice() else {
+    let [owner, name, path @ ..] = segments.as_slice() else {
         return Err(Answer::not_found());
     };
-    let service = service.join("/");
-    if !SERVICES.contains(&service.as_str()) {
-        return Err(Answer::not_found());
-    }
-    let push = service == "git-receive-pack"
-        || request.parameter("service").as_deref() == Some("git-receive-pack");
+    let call = Call::parse(request, &path.join("/"))?;
+    let push = call.is_push();
 
     // Taken before the server runs, so that refs/pull is up to date in what it tells.
     let state = shared.state();
@@ -67,32 +159,8 @@ fn prepare(shared: &Shared, request: &Request, caller: Option<&Caller>) -> Resul
         return Err(Answer::text(403, &text));
     }
 
-    let mut command = git::http_backend(&shared.git_root, shared.tick());
-    command
-        .env("GIT_PROJECT_ROOT", &shared.git_root)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("REQUEST_METHOD", request.method.as_str())
-        .env(
-            "PATH_INFO",
-            format!("/{}.git/{service}", repository.full_name()),
-        )
-        .env("QUERY_STRING", &request.query)
-        .env("CONTENT_LENGTH", request.body.len().to_string())
-        .env("REMOTE_ADDR", "127.0.0.1")
-        .env(
-            "REMOTE_USER",
-            caller.map_or("anonymous", |caller| &caller.login),
-        );
-    for (variable, header) in [
-        ("CONTENT_TYPE", "content-type"),
-        ("HTTP_CONTENT_ENCODING", "content-encoding"),
-        ("GIT_PROTOCOL", "git-protocol"),
-    ] {
-        if let Some(value) = request.header(header) {
-            command.env(variable, value);
-        }
-    }
-    Ok(command)
+    let command = call.command(shared, request, &repository.git_dir);
+    Ok((call, command))
 }
 
 /// Runs to the end, in a process group that a local GitHub can end with its hooks when it is dropped itself.
@@ -125,30 +193,4 @@ fn run(shared: &Shared, mut command: Command, input: &[u8]) -> Vec<u8> {
 
 pub(crate) fn process_id(child: &Child) -> i32 {
     i32::try_from(child.id()).expect("a process id")
-}
-
-/// Reads the answer of a CGI program: header lines with `Status` among them, an empty line, the body.
-fn parse(output: &[u8]) -> Answer {
-    let Some(end) = output.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return Answer::text(500, "git http-backend gave no answer");
-    };
-    let mut answer = Answer {
-        status: 200,
-        headers: Vec::new(),
-        body: output[end + 4..].to_vec(),
-    };
-    for line in String::from_utf8_lossy(&output[..end]).lines() {
-        match line.split_once(": ") {
-            Some(("Status", status)) => {
-                answer.status = status
-                    .split(' ')
-                    .next()
-                    .and_then(|code| code.parse().ok())
-                    .expect("a status");
-            }
-            Some((name, value)) => answer = answer.header(name, value),
-            None => {}
-        }
-    }
-    answer
 }

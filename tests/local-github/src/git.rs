@@ -20,22 +20,9 @@ static GIT: LazyLock<PathBuf> = LazyLock::new(|| {
     git.expect("git is on PATH")
 });
 
-/// `git http-backend` without the `git` that only starts it.
-static HTTP_BACKEND: LazyLock<PathBuf> =
-    LazyLock::new(|| Path::new(&git(Path::new("/"), &["--exec-path"])).join("git-http-backend"));
-
 /// `git`, in `directory`, without any configuration of the user or the system.
 pub(crate) fn command(directory: &Path, seconds: u64) -> Command {
-    program(&GIT, directory, seconds)
-}
-
-/// `git http-backend` in the same environment.
-pub(crate) fn http_backend(directory: &Path, seconds: u64) -> Command {
-    program(&HTTP_BACKEND, directory, seconds)
-}
-
-fn program(path: &Path, directory: &Path, seconds: u64) -> Command {
-    let mut command = Command::new(path);
+    let mut command = Command::new(&*GIT);
     let date = format!("@{seconds} +0000");
     command
         .current_dir(directory)

@@ -4,7 +4,7 @@
 //!   test ── LocalGitHub, Repository, Job ─┐                       ┌── api, graphql ──▶ state, payload
 //!                                         ├──▶ state              │
 //!   the program under test ── HTTP ───────┴──▶ server ── fault ───┤
-//!                                              (records)          └── backend ──▶ git http-backend
+//!                                              (records)          └── backend ──▶ git upload-pack, git receive-pack
 //!
 //!   LocalGitHub, Repository, backend ── a branch of the base repository moved ──▶ webhook ── HTTP ──▶ the receiver
 //! ```

@@ -105,7 +105,6 @@ impl Repository {
 
     fn configure(git_dir: &Path) {
         let config = "\
-            [http]\n\treceivepack = true\n\
             [receive]\n\tautogc = false\n\thideRefs = refs/pull\n\
             [gc]\n\tauto = 0\n\
             [uploadpack]\n\tallowFilter = true\n\tallowReachableSHA1InWant = true\n\tallowTipSHA1InWant = true\n";

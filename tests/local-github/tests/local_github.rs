@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -665,6 +665,100 @@ fn a_push_that_is_late_is_rejected_and_one_that_is_large_arrives() {
         declined.contains("GH006") && declined.contains("pre-receive hook declined"),
         "{declined}"
     );
+}
+
+/// What `git http-backend` answers to the same request: its headers, in lower case, and the body.
+fn http_backend(
+    repository: &Repository,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (BTreeMap<String, String>, String) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut command = Command::new("git");
+    command
+        .arg("http-backend")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("GIT_PROJECT_ROOT", repository.git_dir())
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("REQUEST_METHOD", method)
+        .env("REMOTE_USER", "alice")
+        .env("CONTENT_LENGTH", body.len().to_string());
+    for (name, value) in headers {
+        command.env(name.replace('-', "_").to_uppercase(), value);
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(body.as_bytes()).unwrap();
+    drop(stdin);
+    let answered = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let (headers, body) = answered.split_once("\r\n\r\n").unwrap();
+    let headers = headers.lines().filter_map(|line| line.split_once(": "));
+    (
+        headers
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect(),
+        body.to_owned(),
+    )
+}
+
+#[test]
+fn the_git_server_answers_as_git_http_backend_does() {
+    let (github, repository, client) = with_pull_request();
+    let (upload, receive) = (
+        "/info/refs?service=git-upload-pack",
+        "/info/refs?service=git-receive-pack",
+    );
+    let kind = ("content-type", "application/x-git-upload-pack-request");
+    let second = ("git-protocol", "version=2");
+    let list = "0014command=ls-refs\n0000";
+    type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+    let asked: [Asked<'_>; 8] = [
+        ("GET", upload, &[], ""),
+        ("GET", upload, &[("git-protocol", "version=1")], ""),
+        ("GET", upload, &[second], ""),
+        ("GET", upload, &[("git-protocol", "x:version=2:y")], ""),
+        ("GET", receive, &[], ""),
+        ("GET", receive, &[second], ""),
+        ("POST", "/git-upload-pack", &[kind, second], list),
+        ("POST", "/git-upload-pack", &[second], list),
+    ];
+    for (method, path, headers, body) in asked {
+        let what = format!("{method} {path} {headers:?}");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", repository.clone_url()))
+            .header("authorization", format!("Bearer {}", github.token()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_owned()).unwrap();
+        let mut ours = client.agent.run(request).unwrap();
+
+        let (theirs, their_body) = http_backend(&repository, method, path, headers, body);
+
+        let status = theirs.get("status").map_or("200", |status| &status[..3]);
+        assert_eq!(ours.status().as_str(), status, "{what}");
+        if status != "200" {
+            continue;
+        }
+        for (name, value) in theirs {
+            assert_eq!(ours.headers()[&name], *value, "{what}");
+        }
+        assert_eq!(ours.body_mut().read_to_string().unwrap(), their_body);
+        assert!(
+            their_body.contains("agent=git/") || !body.is_empty(),
+            "{what}"
+        );
+    }
 }
 
 fn extraheader(github: &LocalGitHub) -> String {
