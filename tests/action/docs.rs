@@ -1,8 +1,8 @@
 //! README, `action.yml`, the pages in `docs` and the code say the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flux_ephemeral_env::{INPUTS, OUTPUTS};
 use serde::Deserialize;
@@ -464,39 +464,62 @@ fn the_troubleshooting_page_quotes_the_warnings() {
     }
 }
 
-/// Every Rust file below a directory, as one text.
-fn sources(directory: PathBuf) -> String {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
-    entries
-        .map(|entry| entry.path())
-        .map(|path| match path.extension() {
-            _ if path.is_dir() => sources(path),
-            Some(end) if end == "rs" => fs::read_to_string(path).unwrap(),
-            _ => String::new(),
+/// Every Rust file below a directory.
+fn sources(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(end) if end == "rs" => vec![fs::read_to_string(path).unwrap()],
+            _ => Vec::new(),
         })
         .collect()
 }
 
-#[test]
-fn every_threat_on_the_security_page_has_stories_that_exist() {
+/// The functions that `cargo test` runs by their names.
+fn tests() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code: String = ["tests/action", "tests/cluster", "tests/load", "src"]
-        .into_iter()
-        .map(|directory| sources(root.join(directory)))
-        .collect();
-    let is_story = |name: &str| {
-        name.matches('_').count() > 2
-            && name
-                .chars()
-                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'))
-    };
-    let page = read(SECURITY);
-    let names = page.split('`').filter(|name| is_story(name));
-    let missing: Vec<&str> = names
-        .filter(|name| !code.contains(&format!("fn {name}(")))
-        .collect();
-    assert_eq!(missing, [] as [&str; 0]);
+    let mut tests = BTreeSet::new();
+    let directories = ["tests/action", "tests/load", "src"];
+    for source in directories.map(|path| sources(&root.join(path))).concat() {
+        let mut is_test = false;
+        for line in source.lines().map(str::trim) {
+            is_test |= line == "#[test]";
+            if let Some(function) = line.strip_prefix("fn ").filter(|_| is_test) {
+                tests.insert(function.split('(').next().unwrap().to_owned());
+            }
+            is_test &= line.starts_with("#[") || line.starts_with("//");
+        }
+    }
+    // The stories on a cluster are in lists in place of having an attribute.
+    let cluster = read("tests/cluster/main.rs");
+    for list in cluster.split("stories![").skip(1) {
+        let stories = list.split(']').next().unwrap().split(',');
+        let names = stories.filter_map(|story| story.split_once("::"));
+        tests.extend(names.map(|(_, name)| name.trim().to_owned()));
+    }
+    tests
+}
 
+fn is_story(name: &str) -> bool {
+    let is_word = |c| matches!(c, 'a'..='z' | '0'..='9' | '_');
+    name.matches('_').count() > 2 && name.chars().all(is_word)
+}
+
+#[test]
+fn every_test_that_a_page_names_can_be_run_by_its_name() {
+    let tests = tests();
+    for page in pages() {
+        let text = read(&page);
+        let names = text.split('`').filter(|name| is_story(name));
+        let missing: Vec<&str> = names.filter(|name| !tests.contains(*name)).collect();
+        assert_eq!(missing, [] as [&str; 0], "{page}");
+    }
+}
+
+#[test]
+fn every_threat_on_the_security_page_has_stories() {
     let strangers = section(SECURITY, "What strangers may do to the action");
     let rows: Vec<Vec<String>> = strangers
         .lines()
