@@ -332,6 +332,7 @@ fn a_bad_value_is_refused_with_the_inputs_name_the_value_and_what_is_allowed() {
         ("substitute", "A-B=a"),
         ("substitute", "=a"),
         ("substitute", "BRANCH_NAME=a"),
+        ("substitute", "quote='"),
         ("substitute", "KEY=a\u{1b}b"),
         ("environment-url", "{name}.example.com"),
         ("environment-url", "javascript:{name}"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_yaml::SingleQuoted;
 
 use crate::model::instance::{
     BRANCH, COMMIT, EXPIRES, MANAGED_BY, Owner, PULL_REQUEST, REPOSITORY, REQUESTED_BY,
@@ -25,6 +26,11 @@ const DRIFT_INTERVAL: &str = "10m0s";
 
 /// How soon Flux tries again after a failed apply.
 const RETRY_INTERVAL: &str = "30s";
+
+/// `${quote}`. Kustomize drops the quotes that an overlay has around a variable before Flux puts the value in, so an overlay
+/// that means a string puts these around it
+/// ([docs](https://fluxcd.io/flux/components/kustomize/kustomizations/#post-build-substitution-of-numbers-and-booleans)).
+const QUOTE: &str = "\"";
 
 /// Everything that the file of one environment says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +130,15 @@ struct SourceReference<'a> {
 
 #[derive(Serialize)]
 pub(crate) struct PostBuild<'a> {
-    substitute: BTreeMap<&'a str, String>,
+    substitute: BTreeMap<&'a str, Variable>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Variable {
+    Text(String),
+    /// Written `'"'`, which is read back without a YAML parser; an escape in double quotes is not.
+    Quote(SingleQuoted<&'static str>),
 }
 
 impl Manifest {
@@ -201,17 +215,18 @@ impl Manifest {
         }
     }
 
-    fn variables(&self) -> BTreeMap<&str, String> {
+    fn variables(&self) -> BTreeMap<&str, Variable> {
         let own = [
-            self.namespace.clone(),
-            self.name.clone(),
-            self.owner.pull_request.to_string(),
-            self.commit.clone(),
+            Variable::Text(self.namespace.clone()),
+            Variable::Text(self.name.clone()),
+            Variable::Text(self.owner.pull_request.to_string()),
+            Variable::Text(self.commit.clone()),
+            Variable::Quote(SingleQuoted(QUOTE)),
         ];
         let given = self
             .substitute
             .iter()
-            .map(|(variable, value)| (variable.as_str(), value.clone()));
+            .map(|(variable, value)| (variable.as_str(), Variable::Text(value.clone())));
         given
             .chain(RESERVED_VARIABLES.into_iter().zip(own))
             .collect()

@@ -99,6 +99,7 @@ spec:
       COMMIT: 0123456789abcdef0123456789abcdef01234567
       EPHEMERAL_NAME: dev
       PULL_REQUEST: "7"
+      quote: '"'
 "#;
 
 fn rendered(manifest: &Manifest) -> String {
@@ -156,6 +157,7 @@ fn meant(manifest: &Manifest) -> Vec<Value> {
         "COMMIT": manifest.commit,
         "EPHEMERAL_NAME": manifest.name,
         "PULL_REQUEST": number,
+        "quote": "\"",
     });
     for (variable, value) in &manifest.substitute {
         substitute[variable] = json!(value);

@@ -24,11 +24,12 @@ pub(crate) const EXPIRES: &str = "flux-ephemeral-env/expires";
 pub(crate) const NAMESPACE_VARIABLE: &str = "BRANCH_NAME";
 
 /// The variables that every overlay is given; the input `substitute` cannot name them.
-pub(crate) const RESERVED_VARIABLES: [&str; 4] = [
+pub(crate) const RESERVED_VARIABLES: [&str; 5] = [
     NAMESPACE_VARIABLE,
     "EPHEMERAL_NAME",
     "PULL_REQUEST",
     "COMMIT",
+    "quote",
 ];
 
 /// The one pull request that may change an instance.

@@ -82,6 +82,7 @@ spec:
       COMMIT: {commit_annotation}
       EPHEMERAL_NAME: dev
       PULL_REQUEST: "1"
+      quote: '"'
 "#,
             commit_annotation = head
         )

@@ -218,6 +218,7 @@ fn substitute_adds_variables() {
             "\"ON\": \"1\"",
             "PULL_REQUEST: \"1\"",
             "URL: a=b",
+            "quote: '\"'",
         ]
     );
 }

@@ -33,7 +33,7 @@ fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
             "{event}"
         );
         let file = story.instance("dev").unwrap();
-        assert_eq!(file, story.earlier("dev", story.number));
+        assert_eq!(file, story.current("dev", story.number));
         let told = story.status_comment();
         let way_down = "To destroy it, comment `/destroy-ephemeral`, remove the label `preview` or close the pull request.";
         for words in ["### 🚀 Flux is bringing ", way_down] {

@@ -24,6 +24,8 @@ pub(crate) const AUTHOR: &str = "paul";
 
 /// The file of an instance as the first version of the action wrote it, which knew of no lifetime.
 const EARLIER: &str = include_str!("earlier.yaml");
+/// The same as this version writes it.
+const CURRENT: &str = include_str!("current.yaml");
 
 /// A local GitHub with one pull request, `dev` onto `main`.
 pub(crate) struct Story {
@@ -148,6 +150,11 @@ impl Story {
     /// The file of an instance as an earlier version of the action wrote it.
     pub(crate) fn earlier(&self, name: &str, number: u64) -> String {
         earlier(name, number, &self.head_of(number))
+    }
+
+    /// The file of an instance as a deploy writes it today.
+    pub(crate) fn current(&self, name: &str, number: u64) -> String {
+        filled(CURRENT, name, number, &self.head_of(number))
     }
 
     /// Puts a file in the place of an instance on the target branch.
@@ -378,8 +385,11 @@ impl Story {
 }
 
 fn earlier(name: &str, number: u64, commit: &str) -> String {
-    EARLIER
-        .replace("<name>", name)
+    filled(EARLIER, name, number, commit)
+}
+
+fn filled(file: &str, name: &str, number: u64, commit: &str) -> String {
+    file.replace("<name>", name)
         .replace("<number>", &number.to_string())
         .replace("<commit>", commit)
 }

@@ -602,14 +602,17 @@ fn the_checkout_follows() {
 }
 
 #[test]
-fn a_file_of_the_first_version_is_destroyed_extended_and_left_alone_like_any_other() {
+fn a_file_of_the_first_version_is_brought_up_to_date_extended_and_destroyed_like_any_other() {
     let story = Story::new();
-    let earlier = story.earlier("dev", story.number);
-    story.put("dev", &earlier);
+    let current = story.current("dev", story.number);
+    story.put("dev", &story.earlier("dev", story.number));
 
     let outcome = succeed(&story.deploy());
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    assert_eq!(story.instance("dev"), Some(current.clone()));
+    let outcome = succeed(&story.deploy());
     assert_eq!(ending(&outcome), ("create", "deploy-command", "false"));
-    assert_eq!(story.instance("dev"), Some(earlier));
+    assert_eq!(story.instance("dev"), Some(current));
 
     let outcome = succeed(&story.deploy().input("ttl", "72h"));
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
