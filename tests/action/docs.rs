@@ -331,6 +331,15 @@ fn the_webhook_page_shows_the_receiver_that_is_shipped() {
     assert!(shipped.ends_with(shown), "{shown}");
 }
 
+#[test]
+fn the_set_up_page_shows_the_flags_that_are_shipped() {
+    let section = section(SET_UP, "Flags of Flux");
+    let shown = section.split("```yaml\n").nth(1).unwrap();
+    let (_, shown) = shown.split("```").next().unwrap().split_once('\n').unwrap();
+    let shipped = read("k8s/kustomization.yaml");
+    assert!(shipped.ends_with(shown), "{shown}");
+}
+
 /// The end of a link to a heading
 /// ([docs](https://docs.github.com/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax#section-links)).
 fn anchor(heading: &str) -> String {

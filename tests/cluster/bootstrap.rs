@@ -1,6 +1,7 @@
 //! What the README's reader sets up, both ways, and what a person may break in it.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::Value;
 
@@ -34,15 +35,42 @@ fn owned(world: &World) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// As the README says, without `flux bootstrap`.
+/// As the docs say, without `flux bootstrap`.
 fn apply_by_hand(cluster: &Cluster) {
-    for overlay in ["main", "ephemeral-instances"] {
-        let file = format!(
-            "{}/k8s/app/overlays/{overlay}/sync.yaml",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        cluster.plane.kube.kubectl(&["apply", "--filename", &file]);
+    let kube = &cluster.plane.kube;
+    let directory = tempfile::TempDir::new().unwrap();
+    let clone = directory.path().join("clone");
+    cluster.repository.checkout(&clone, &[]);
+    let k8s = clone.join("k8s");
+    let flux = k8s.join("flux-system");
+    if !flux.exists() {
+        let install = [
+            "install",
+            "--export",
+            "--components=source-controller,kustomize-controller,notification-controller",
+        ];
+        let components = kube.run("flux", &install, "").unwrap();
+        fs::create_dir(&flux).unwrap();
+        fs::write(flux.join("gotk-components.yaml"), components).unwrap();
+        let listed = "resources: [gotk-components.yaml]\n";
+        fs::write(flux.join("kustomization.yaml"), listed).unwrap();
     }
+    kube.kubectl(&[
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--kustomize",
+        k8s.to_str().unwrap(),
+    ]);
+}
+
+/// The flags with which kustomize-controller runs, as its Deployment says.
+fn flags(cluster: &Cluster) -> Value {
+    let controller = cluster
+        .plane
+        .kube
+        .get("flux-system", "deployment", "kustomize-controller");
+    controller.unwrap()["spec"]["template"]["spec"]["containers"][0]["args"].clone()
 }
 
 fn assert_owned_once(cluster: &Cluster) {
@@ -86,6 +114,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     };
     cluster.watch.until("production is ready", are_ready);
     assert_eq!(specs(&cluster), specs(bootstrapped));
+    assert_eq!(flags(&cluster), flags(bootstrapped));
     assert_owned_once(&cluster);
 
     let environment = cluster.pull_request("by-hand", "here").deploy();
@@ -105,6 +134,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     cluster.bootstrap();
     assert_eq!(uids(&cluster), before);
     assert_eq!(specs(&cluster), specs(bootstrapped));
+    assert_eq!(flags(&cluster), flags(bootstrapped));
     assert_owned_once(&cluster);
     assert_owned_once(bootstrapped);
 
@@ -116,6 +146,7 @@ pub(crate) fn by_hand_and_by_bootstrap_come_to_the_same(bootstrapped: &Cluster) 
     }
     assert_eq!(uids(&cluster), before);
     assert_eq!(specs(&cluster), specs(bootstrapped));
+    assert_eq!(flags(&cluster), flags(bootstrapped));
 }
 
 pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing() {

@@ -22,7 +22,8 @@ const AUTHOR: &str = "paul";
 /// Whose token Flux has.
 const FLUX: &str = "flux";
 const FLUX_TOKEN: &str = "ghp_fluxreadsthis";
-const OVERLAY: &str = "k8s/app/overlays/ephemeral";
+pub(crate) const OVERLAY: &str = "k8s/app/overlays/ephemeral";
+const KUSTOMIZATION: &str = "k8s/kustomization.yaml";
 /// What Flux's webhook receiver and GitHub both know.
 pub(crate) const WEBHOOK_SECRET: &str = "0f6d2c4f1f8a";
 
@@ -47,10 +48,33 @@ impl Cluster {
     /// The same before GitHub has the webhook: Flux would be woken, but nobody does.
     pub(crate) fn polling(plane: Plane) -> Cluster {
         let cluster = Cluster::unconnected(plane);
-        cluster.list("resources", "webhook");
-        cluster.create_webhook_secret();
-        cluster.bootstrap();
+        cluster.come_up();
         cluster
+    }
+
+    /// A cluster with the webhook, in which Flux applies an environment as its defaults say, with all of its own rights.
+    pub(crate) fn without_lockdown() -> Cluster {
+        let lockdown = "  - lockdown\n";
+        let (_, shipped) = shipped()
+            .into_iter()
+            .find(|(path, _)| path == KUSTOMIZATION)
+            .unwrap();
+        assert!(shipped.contains(lockdown), "{shipped}");
+        let without = shipped.replace(lockdown, "");
+        let cluster = Cluster::unconnected(Plane::start_with(Some(&without)));
+        let changes = [(KUSTOMIZATION, Some(without.as_str()))];
+        cluster
+            .repository
+            .commit("main", &changes, "Take the lockdown out");
+        cluster.come_up();
+        cluster.add_webhook(WEBHOOK_SECRET);
+        cluster
+    }
+
+    fn come_up(&self) {
+        self.list("resources", "webhook");
+        self.create_webhook_secret();
+        self.bootstrap();
     }
 
     /// A repository that holds this one's `k8s/`, of which the cluster knows nothing yet.
@@ -127,16 +151,15 @@ impl Cluster {
         });
     }
 
-    /// Adds an entry to the end of `k8s/kustomization.yaml`, on main.
+    /// Adds an entry to a field of `k8s/kustomization.yaml`, on main.
     pub(crate) fn list(&self, field: &str, entry: &str) {
-        let path = "k8s/kustomization.yaml";
-        let mut text = self.repository.read("main", path).unwrap();
-        if !text.contains(&format!("{field}:\n")) {
-            text += &format!("{field}:\n");
-        }
-        text += &format!("  - {entry}\n");
+        let text = self.repository.read("main", KUSTOMIZATION).unwrap();
+        let field = format!("\n{field}:\n");
+        let listed = text.replacen(&field, &format!("{field}  - {entry}\n"), 1);
+        assert_ne!(listed, text);
+        let changes = [(KUSTOMIZATION, Some(listed.as_str()))];
         self.repository
-            .commit("main", &[(path, Some(&text))], &format!("List {entry}"));
+            .commit("main", &changes, &format!("List {entry}"));
     }
 
     /// The Secret that the receiver checks signatures with, as the docs say to create it.
@@ -298,11 +321,12 @@ impl<'a> PullRequest<'a> {
 
     /// Pushes another text for `only-here`, and returns the commit.
     pub(crate) fn push(&self, text: &str) -> String {
-        commit(
-            &self.head,
-            &self.branch,
-            &[("only-here.yaml", only_here(text))],
-        )
+        self.push_files(&[("only-here.yaml", only_here(text))])
+    }
+
+    /// Pushes files of the overlay, and returns the commit.
+    pub(crate) fn push_files(&self, overlay: &[(&str, String)]) -> String {
+        commit(&self.head, &self.branch, overlay)
     }
 
     /// The author closes it, and the action runs.

@@ -25,6 +25,7 @@ mod kube;
 mod lifecycle;
 mod plane;
 mod security;
+mod unready;
 mod webhook;
 
 use std::process::ExitCode;
@@ -62,6 +63,11 @@ fn main() -> ExitCode {
         branches::an_overlay_that_never_applied_leaves_a_namespace_that_says_whose_it_was,
         branches::twenty_deployed_at_once_are_ready_and_twenty_closed_at_once_are_gone,
         bootstrap::by_hand_and_by_bootstrap_come_to_the_same,
+        unready::a_fix_that_is_pushed_to_an_unready_environment_counts_at_once,
+        unready::an_unready_environment_is_gone_soon_after_its_close,
+        unready::an_unready_environment_that_is_destroyed_and_deployed_again_gets_ready,
+        unready::environments_that_are_not_ready_hold_nobody_up,
+        security::what_production_has_in_the_whole_cluster_is_refused_and_stays,
     ];
     let own = own_stories![
         bootstrap::a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing,

@@ -102,8 +102,19 @@ impl Plane {
 
     /// A control plane of one's own.
     pub(crate) fn start() -> Plane {
+        Plane::start_with(None)
+    }
+
+    /// The same, with what Flux's controllers have where this is `k8s/kustomization.yaml`.
+    pub(crate) fn start_with(kustomization: Option<&str>) -> Plane {
         let directory = tempfile::Builder::new().prefix("plane-").tempdir().unwrap();
-        let printed = script("up", &directory.path().join("run")).unwrap();
+        let mut up = script("up", &directory.path().join("run"));
+        if let Some(kustomization) = kustomization {
+            let file = directory.path().join("kustomization.yaml");
+            fs::write(&file, kustomization).unwrap();
+            up.env("KUSTOMIZATION", file);
+        }
+        let printed = printed(&mut up).unwrap();
         let exported = |name: &str| {
             let mut lines = printed.lines();
             let value = lines.find_map(|line| line.strip_prefix(&format!("export {name}=")));
@@ -184,7 +195,7 @@ impl Drop for Plane {
                 restarted,
             } => {
                 restarted.iter_mut().for_each(end);
-                if let Err(error) = script("down", &directory.path().join("run")) {
+                if let Err(error) = printed(&mut script("down", &directory.path().join("run"))) {
                     eprintln!("{error}");
                 }
             }
@@ -238,19 +249,26 @@ fn forward(kube: &Kube) -> Result<(String, Child), String> {
     ))
 }
 
-fn script(name: &str, run: &Path) -> Result<String, String> {
+fn script(name: &str, run: &Path) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cluster")
         .join(name);
-    let output = Command::new(&script)
+    let mut command = Command::new(script);
+    command
         .arg(run)
         // However this ends, by Ctrl-C too.
-        .env("UNTIL_PID", std::process::id().to_string())
+        .env("UNTIL_PID", std::process::id().to_string());
+    command
+}
+
+fn printed(command: &mut Command) -> Result<String, String> {
+    let script = Path::new(command.get_program()).display().to_string();
+    let output = command
         .output()
-        .map_err(|error| format!("{}: {error}", script.display()))?;
+        .map_err(|error| format!("{script}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}: {said}", script.display()))
+    Err(format!("{script}: {said}"))
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, Environment, PullRequest};
 use crate::kube::{is_at, is_ready};
-use crate::plane::Plane;
 
 /// An overlay that does what it should not.
 struct Attempt {
@@ -183,6 +182,72 @@ const NESTED: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomiz
                       spec: {interval: 10m0s, prune: true, path: ./k8s/app/base, targetNamespace: default, \
                       sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}\n";
 
+/// What an overlay takes from a base that production has as well, and what has no namespace.
+const SHARED: &str = "\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: things.example.com
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Thing, plural: things, singular: thing}
+  versions:
+    - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: app-reader
+rules: []
+";
+
+fn shared(cluster: &Cluster) -> PullRequest<'_> {
+    // Production's.
+    cluster.plane.kube.apply(SHARED);
+    let overlay = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [ns.yaml, shared.yaml]\n";
+    let files = [
+        ("kustomization.yaml", overlay.to_owned()),
+        ("shared.yaml", SHARED.to_owned()),
+    ];
+    cluster.pull_request_with(cluster.repository.clone(), "shares", &files)
+}
+
+/// The id of each, where it is there.
+fn shared_uids(cluster: &Cluster) -> [Option<Value>; 2] {
+    [
+        ("customresourcedefinition", "things.example.com"),
+        ("clusterrole", "app-reader"),
+    ]
+    .map(|(kind, name)| {
+        let object = cluster.plane.kube.get("", kind, name)?;
+        Some(object["metadata"]["uid"].clone())
+    })
+}
+
+pub(crate) fn what_production_has_in_the_whole_cluster_is_refused_and_stays(cluster: &Cluster) {
+    let pull_request = shared(cluster);
+    let before = shared_uids(cluster);
+    assert!(before.iter().all(Option::is_some));
+    let environment = pull_request.deploy();
+    cluster
+        .watch
+        .until_failing(&environment.object, "is forbidden");
+    pull_request.close();
+    environment.until_let_go();
+    assert_eq!(shared_uids(cluster), before);
+}
+
+/// Flux takes over what is called the same, and the end of the environment removes it.
+fn shares_by_default(cluster: &Cluster) {
+    let pull_request = shared(cluster);
+    let environment = pull_request.deploy();
+    environment.until_ready();
+    pull_request.close();
+    environment.until_gone();
+    assert_eq!(shared_uids(cluster), [None, None]);
+}
+
 impl Attempt {
     fn pull_request<'a>(&self, cluster: &'a Cluster, public: &Repository) -> PullRequest<'a> {
         let overlay = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
@@ -213,10 +278,11 @@ impl Attempt {
 }
 
 pub(crate) fn a_hostile_overlay_may_do_anything_by_default_and_nothing_under_lockdown() {
-    let mut cluster = Cluster::new(Plane::start());
+    let mut cluster = Cluster::without_lockdown();
     let public = cluster.github.fork("public");
     public.make_public();
     by_default(&cluster, &public);
+    shares_by_default(&cluster);
     let flags = lock(&cluster, &public);
     // In a cluster of containers the changed Deployment does this.
     cluster.plane.restart("kustomize-controller", &flags);
