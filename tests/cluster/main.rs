@@ -26,6 +26,7 @@ mod lifecycle;
 mod plane;
 mod security;
 mod unready;
+mod variables;
 mod webhook;
 
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ fn main() -> ExitCode {
         branches::an_overlay_that_never_applied_leaves_a_namespace_that_says_whose_it_was,
         branches::twenty_deployed_at_once_are_ready_and_twenty_closed_at_once_are_gone,
         bootstrap::by_hand_and_by_bootstrap_come_to_the_same,
+        variables::a_number_between_quote_variables_is_a_string_wherever_one_is_meant,
+        variables::a_number_in_quotes_of_the_overlay_is_refused_as_the_docs_say,
         unready::a_fix_that_is_pushed_to_an_unready_environment_counts_at_once,
         unready::an_unready_environment_is_gone_soon_after_its_close,
         unready::an_unready_environment_that_is_destroyed_and_deployed_again_gets_ready,
