@@ -21,9 +21,12 @@ mod bad_input;
 mod bootstrap;
 mod branches;
 mod cluster;
+mod docs;
 mod kube;
 mod lifecycle;
+mod own_branch;
 mod plane;
+mod recipes;
 mod security;
 mod unready;
 mod variables;
@@ -74,6 +77,8 @@ fn main() -> ExitCode {
     ];
     let own = own_stories![
         bootstrap::a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing,
+        recipes::every_environment_gets_what_the_watchers_patches_say,
+        own_branch::the_instances_live_on_a_branch_of_their_own_as_the_docs_say,
         webhook::a_signed_push_wakes_flux_and_a_wrong_signature_does_nothing,
         security::a_hostile_overlay_may_do_anything_by_default_and_nothing_under_lockdown,
         bad_input::a_cluster_that_will_not_do_is_named_in_one_line,
