@@ -73,8 +73,15 @@ impl GitHub {
         &self,
         number: u64,
     ) -> Result<Option<StatusComment>, ApiError> {
-        let (viewer, comments) = tokio::join!(self.viewer(), self.marked_comments(number));
-        let (viewer, comments) = (viewer?, comments?);
+        let (viewer, comments) =
+            tokio::join!(self.viewer_by_graphql(), self.marked_comments(number));
+        let comments = comments?;
+        let viewer = match viewer {
+            // Nothing depends on it.
+            None if comments.is_empty() => return Ok(None),
+            None => self.viewer_by_rest().await?,
+            Some(viewer) => viewer,
+        };
         let is_ours = |comment: &&CommentObject| {
             let user = comment.user.as_ref();
             user.is_some_and(|user| viewer.is(user))

@@ -19,35 +19,38 @@ struct ViewerLogin {
 }
 
 impl GitHub {
-    /// Who we are, asked once.
-    ///
-    /// # Errors
-    /// Nobody tells. That is no reason to take ourselves for somebody else, and to comment twice.
-    pub(crate) async fn viewer(&self) -> Result<&Viewer, ApiError> {
-        self.viewer.get_or_try_init(|| self.ask_for_viewer()).await
-    }
-
-    /// Asks GraphQL, which tells it for every kind of token, then REST, which tells it for a person's.
-    async fn ask_for_viewer(&self) -> Result<Viewer, ApiError> {
-        if !self.is_graphql_down.get() {
-            let query = json!({ "query": "{ viewer { login } }" });
-            match self.graphql::<ViewerData>(&query).await {
-                Ok((data, _)) => return Ok(Viewer::Login(data.viewer.login)),
-                Err(error) => {
-                    self.is_graphql_down.set(true);
-                    // There is little hope for another request. The next time, only REST is asked.
-                    if self.has_outage() {
-                        return Err(error);
-                    }
-                }
+    /// Who we are by GraphQL, which tells it for every kind of token. `None` where it does not, and it is not asked again.
+    pub(crate) async fn viewer_by_graphql(&self) -> Option<&Viewer> {
+        if self.viewer.initialized() || self.is_graphql_down.get() {
+            return self.viewer.get();
+        }
+        let query = json!({ "query": "{ viewer { login } }" });
+        match self.graphql::<ViewerData>(&query).await {
+            Ok((data, _)) => {
+                let viewer = || async { Viewer::Login(data.viewer.login) };
+                Some(self.viewer.get_or_init(viewer).await)
+            }
+            Err(_) => {
+                self.is_graphql_down.set(true);
+                None
             }
         }
+    }
+
+    /// Who we are by REST, which tells it for a person's token and refuses an app's.
+    ///
+    /// # Errors
+    /// It does not answer. That is no reason to take ourselves for somebody else, and to comment twice.
+    pub(crate) async fn viewer_by_rest(&self) -> Result<&Viewer, ApiError> {
         let url = format!("{}/user", self.api);
-        match self.http.get::<UserObject>(&url).await {
-            Ok(user) => Ok(Viewer::Login(user.login)),
-            Err(error) if error.is_refused() => Ok(Viewer::Bot),
-            Err(error) => Err(error),
-        }
+        let ask = || async {
+            match self.http.get::<UserObject>(&url).await {
+                Ok(user) => Ok(Viewer::Login(user.login)),
+                Err(error) if error.is_refused() => Ok(Viewer::Bot),
+                Err(error) => Err(error),
+            }
+        };
+        self.viewer.get_or_try_init(ask).await
     }
 }
 
