@@ -14,6 +14,7 @@ use crate::manifest::read::{deployed_at, read};
 use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
+use crate::model::repository::RepositoryIdentity;
 
 /// What keeps a directory in Git that holds nothing else.
 const KEEP: &str = ".gitkeep";
@@ -104,6 +105,9 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlanOutcome {
     Planned(Plan),
+    /// Only GitHub can tell whether these names are former ones of the repository: instances of earlier versions, which hold
+    /// no id, say that they are of them.
+    Unidentified(BTreeSet<String>),
     /// The tip does not allow it.
     Refused(Refusal),
 }
@@ -138,6 +142,16 @@ impl Published {
 
 /// Plans what a decision changes at this tip.
 pub(crate) fn plan(decision: &Decision, tip: &Tip) -> Result<PlanOutcome> {
+    let owner = decision.owner();
+    let unidentified: BTreeSet<String> = instances(&Search::pull_request(owner.pull_request), tip)
+        .map(|deployed| deployed.instance.owner)
+        .filter(|other| other.pull_request == owner.pull_request)
+        .filter(|other| owner.repository.is_unclear(&other.repository))
+        .map(|other| other.repository.name)
+        .collect();
+    if !unidentified.is_empty() {
+        return Ok(PlanOutcome::Unidentified(unidentified));
+    }
     match decision {
         Decision::Create(decision) => create(decision, tip),
         Decision::Destroy(decision) => Ok(PlanOutcome::Planned(destroy(decision, tip))),
@@ -336,10 +350,32 @@ pub(crate) fn instances_of(owner: &Owner, tip: &Tip) -> Vec<DeployedInstance> {
 }
 
 /// Returns every instance of a repository.
-pub(crate) fn instances_in(repository: &str, tip: &Tip) -> Vec<DeployedInstance> {
-    instances(&Search::repository(repository), tip)
-        .filter(|deployed| deployed.instance.owner.is_in(repository))
+pub(crate) fn instances_in(repository: &RepositoryIdentity, tip: &Tip) -> Vec<DeployedInstance> {
+    all_instances(tip)
+        .filter(|deployed| repository.is(&deployed.instance.owner.repository))
         .collect()
+}
+
+/// Returns every instance that is or may be of a repository: GitHub has to tell what other names are.
+pub(crate) fn instances_perhaps_in(
+    repository: &RepositoryIdentity,
+    tip: &Tip,
+) -> Vec<DeployedInstance> {
+    all_instances(tip)
+        .filter(|deployed| {
+            let other = &deployed.instance.owner.repository;
+            repository.is(other) || repository.is_unclear(other)
+        })
+        .collect()
+}
+
+fn all_instances(tip: &Tip) -> impl Iterator<Item = DeployedInstance> + '_ {
+    tip.instances
+        .iter()
+        .filter_map(|(path, entry)| match entry {
+            Entry::File(content) => deployed_at(path, content),
+            Entry::Other => None,
+        })
 }
 
 /// Whether an instance is still there, as it was.
@@ -394,9 +430,14 @@ mod tests {
 
     fn owner(repository: &str, pull_request: u64) -> Owner {
         Owner {
-            repository: repository.to_owned(),
+            repository: named(repository),
             pull_request,
         }
+    }
+
+    /// A repository as files of earlier versions name it.
+    fn named(repository: &str) -> RepositoryIdentity {
+        RepositoryIdentity::new(repository, None)
     }
 
     /// Bring up the branch of a pull request of `octo/app`.
@@ -447,6 +488,7 @@ mod tests {
         match super::create(create, tip).unwrap() {
             PlanOutcome::Planned(plan) => Ok(plan),
             PlanOutcome::Refused(refusal) => Err(refusal),
+            PlanOutcome::Unidentified(names) => panic!("{names:?}"),
         }
     }
 
@@ -536,7 +578,7 @@ mod tests {
             ("k8s/instances/sync-c.yaml", file_of(&up("c", 9))),
         ]);
         let reasons = [Reason::Closed, Reason::HeadDeleted];
-        let removals: Vec<Removal> = instances_in("Octo/app", &there)
+        let removals: Vec<Removal> = instances_in(&named("Octo/app"), &there)
             .into_iter()
             .zip(reasons)
             .map(|(deployed, reason)| Removal { deployed, reason })
@@ -568,7 +610,7 @@ mod tests {
             ["k8s/instances/sync-c.yaml"]
         );
         assert!(sweep(&[], &there).change.is_empty());
-        assert_eq!(instances_in("octo/other", &there), []);
+        assert_eq!(instances_in(&named("octo/other"), &there), []);
     }
 
     #[test]
@@ -577,7 +619,7 @@ mod tests {
             holds_only_instances: true,
             ..tip([("k8s/instances/sync-a.yaml", file_of(&up("a", 3)))])
         };
-        let deployed = instances_in("octo/app", &there).remove(0);
+        let deployed = instances_in(&named("octo/app"), &there).remove(0);
         let removal = Removal {
             deployed,
             reason: Reason::Closed,
@@ -622,7 +664,7 @@ mod tests {
         let mut asked_by_another = create.clone();
         asked_by_another.manifest.requested_by = "otto".to_owned();
         let mut renamed_repository = create.clone();
-        renamed_repository.manifest.owner.repository = "Octo/App".to_owned();
+        renamed_repository.manifest.owner.repository = named("Octo/App");
         for again in [create, asked_by_another] {
             let plan = planned(&again, &deployed).unwrap();
             assert!(plan.change.is_empty() && plan.removed.is_empty());
@@ -765,9 +807,9 @@ mod tests {
     #[test]
     fn all_of_a_pull_requests_instances_are_removed_and_nothing_else() {
         let mut in_another_case = up("b", 7);
-        in_another_case.manifest.owner.repository = "Octo/APP".to_owned();
+        in_another_case.manifest.owner.repository = named("Octo/APP");
         let mut of_another_repository = up("e", 7);
-        of_another_repository.manifest.owner.repository = "octo/other".to_owned();
+        of_another_repository.manifest.owner.repository = named("octo/other");
         let before = tip([
             ("k8s/instances/sync-a.yaml", file_of(&up("a", 7))),
             ("k8s/instances/sync-b.yaml", file_of(&in_another_case)),
@@ -894,7 +936,7 @@ mod tests {
         prop_oneof![
             6 => instances.prop_map(|(branch, number, repository)| {
                 let mut create = up(branch, number);
-                create.manifest.owner.repository = repository.to_owned();
+                create.manifest.owner.repository = named(repository);
                 file_of(&create)
             }),
             1 => "kind: [a-z]{0,9}|\\PC{0,20}".prop_map(|text| file(&text)),
@@ -913,20 +955,8 @@ mod tests {
         })
     }
 
-    /// Every instance of a tip, each file parsed.
-    fn all_instances(tip: &Tip) -> Vec<DeployedInstance> {
-        let files = tip
-            .instances
-            .iter()
-            .filter_map(|(path, entry)| match entry {
-                Entry::File(content) => deployed_at(path, content),
-                Entry::Other => None,
-            });
-        files.collect()
-    }
-
     fn retained(tip: &Tip, is_wanted: impl Fn(&DeployedInstance) -> bool) -> Vec<DeployedInstance> {
-        all_instances(tip).into_iter().filter(is_wanted).collect()
+        all_instances(tip).filter(is_wanted).collect()
     }
 
     fn is_of(entry: &Entry, owner: &Owner) -> bool {
@@ -961,8 +991,8 @@ mod tests {
             let owner = owner("octo/app", number);
             let ours = retained(&tip, |deployed| deployed.instance.owner.is(&owner));
             prop_assert_eq!(&instances_of(&owner, &tip), &ours);
-            let here = retained(&tip, |deployed| deployed.instance.owner.is_in("octo/app"));
-            prop_assert_eq!(&instances_in("octo/app", &tip), &here);
+            let here = retained(&tip, |deployed| named("octo/app").is(&deployed.instance.owner.repository));
+            prop_assert_eq!(&instances_in(&named("octo/app"), &tip), &here);
 
             let create = Create { limit: NonZeroUsize::new(2), ..up(branch, number) };
             let others = retained(&tip, |deployed| {

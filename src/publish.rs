@@ -2,6 +2,7 @@
 //!
 //! Git blocks, so it works on a thread of its own, which the functions here wait for no longer than they should.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -39,6 +40,14 @@ pub(crate) fn target(config: &Config, branch: &str) -> Target {
     }
 }
 
+/// What publishing came to.
+#[derive(Debug)]
+pub(crate) enum PublishOutcome {
+    Published(Published),
+    /// GitHub has to tell first whether these are former names of the repository.
+    Unidentified(BTreeSet<String>),
+}
+
 /// Publishes what `plan` makes of the tip, in the earlier session if there is one. `plan` is called again for every new tip.
 ///
 /// Gives the session back, unless it still waits for an answer.
@@ -47,7 +56,7 @@ pub(crate) async fn publish(
     plan: impl Fn(&Tip) -> Result<PlanOutcome> + Send + 'static,
     session: Option<Session>,
     cancellation: &CancellationToken,
-) -> (Result<Published, Failure>, Option<Session>) {
+) -> (Result<PublishOutcome, Failure>, Option<Session>) {
     let time_limit = target.timeout;
     let without_workspace = Target {
         workspace: None,
@@ -90,9 +99,12 @@ pub(crate) async fn publish(
                 give_up.cancel();
                 Session::resume(None, without_workspace, CancellationToken::new()).ok()
             };
-            (Ok(published), session.or_else(fresh_session))
+            (
+                Ok(PublishOutcome::Published(published)),
+                session.or_else(fresh_session),
+            )
         }
-        Ok((Ok(Landing::Not(published)), session)) => (Ok(published), Some(session)),
+        Ok((Ok(Landing::Not(outcome)), session)) => (Ok(outcome), Some(session)),
         Ok((Err(failure), session)) => (Err(failure), Some(session)),
         Err(failure) => (Err(failure), None),
     }
@@ -109,7 +121,7 @@ enum Landing {
         commit: CommitId,
     },
     /// There was nothing to land.
-    Not(Published),
+    Not(PublishOutcome),
 }
 
 /// Plans at the remote tip and pushes the change as one commit, until it lands or the time is over.
@@ -134,12 +146,17 @@ fn land(
         }
         let plan = match plan(&contents)? {
             PlanOutcome::Planned(plan) => plan,
+            PlanOutcome::Unidentified(names) => {
+                return Ok(Landing::Not(PublishOutcome::Unidentified(names)));
+            }
             PlanOutcome::Refused(refusal) => {
-                return Ok(Landing::Not(Published::Refused(refusal)));
+                let refused = Published::Refused(refusal);
+                return Ok(Landing::Not(PublishOutcome::Published(refused)));
             }
         };
         let Some(commit) = session.commit(tip, &plan.change)? else {
-            return Ok(Landing::Not(Published::Unchanged(plan)));
+            let unchanged = Published::Unchanged(plan);
+            return Ok(Landing::Not(PublishOutcome::Published(unchanged)));
         };
         session.check_cancelled()?;
         // Without the push: its answer may be what takes so long.

@@ -57,6 +57,11 @@ impl Variables {
         })
     }
 
+    /// Payloads say it, too, apart from a schedule's.
+    pub(crate) fn repository_id(&self) -> Option<u64> {
+        self.optional("GITHUB_REPOSITORY_ID")?.parse().ok()
+    }
+
     /// Only a link depends on it, so what cannot be read is as good as missing.
     pub(crate) fn action(&self) -> Option<(RepositoryName, String)> {
         let repository = self.optional("GITHUB_ACTION_REPOSITORY")?;

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) event_path: PathBuf,
     /// `GITHUB_REPOSITORY`
     pub(crate) repository: RepositoryName,
+    /// `GITHUB_REPOSITORY_ID`, where there is one.
+    pub(crate) repository_id: Option<u64>,
     /// `GITHUB_WORKSPACE`, where there is one.
     pub(crate) workspace: Option<PathBuf>,
     /// `GITHUB_API_URL`
@@ -69,6 +71,7 @@ impl Config {
         Ok(Config {
             event_name: variables.required("GITHUB_EVENT_NAME")?.to_owned(),
             event_path: PathBuf::from(variables.required("GITHUB_EVENT_PATH")?),
+            repository_id: variables.repository_id(),
             workspace: variables.optional("GITHUB_WORKSPACE").map(PathBuf::from),
             api_url: variables.url("GITHUB_API_URL")?,
             graphql_url: variables.url("GITHUB_GRAPHQL_URL")?,

@@ -21,7 +21,7 @@ use crate::model::instance::Owner;
 use crate::model::names::Environment;
 use crate::model::names::can_be_followed;
 use crate::model::pull_request::{Head, PullRequest, State};
-use crate::model::repository::Access;
+use crate::model::repository::{Access, RepositoryIdentity};
 
 /// What GitHub answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,25 @@ pub(crate) enum Decision {
     Create(Box<Create>),
     /// Take it down.
     Destroy(Destroy),
+}
+
+impl Decision {
+    /// The pull request that it is about.
+    pub(crate) fn owner(&self) -> &Owner {
+        match self {
+            Decision::Create(create) => &create.manifest.owner,
+            Decision::Destroy(destroy) => &destroy.owner,
+        }
+    }
+
+    /// Keeps what GitHub said of another name of a repository.
+    pub(crate) fn note_name(&mut self, name: &str, is_ours: bool) {
+        let owner = match self {
+            Decision::Create(create) => &mut create.manifest.owner,
+            Decision::Destroy(destroy) => &mut destroy.owner,
+        };
+        owner.repository.note_name(name, is_ours);
+    }
 }
 
 /// An environment to bring up.
@@ -140,17 +159,18 @@ fn refuse_person(
 /// What takes down whatever the pull request has.
 pub(crate) fn destroy(request: &Request, pull_request: &PullRequest, config: &Config) -> Destroy {
     Destroy {
-        owner: owner(request.pull_request, config),
+        owner: owner(request, config),
         branch: pull_request.branch.clone(),
         requested_by: request.login.clone(),
     }
 }
 
 /// A pull request of this repository as the owner of instances.
-pub(crate) fn owner(pull_request: u64, config: &Config) -> Owner {
+fn owner(request: &Request, config: &Config) -> Owner {
+    let name = config.repository.to_string();
     Owner {
-        repository: config.repository.to_string(),
-        pull_request,
+        repository: RepositoryIdentity::new(&name, request.repository_id),
+        pull_request: request.pull_request,
     }
 }
 
@@ -218,7 +238,7 @@ fn create(
         name: environment.name.clone(),
         namespace: environment.namespace.clone(),
         flux_namespace: inputs.flux_namespace.clone(),
-        owner: owner(request.pull_request, config),
+        owner: owner(request, config),
         branch: pull_request.branch.clone(),
         commit: head.to_string(),
         requested_by: request.login.clone(),

@@ -10,6 +10,7 @@ use crate::config::tests::configured;
 use crate::decide::triage::{NoOp, Triage};
 use crate::event::{CommentEvent, Event, Ignored, PullRequestAction, PullRequestEvent, SweepEvent};
 use crate::model::repository::Permission;
+use crate::model::repository::RepositoryIdentity;
 use crate::model::sha::Sha;
 use crate::model::ttl::Ttl;
 use crate::model::ttl::tests::at;
@@ -78,6 +79,7 @@ pub(crate) fn commented(command: Result<Command, UsageError>) -> Request {
             command,
         },
         default_branch: "main".to_owned(),
+        repository_id: Some(1),
     }
 }
 
@@ -131,7 +133,7 @@ fn deployed(pull_request: PullRequest, inputs: &[(&str, &str)]) -> Result<Create
 
 fn ours() -> Owner {
     Owner {
-        repository: "octo/app".to_owned(),
+        repository: RepositoryIdentity::new("octo/app", Some(1)),
         pull_request: 7,
     }
 }
@@ -140,7 +142,7 @@ fn ours() -> Owner {
 pub(crate) fn refusals(text: &str) -> Vec<Refusal> {
     let text = || text.to_owned();
     let owner = || Owner {
-        repository: text(),
+        repository: RepositoryIdentity::new(&text(), None),
         ..ours()
     };
     let usage = |problem| {
@@ -253,6 +255,7 @@ fn comment() -> CommentEvent {
         author: "rita".to_owned(),
         by_bot: false,
         default_branch: "main".to_owned(),
+        repository_id: Some(1),
     }
 }
 
@@ -303,6 +306,7 @@ fn a_command_and_a_close_are_requests() {
         },
         sender: "rita".to_owned(),
         default_branch: "main".to_owned(),
+        repository_id: Some(1),
     };
     assert_eq!(
         triaged(Event::PullRequest(closing)),
@@ -318,6 +322,7 @@ fn a_command_and_a_close_are_requests() {
             pull_request: pull_request(),
             sender: "rita".to_owned(),
             default_branch: "main".to_owned(),
+            repository_id: Some(1),
         };
         assert_eq!(
             triaged(Event::PullRequest(event)),
@@ -327,6 +332,7 @@ fn a_command_and_a_close_are_requests() {
     let sweep = SweepEvent {
         code: "schedule",
         default_branch: None,
+        repository_id: Some(1),
     };
     assert_eq!(triaged(Event::Sweep(sweep.clone())), Triage::Sweep(sweep));
     let mut misspelt = comment();

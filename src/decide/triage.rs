@@ -66,6 +66,8 @@ pub(crate) struct Request {
     pub(crate) trigger: Trigger,
     /// The repository's default branch.
     pub(crate) default_branch: String,
+    /// GitHub's id of the repository.
+    pub(crate) repository_id: Option<u64>,
 }
 
 /// How a request came in.
@@ -112,6 +114,7 @@ pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
                     created_at: event.created_at,
                     command,
                 },
+                repository_id: event.repository_id,
                 default_branch: event.default_branch,
             }),
         },
@@ -131,6 +134,7 @@ pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
                     head: event.pull_request.commit,
                 },
             },
+            repository_id: event.repository_id,
             default_branch: event.default_branch,
         }),
         Event::Sweep(event) => Triage::Sweep(event),

@@ -56,6 +56,8 @@ pub(crate) struct CommentEvent {
     pub(crate) created_at: Option<String>,
     /// The repository's default branch.
     pub(crate) default_branch: String,
+    /// GitHub's id of the repository.
+    pub(crate) repository_id: Option<u64>,
 }
 
 /// Something that was just done to a pull request.
@@ -69,6 +71,8 @@ pub(crate) struct PullRequestEvent {
     pub(crate) sender: String,
     /// The repository's default branch.
     pub(crate) default_branch: String,
+    /// GitHub's id of the repository.
+    pub(crate) repository_id: Option<u64>,
 }
 
 /// What was done to a pull request.
@@ -93,6 +97,8 @@ pub(crate) struct SweepEvent {
     pub(crate) code: &'static str,
     /// The repository's default branch; a schedule does not say it.
     pub(crate) default_branch: Option<String>,
+    /// GitHub's id of the repository; a schedule does not say it, either.
+    pub(crate) repository_id: Option<u64>,
 }
 
 /// Why an event is none of ours, before its payload was looked into any further.
@@ -173,6 +179,7 @@ fn sweep(name: &str, payload: &[u8], code: &'static str) -> Result<Event> {
     let payload: SweepPayload = read(name, payload)?;
     Ok(Event::Sweep(SweepEvent {
         code,
+        repository_id: payload.repository.as_ref().and_then(|it| it.id),
         default_branch: payload
             .repository
             .map(|repository| repository.default_branch),
@@ -196,6 +203,7 @@ impl From<CommentPayload> for CommentEvent {
             created_at: payload.comment.created_at.as_str().map(str::to_owned),
             by_bot: author.r#type == "Bot",
             author: author.login,
+            repository_id: payload.repository.id,
             default_branch: payload.repository.default_branch,
         }
     }
@@ -210,6 +218,7 @@ impl PullRequestPayload {
                 .with_head_owner_or(User::deleted().login)
                 .try_into()?,
             sender: self.sender.unwrap_or_else(User::deleted).login,
+            repository_id: self.repository.id,
             default_branch: self.repository.default_branch,
         })
     }

@@ -43,6 +43,7 @@ pub(crate) struct User {
 
 #[derive(Deserialize)]
 pub(crate) struct Repository {
+    pub(crate) id: Option<u64>,
     pub(crate) default_branch: String,
 }
 

@@ -240,6 +240,7 @@ fn a_sweep_needs_no_repository_in_its_payload() {
         let event = SweepEvent {
             code,
             default_branch: branch.map(str::to_owned),
+            repository_id: None,
         };
         assert_eq!(parsed(name, &payload).unwrap(), Event::Sweep(event));
     }

@@ -39,6 +39,8 @@ pub(crate) struct ApiError {
     /// How long the server asked to be left alone.
     retry_after: Option<Duration>,
     is_rate_limit: bool,
+    /// Where a redirect leads.
+    location: Option<String>,
 }
 
 impl fmt::Display for ApiError {
@@ -65,6 +67,7 @@ impl ApiError {
             words: words.to_owned(),
             retry_after: retry_after.map(Duration::from_secs),
             is_rate_limit: retry_after.is_some(),
+            location: None,
         }
     }
 
@@ -91,6 +94,13 @@ impl ApiError {
             retry_after: headers.retry_after(),
             ..self
         }
+    }
+
+    /// The id of the repository that a redirect leads to: GitHub answers so where a repository was renamed or transferred
+    /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects)).
+    pub(crate) fn redirected_repository(&self) -> Option<u64> {
+        let (_, id) = self.location.as_ref()?.rsplit_once("/repositories/")?;
+        id.parse().ok()
     }
 
     pub(crate) fn is_not_found(&self) -> bool {
@@ -240,6 +250,7 @@ impl Http {
             words: self.token.redact(words),
             retry_after: None,
             is_rate_limit: false,
+            location: None,
         }
     }
 
@@ -375,6 +386,7 @@ impl Http {
             status: Some(status.as_u16()),
             is_rate_limit,
             retry_after: headers.retry_after(),
+            location: headers.location,
             ..failed(words)
         })
     }

@@ -66,6 +66,7 @@ struct PermissionObject {
 
 #[derive(Deserialize)]
 struct RepositoryObject {
+    id: u64,
     default_branch: String,
 }
 
@@ -102,10 +103,22 @@ impl GitHub {
         object.try_into()
     }
 
-    /// Fetches the name of the repository's default branch.
-    pub(crate) async fn default_branch(&self) -> Result<String> {
+    /// Whether the repository with this id has, or had, this name. A file says the name, so it may be anything.
+    pub(crate) async fn has_name(&self, id: Option<u64>, name: &str) -> bool {
+        let (Some(id), Some(name)) = (id, RepositoryName::parse(name)) else {
+            return false;
+        };
+        let route = format!("{}/repos/{name}", self.api);
+        match self.http.get::<RepositoryObject>(&route).await {
+            Ok(object) => object.id == id,
+            Err(error) => error.redirected_repository() == Some(id),
+        }
+    }
+
+    /// Fetches the repository's id and the name of its default branch.
+    pub(crate) async fn repository(&self) -> Result<(u64, String)> {
         let object: RepositoryObject = self.http.get(&self.repository).await?;
-        Ok(object.default_branch)
+        Ok((object.id, object.default_branch))
     }
 
     /// Fetches what somebody may do in the repository. Anything but a clear answer is [`Access::Unknown`].

@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer};
 use crate::manifest::as_flux_reads;
 use crate::model::instance::{
     BRANCH, COMMIT, DeployedInstance, EXPIRES, Instance, MANAGED_BY, NAMESPACE_VARIABLE, Owner,
-    PULL_REQUEST, REPOSITORY, REQUESTED_BY,
+    PULL_REQUEST, REPOSITORY, REPOSITORY_ID, REQUESTED_BY,
 };
+use crate::model::repository::RepositoryIdentity;
 use crate::model::ttl::Expiry;
 
 #[derive(Deserialize)]
@@ -91,8 +92,10 @@ impl Read {
         if label(MANAGED_BY.0)? != MANAGED_BY.1 {
             return None;
         }
+        let annotation = |key: &str| self.metadata.annotations.get(key)?.as_deref();
+        let id = annotation(REPOSITORY_ID).and_then(|id| id.parse().ok());
         Some(Owner {
-            repository: self.metadata.annotations.get(REPOSITORY)?.clone()?,
+            repository: RepositoryIdentity::new(annotation(REPOSITORY)?, id),
             pull_request: label(PULL_REQUEST)?.parse().ok()?,
         })
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_yaml::SingleQuoted;
 
 use crate::model::instance::{
-    BRANCH, COMMIT, EXPIRES, MANAGED_BY, Owner, PULL_REQUEST, REPOSITORY, REQUESTED_BY,
-    RESERVED_VARIABLES,
+    BRANCH, COMMIT, EXPIRES, MANAGED_BY, Owner, PULL_REQUEST, REPOSITORY, REPOSITORY_ID,
+    REQUESTED_BY, RESERVED_VARIABLES,
 };
 use crate::model::names::can_be_followed;
 use crate::model::ttl::rfc3339;
@@ -195,10 +195,12 @@ impl Manifest {
 
     fn metadata(&self) -> Metadata<'_> {
         let number = self.owner.pull_request.to_string();
+        let id = self.owner.repository.id;
+        let id = id.map(|id| (REPOSITORY_ID, id.to_string()));
         let expires = self.expires.map(|time| (EXPIRES, rfc3339(time)));
         let annotations = [
             (CHANGE_REQUEST, number.clone()),
-            (REPOSITORY, self.owner.repository.clone()),
+            (REPOSITORY, self.owner.repository.name.clone()),
             (BRANCH, self.branch.clone()),
             (COMMIT, self.commit.clone()),
             (REQUESTED_BY, self.requested_by.clone()),
@@ -211,7 +213,7 @@ impl Manifest {
                 (MANAGED_BY.0, MANAGED_BY.1.to_owned()),
                 (PULL_REQUEST, number),
             ]),
-            annotations: annotations.into_iter().chain(expires).collect(),
+            annotations: annotations.into_iter().chain(id).chain(expires).collect(),
         }
     }
 

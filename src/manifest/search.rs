@@ -21,8 +21,6 @@ enum Kind {
     Number,
     /// A word of letters, digits and `-`.
     Word,
-    /// A name in any case.
-    Name,
 }
 
 impl Search {
@@ -34,11 +32,6 @@ impl Search {
         Search::new(namespace, Kind::Word)
     }
 
-    /// GitHub compares the names of repositories without case.
-    pub(crate) fn repository(name: &str) -> Search {
-        Search::new(&name.to_ascii_lowercase(), Kind::Name)
-    }
-
     fn new(text: &str, kind: Kind) -> Search {
         Search {
             finder: Finder::new(text.as_bytes()).into_owned(),
@@ -48,11 +41,7 @@ impl Search {
 
     /// Whether the file may have the value. Only a no is certain.
     pub(crate) fn may_match(&self, file: &[u8]) -> bool {
-        memchr2(b'\\', b'!', file).is_some()
-            || match self.kind {
-                Kind::Name => self.finder.find(&file.to_ascii_lowercase()).is_some(),
-                Kind::Number | Kind::Word => self.stands_alone(file),
-            }
+        memchr2(b'\\', b'!', file).is_some() || self.stands_alone(file)
     }
 
     /// Whether the text is there and is not a part of a longer number or word.
@@ -62,7 +51,7 @@ impl Search {
             let (before, rest) = file.split_at_checked(start).unwrap_or((file, &[]));
             let before = match self.kind {
                 Kind::Number => without_zeros(before),
-                Kind::Word | Kind::Name => before,
+                Kind::Word => before,
             };
             !before.last().is_some_and(|byte| self.continues(*byte))
                 && !rest.get(length).is_some_and(|byte| self.continues(*byte))
@@ -125,12 +114,5 @@ mod tests {
             let search = Search::namespace("dev");
             assert_eq!(search.may_match(file.as_bytes()), is_found, "{file}");
         }
-    }
-
-    #[test]
-    fn a_repository_is_found_in_any_case() {
-        let search = Search::repository("Octo/App");
-        assert!(search.may_match(b"r: octo/APP"));
-        assert!(!search.may_match(b"r: octo/ap"));
     }
 }

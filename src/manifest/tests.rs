@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use chrono::DateTime;
 use kcr_kustomize_toolkit_fluxcd_io::v1::kustomizations::Kustomization;
@@ -16,6 +17,7 @@ use crate::manifest::search::Search;
 use crate::model::instance::{Instance, Owner, RESERVED_VARIABLES};
 use crate::model::names::can_be_followed;
 use crate::model::names::tests::not_a_string;
+use crate::model::repository::RepositoryIdentity;
 use crate::model::ttl::Expiry;
 use crate::model::ttl::tests::at;
 
@@ -27,7 +29,7 @@ pub(crate) fn manifest() -> Manifest {
         namespace: "dev".to_owned(),
         flux_namespace: "flux-system".to_owned(),
         owner: Owner {
-            repository: "octo/app".to_owned(),
+            repository: RepositoryIdentity::new("octo/app", Some(1)),
             pull_request: 7,
         },
         branch: "dev".to_owned(),
@@ -44,63 +46,16 @@ pub(crate) fn manifest() -> Manifest {
     }
 }
 
-const RENDERED: &str = r#"---
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata:
-  name: ephemeral-dev
-  namespace: flux-system
-  labels:
-    app.kubernetes.io/managed-by: flux-ephemeral-env
-    flux-ephemeral-env/pull-request: "7"
-  annotations:
-    event.toolkit.fluxcd.io/change_request: "7"
-    flux-ephemeral-env/branch: dev
-    flux-ephemeral-env/commit: 0123456789abcdef0123456789abcdef01234567
-    flux-ephemeral-env/repository: octo/app
-    flux-ephemeral-env/requested-by: rita
-    kustomize.toolkit.fluxcd.io/substitute: disabled
-spec:
-  interval: 1m0s
-  url: ssh://git@github.com/octo/app
-  ref:
-    branch: dev
-  secretRef:
-    name: flux-system
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata:
-  name: ephemeral-dev
-  namespace: flux-system
-  labels:
-    app.kubernetes.io/managed-by: flux-ephemeral-env
-    flux-ephemeral-env/pull-request: "7"
-  annotations:
-    event.toolkit.fluxcd.io/change_request: "7"
-    flux-ephemeral-env/branch: dev
-    flux-ephemeral-env/commit: 0123456789abcdef0123456789abcdef01234567
-    flux-ephemeral-env/repository: octo/app
-    flux-ephemeral-env/requested-by: rita
-    kustomize.toolkit.fluxcd.io/substitute: disabled
-spec:
-  interval: 10m0s
-  retryInterval: 30s
-  timeout: 5m0s
-  path: ./k8s/app/overlays/ephemeral
-  prune: true
-  wait: true
-  sourceRef:
-    kind: GitRepository
-    name: ephemeral-dev
-  postBuild:
-    substitute:
-      BRANCH_NAME: dev
-      COMMIT: 0123456789abcdef0123456789abcdef01234567
-      EPHEMERAL_NAME: dev
-      PULL_REQUEST: "7"
-      quote: '"'
-"#;
+/// The file that it renders to, which the stories compare with, too.
+static RENDERED: LazyLock<String> = LazyLock::new(|| {
+    include_str!("../../tests/action/current.yaml")
+        .replace("<name>", "dev")
+        .replace("<number>", "7")
+        .replace("<commit>", "0123456789abcdef0123456789abcdef01234567")
+        .replace("1000001", "1")
+        .replace("127.0.0.1/octo-org/demo", "github.com/octo/app")
+        .replace("octo-org/demo", "octo/app")
+});
 
 fn rendered(manifest: &Manifest) -> String {
     manifest.render().unwrap()
@@ -124,11 +79,14 @@ fn meant(manifest: &Manifest) -> Vec<Value> {
             "event.toolkit.fluxcd.io/change_request": number,
             "flux-ephemeral-env/branch": manifest.branch,
             "flux-ephemeral-env/commit": manifest.commit,
-            "flux-ephemeral-env/repository": manifest.owner.repository,
+            "flux-ephemeral-env/repository": manifest.owner.repository.name,
             "flux-ephemeral-env/requested-by": manifest.requested_by,
             "kustomize.toolkit.fluxcd.io/substitute": "disabled",
         },
     });
+    if let Some(id) = manifest.owner.repository.id {
+        metadata["annotations"]["flux-ephemeral-env/repository-id"] = json!(id.to_string());
+    }
     if let Some(time) = manifest.expires {
         let text = time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
         metadata["annotations"]["flux-ephemeral-env/expires"] = json!(text);
@@ -194,8 +152,8 @@ fn unknown_to<T: DeserializeOwned>(document: &Value) -> Vec<String> {
 
 #[test]
 fn the_defaults_render_to_these_two_documents() {
-    assert_eq!(rendered(&manifest()), RENDERED);
-    assert_eq!(documents(RENDERED), meant(&manifest()));
+    assert_eq!(rendered(&manifest()), *RENDERED);
+    assert_eq!(documents(&RENDERED), meant(&manifest()));
 }
 
 #[test]
@@ -262,7 +220,7 @@ fn a_variable_of_our_own_is_not_given_away() {
             .into(),
         ..manifest()
     };
-    assert_eq!(rendered(&manifest), RENDERED);
+    assert_eq!(rendered(&manifest), *RENDERED);
 }
 
 const NASTY: [&str; 35] = [
@@ -607,13 +565,8 @@ proptest! {
     fn no_search_leaves_out_a_file_that_has_the_value(manifest in prop_oneof![3 => Just(manifest()), 1 => manifests()], edits in vec(edits(), 0..4)) {
         let text = edited(&rendered(&manifest), &edits);
         if let Some(instance) = read(text.as_bytes()) {
-            let Owner { repository, pull_request } = &instance.owner;
-            prop_assert!(Search::pull_request(*pull_request).may_match(text.as_bytes()), "{}", text);
-            // Nobody looks for a name that GitHub would not take.
-            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-            if repository.chars().all(is_name) {
-                prop_assert!(Search::repository(repository).may_match(text.as_bytes()), "{}", text);
-            }
+            let search = Search::pull_request(instance.owner.pull_request);
+            prop_assert!(search.may_match(text.as_bytes()), "{}", text);
             let namespace = &instance.namespace;
             if namespace.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-')) {
                 prop_assert!(Search::namespace(namespace).may_match(text.as_bytes()), "{}", text);
@@ -657,7 +610,7 @@ fn the_end_of_its_time_is_an_annotation_of_both_objects() {
     let line = "    flux-ephemeral-env/expires: \"2026-02-27T12:00:00Z\"\n";
     let text = rendered(&manifest);
     assert_eq!(text.matches(line).count(), 2, "{text}");
-    assert_eq!(text.replace(line, ""), RENDERED);
+    assert_eq!(text.replace(line, ""), *RENDERED);
     for (value, read_back) in [
         ("\"2026-02-27T12:00:00Z\"", Expiry::At(expires)),
         ("2026-02-27T13:00:00+01:00", Expiry::At(expires)),
@@ -685,7 +638,11 @@ fn a_file_edited_by_hand_stays_ours() {
     for (edit, file, read_back) in [
         ("number", RENDERED.replace("\"7\"", "7"), instance()),
         ("line ends", RENDERED.replace('\n', "\r\n"), instance()),
-        ("byte order mark", format!("\u{feff}{RENDERED}"), instance()),
+        (
+            "byte order mark",
+            format!("\u{feff}{}", *RENDERED),
+            instance(),
+        ),
         (
             "comments",
             RENDERED.replace("\nspec:", " # a\n# b\nspec: # c"),
@@ -713,7 +670,7 @@ fn a_file_edited_by_hand_stays_ours() {
         ),
         (
             "an object without labels",
-            format!("{RENDERED}---\nmetadata:\n  labels:\n  annotations:\n"),
+            format!("{}---\nmetadata:\n  labels:\n  annotations:\n", *RENDERED),
             instance(),
         ),
         (
@@ -724,10 +681,17 @@ fn a_file_edited_by_hand_stays_ours() {
                 ..instance()
             },
         ),
-        ("an empty document", format!("{RENDERED}---\n"), instance()),
+        (
+            "an empty document",
+            format!("{}---\n", *RENDERED),
+            instance(),
+        ),
         (
             "another object",
-            format!("{RENDERED}---\nkind: ConfigMap\nmetadata:\ndata:\n  a: b\n"),
+            format!(
+                "{}---\nkind: ConfigMap\nmetadata:\ndata:\n  a: b\n",
+                *RENDERED
+            ),
             instance(),
         ),
         (
@@ -764,7 +728,7 @@ fn a_file_without_our_marker_or_an_owner_is_not_ours() {
         &RENDERED.replace("flux-ephemeral-env/pull-request", "pull-request"),
         &RENDERED.replace("pull-request: \"7\"", "pull-request: seven"),
         &RENDERED.replace("pull-request: \"7\"", "pull-request: \"-7\""),
-        &RENDERED.replace("flux-ephemeral-env/repository", "repository"),
+        &RENDERED.replace("flux-ephemeral-env/repository:", "repository:"),
         &RENDERED.replace("kind:", "kind: ["),
         &"[".repeat(100_000),
         &"- ".repeat(100_000),
@@ -779,13 +743,32 @@ fn a_file_without_our_marker_or_an_owner_is_not_ours() {
 
 #[test]
 fn an_owner_is_compared_as_github_compares() {
-    let owner = |repository: &str, pull_request| Owner {
-        repository: repository.to_owned(),
+    let owner = |repository: &str, id, pull_request| Owner {
+        repository: RepositoryIdentity::new(repository, id),
         pull_request,
     };
-    assert!(owner("octo/app", 7).is(&owner("Octo/App", 7)));
-    assert!(!owner("octo/app", 7).is(&owner("octo/app", 8)));
-    assert!(!owner("octo/app", 7).is(&owner("octo/apps", 7)));
+    let ours = owner("octo/app", Some(1), 7);
+    for (other, is_ours) in [
+        (owner("octo/app", Some(1), 7), true),
+        (owner("octo/app", Some(1), 8), false),
+        // Renamed, and a new repository of the old name.
+        (owner("octo/former", Some(1), 7), true),
+        (owner("octo/app", Some(2), 7), false),
+        // Of an earlier version.
+        (owner("Octo/App", None, 7), true),
+        (owner("octo/apps", None, 7), false),
+    ] {
+        assert_eq!(ours.is(&other), is_ours, "{other:?}");
+        assert_eq!(other.is(&ours), is_ours, "{other:?}");
+    }
+    let mut repository = ours.repository;
+    let former = RepositoryIdentity::new("octo/former", None);
+    assert!(repository.is_unclear(&former) && !repository.is(&former));
+    for is_former in [true, false] {
+        repository.note_name("Octo/Former", is_former);
+        assert_eq!(repository.is(&former), is_former);
+        assert!(!repository.is_unclear(&former));
+    }
 }
 
 #[test]

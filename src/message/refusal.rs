@@ -181,7 +181,7 @@ fn pull_request(owner: &Owner) -> String {
     format!(
         "pull request {} of {}",
         owner.pull_request,
-        code(&owner.repository)
+        code(&owner.repository.name)
     )
 }
 

@@ -14,7 +14,7 @@ use crate::message::refusal::refused;
 use crate::message::sections::Message;
 use crate::model::failure::Failure;
 use crate::model::instance::Owner;
-use crate::model::repository::Permission;
+use crate::model::repository::{Permission, RepositoryIdentity};
 use crate::model::sha::Sha;
 
 const PAGE: &str = include_str!("../../docs/troubleshooting.md");
@@ -55,7 +55,7 @@ const INSTANCE: &str = "k8s/app/overlays/ephemeral-instances/sync-dev.yaml";
 
 fn refusals() -> Vec<Refusal> {
     let owner = Owner {
-        repository: "octo-org/demo".to_owned(),
+        repository: RepositoryIdentity::new("octo-org/demo", None),
         pull_request: 12,
     };
     let usage = |argument: &str, problem| {

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::model::names::instance_name;
+use crate::model::repository::RepositoryIdentity;
 use crate::model::ttl::Expiry;
 
 /// The label that says a file is ours, and its value.
@@ -11,6 +12,9 @@ pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "fl
 pub(crate) const PULL_REQUEST: &str = "flux-ephemeral-env/pull-request";
 
 pub(crate) const REPOSITORY: &str = "flux-ephemeral-env/repository";
+
+/// GitHub\'s id of the repository, which a rename does not change.
+pub(crate) const REPOSITORY_ID: &str = "flux-ephemeral-env/repository-id";
 
 pub(crate) const BRANCH: &str = "flux-ephemeral-env/branch";
 
@@ -35,21 +39,15 @@ pub(crate) const RESERVED_VARIABLES: [&str; 5] = [
 /// The one pull request that may change an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// `owner/name` of the repository the pull request is in.
-    pub(crate) repository: String,
-    /// The pull request's number.
+    /// The repository that the pull request is in.
+    pub(crate) repository: RepositoryIdentity,
     pub(crate) pull_request: u64,
 }
 
 impl Owner {
     /// Whether both are the same pull request.
     pub(crate) fn is(&self, other: &Owner) -> bool {
-        self.pull_request == other.pull_request && self.is_in(&other.repository)
-    }
-
-    /// Whether it is a pull request of this repository; GitHub compares the names without case.
-    pub(crate) fn is_in(&self, repository: &str) -> bool {
-        self.repository.eq_ignore_ascii_case(repository)
+        self.pull_request == other.pull_request && self.repository.is(&other.repository)
     }
 }
 

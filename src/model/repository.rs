@@ -1,5 +1,6 @@
 //! A repository's name, and what somebody may do in it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A repository's `owner/name`.
@@ -24,6 +25,57 @@ impl RepositoryName {
             owner: owner.to_owned(),
             name: name.to_owned(),
         })
+    }
+}
+
+/// A repository, as instances tell one from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RepositoryIdentity {
+    /// `owner/name`, which a rename or a transfer changes. Empty where a file does not say.
+    pub(crate) name: String,
+    /// GitHub's id, which stays. Files of earlier versions do not have it.
+    pub(crate) id: Option<u64>,
+    /// What GitHub said of other names, in lower case: whether each is a former name of this repository.
+    other_names: BTreeMap<String, bool>,
+}
+
+impl RepositoryIdentity {
+    pub(crate) fn new(name: &str, id: Option<u64>) -> RepositoryIdentity {
+        RepositoryIdentity {
+            name: name.to_owned(),
+            id,
+            other_names: BTreeMap::new(),
+        }
+    }
+
+    /// Whether both are the same repository. Without an id on either side, the names decide, which GitHub compares without
+    /// case.
+    pub(crate) fn is(&self, other: &RepositoryIdentity) -> bool {
+        match (self.id, other.id) {
+            (Some(id), Some(other)) => id == other,
+            _ => {
+                self.name.eq_ignore_ascii_case(&other.name)
+                    || self.has_other_name(&other.name) == Some(true)
+                    || other.has_other_name(&self.name) == Some(true)
+            }
+        }
+    }
+
+    /// Whether only GitHub can tell if both are the same: the other one has another name, and no id.
+    pub(crate) fn is_unclear(&self, other: &RepositoryIdentity) -> bool {
+        self.id.is_some()
+            && other.id.is_none()
+            && !self.is(other)
+            && self.has_other_name(&other.name).is_none()
+    }
+
+    /// Keeps what GitHub said of another name.
+    pub(crate) fn note_name(&mut self, name: &str, is_ours: bool) {
+        self.other_names.insert(name.to_ascii_lowercase(), is_ours);
+    }
+
+    fn has_other_name(&self, name: &str) -> Option<bool> {
+        self.other_names.get(&name.to_ascii_lowercase()).copied()
     }
 }
 

@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::decide::owner;
 use crate::git::{Session, Target};
 use crate::github::GitHub;
 use crate::github::comments::StatusComment;
 use crate::github::http::ApiError;
 use crate::message::context::Context;
 use crate::message::sections::{self, Message};
-use crate::model::instance::fingerprint;
+use crate::model::instance::{Owner, fingerprint};
 use crate::model::notification::{Channel, Reaction, StatusState};
+use crate::model::repository::RepositoryIdentity;
 use crate::plan::{self, Plan};
 use crate::publish::{read, target};
 use crate::report::{self, Report};
@@ -171,11 +171,16 @@ impl Notifier<'_> {
     pub(crate) async fn look_again(
         &self,
         context: &Context,
+        repository: &RepositoryIdentity,
         written: WrittenComment,
         session: &mut Option<Session>,
         undelivered: &mut Undelivered,
     ) {
-        let corrected = self.correct(context, written, session, undelivered);
+        let owner = Owner {
+            repository: repository.clone(),
+            pull_request: context.pull_request,
+        };
+        let corrected = self.correct(context, &owner, written, session, undelivered);
         let words = match timeout(CHECK_TIMEOUT * 3, corrected).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
@@ -189,6 +194,7 @@ impl Notifier<'_> {
     async fn correct(
         &self,
         context: &Context,
+        owner: &Owner,
         written: WrittenComment,
         session: &mut Option<Session>,
         undelivered: &mut Undelivered,
@@ -201,7 +207,7 @@ impl Notifier<'_> {
             let Some(described) = sections::fingerprint_in(&comment.body) else {
                 return Ok(());
             };
-            let owner = owner(context.pull_request, self.config);
+            let owner = owner.clone();
             let target = Target {
                 timeout: CHECK_TIMEOUT,
                 ..target(self.config, &context.target_branch)

@@ -1,5 +1,6 @@
 //! One request: asks GitHub for the facts, decides, lands the change, notifies the pull request, and looks again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -19,9 +20,9 @@ use crate::message::sections;
 use crate::model::failure::Failure;
 use crate::model::notification::{Channel, Reaction, StatusState};
 use crate::model::pull_request::{PullRequest, State, unknown_state};
-use crate::model::repository::Access;
+use crate::model::repository::{Access, RepositoryIdentity};
 use crate::plan::{PlanOutcome, Published, plan};
-use crate::publish::{cancel_grace_over, publish, read, target};
+use crate::publish::{PublishOutcome, cancel_grace_over, publish, read, target};
 use crate::report::{self, Report};
 use crate::run::notify::{CommentLookup, Notifier};
 use crate::run::undelivered::Undelivered;
@@ -83,19 +84,37 @@ impl RequestRun<'_> {
             self.notifier.log.line(&report::no_op_line(no_op));
             return report::none(no_op);
         }
-        let decision = match decide(self.request, &facts, config) {
+        let mut decision = match decide(self.request, &facts, config) {
             Ok(decision) => decision,
             Err(refusal) => return report::refused(&context, &refusal),
         };
-        let planned = decision.clone();
-        let target = target(config, &context.target_branch);
-        match read(target, None, move |tip| plan(&planned, tip)).await {
-            Ok((PlanOutcome::Planned(plan), _)) => {
-                self.notifier.preview(&plan);
-                report::previewed(config, self.request, &decision, &plan)
+        let mut session = None;
+        loop {
+            let planned = decision.clone();
+            let target = target(config, &context.target_branch);
+            match read(target, session, move |tip| plan(&planned, tip)).await {
+                Ok((PlanOutcome::Unidentified(names), used)) => {
+                    session = Some(used);
+                    self.identify(names, &mut decision).await;
+                }
+                Ok((PlanOutcome::Planned(plan), _)) => {
+                    self.notifier.preview(&plan);
+                    return report::previewed(config, self.request, &decision, &plan);
+                }
+                Ok((PlanOutcome::Refused(refusal), _)) => {
+                    return report::refused(&context, &refusal);
+                }
+                Err(failure) => return report::failed(&context, Some(&decision), &failure),
             }
-            Ok((PlanOutcome::Refused(refusal), _)) => report::refused(&context, &refusal),
-            Err(failure) => report::failed(&context, Some(&decision), &failure),
+        }
+    }
+
+    /// Asks GitHub whether these are former names of this repository. Each name is asked about once.
+    async fn identify(&self, names: BTreeSet<String>, decision: &mut Decision) {
+        for name in names {
+            let id = self.request.repository_id;
+            let is_ours = self.notifier.github.has_name(id, &name).await;
+            decision.note_name(&name, is_ours);
         }
     }
 
@@ -330,14 +349,23 @@ impl RequestRun<'_> {
         decision: &Decision,
         cancellation: &CancellationToken,
     ) -> Result<Published, Failure> {
-        let target = target(self.notifier.config, &outcome.context.target_branch);
-        let decision = decision.clone();
-        let session = outcome.session.take();
-        let plan = move |tip: &_| plan(&decision, tip);
-        let (published, session) = publish(target, plan, session, cancellation).await;
-        self.notifier.log.debug(&format!("{published:?}"));
-        outcome.session = session;
-        published
+        let mut decision = decision.clone();
+        loop {
+            let target = target(self.notifier.config, &outcome.context.target_branch);
+            let session = outcome.session.take();
+            let planned = decision.clone();
+            let plan = move |tip: &_| plan(&planned, tip);
+            let (published, session) = publish(target, plan, session, cancellation).await;
+            self.notifier.log.debug(&format!("{published:?}"));
+            outcome.session = session;
+            match published? {
+                PublishOutcome::Published(published) => return Ok(published),
+                PublishOutcome::Unidentified(names) => tokio::select! {
+                    () = self.identify(names, &mut decision) => {}
+                    () = cancellation.cancelled() => return Err(Failure::Interrupted),
+                },
+            }
+        }
     }
 
     /// Returns the pull request if it was closed while its environment came up. The run for the close may have found nothing
@@ -409,8 +437,10 @@ impl RequestRun<'_> {
             }
         };
         if let Some(written) = written {
+            let name = self.notifier.config.repository.to_string();
+            let repository = RepositoryIdentity::new(&name, self.request.repository_id);
             tokio::select! {
-                () = self.notifier.look_again(context, written, session, undelivered) => {}
+                () = self.notifier.look_again(context, &repository, written, session, undelivered) => {}
                 () = cancel_grace_over(cancellation) => {}
             }
         }

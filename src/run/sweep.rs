@@ -16,9 +16,10 @@ use crate::message::warning::{self, StopReason};
 use crate::model::failure::Failure;
 use crate::model::instance::DeployedInstance;
 use crate::model::pull_request::{Liveness, PullRequestSummary};
+use crate::model::repository::RepositoryIdentity;
 use crate::plan;
 use crate::plan::{Plan, PlanOutcome, Published, Tip};
-use crate::publish::{cancel_grace_over, publish, read, target};
+use crate::publish::{PublishOutcome, cancel_grace_over, publish, read, target};
 use crate::report;
 use crate::report::Report;
 use crate::run::notify::{CommentLookup, Notifier};
@@ -53,6 +54,7 @@ struct Telling<'r> {
 /// What was found out before anything is removed.
 struct Found {
     branch: String,
+    repository: RepositoryIdentity,
     instances: Vec<DeployedInstance>,
     summaries: BTreeMap<u64, PullRequestSummary>,
     session: Session,
@@ -95,21 +97,13 @@ impl SweepRun<'_> {
     /// The instances there are, and what GitHub says of their pull requests.
     async fn find(&self) -> Result<Found, Failure> {
         let config = self.notifier.config;
-        let known = config.inputs.branch.as_ref();
-        let branch = match known.or(self.event.default_branch.as_ref()) {
-            Some(branch) => branch.clone(),
-            None => self
-                .notifier
-                .github
-                .default_branch()
-                .await
-                .map_err(unanswered)?,
-        };
-        let repository = config.repository.to_string();
+        let (branch, repository) = self.target().await?;
+        let asked = repository.clone();
         let (instances, session) = read(target(config, &branch), None, move |tip| {
-            Ok(plan::instances_in(&repository, tip))
+            Ok(plan::instances_perhaps_in(&asked, tip))
         })
         .await?;
+        let (instances, repository) = self.identified(instances, repository).await;
         let numbers: BTreeSet<u64> = instances
             .iter()
             .map(|deployed| deployed.instance.owner.pull_request)
@@ -123,10 +117,49 @@ impl SweepRun<'_> {
         self.notifier.log.debug(&format!("{summaries:?}"));
         Ok(Found {
             branch,
+            repository,
             instances,
             summaries,
             session,
         })
+    }
+
+    /// Returns the target branch and this repository. A schedule's payload says neither.
+    async fn target(&self) -> Result<(String, RepositoryIdentity), Failure> {
+        let config = self.notifier.config;
+        let name = config.repository.to_string();
+        let id = self.event.repository_id.or(config.repository_id);
+        let known = config.inputs.branch.as_ref();
+        let (id, branch) = match known.or(self.event.default_branch.as_ref()) {
+            Some(branch) => (id, branch.clone()),
+            None => {
+                let asked = self.notifier.github.repository().await;
+                let (asked_id, branch) = asked.map_err(unanswered)?;
+                (Some(asked_id), branch)
+            }
+        };
+        Ok((branch, RepositoryIdentity::new(&name, id)))
+    }
+
+    /// Keeps the instances of this repository. GitHub is asked about each other name that an instance without an id has.
+    async fn identified(
+        &self,
+        instances: Vec<DeployedInstance>,
+        mut repository: RepositoryIdentity,
+    ) -> (Vec<DeployedInstance>, RepositoryIdentity) {
+        let others = instances
+            .iter()
+            .map(|deployed| &deployed.instance.owner.repository);
+        let unclear = others.filter(|other| repository.is_unclear(other));
+        let names: BTreeSet<String> = unclear.map(|other| other.name.clone()).collect();
+        for name in names {
+            let is_ours = self.notifier.github.has_name(repository.id, &name).await;
+            repository.note_name(&name, is_ours);
+        }
+        let ours = instances
+            .into_iter()
+            .filter(|deployed| repository.is(&deployed.instance.owner.repository));
+        (ours.collect(), repository)
     }
 
     async fn preview(
@@ -162,6 +195,7 @@ impl SweepRun<'_> {
     ) -> Report {
         let Found {
             branch,
+            repository,
             summaries,
             session,
             ..
@@ -172,13 +206,13 @@ impl SweepRun<'_> {
         let (published, mut session) = publish(target, plan, Some(session), cancellation).await;
         self.notifier.log.debug(&format!("{published:?}"));
         let (removals, commit, warning) = match published {
-            Ok(Published::Pushed {
+            Ok(PublishOutcome::Published(Published::Pushed {
                 plan,
                 commit,
                 warning,
-            }) => (those_of(removals, &plan), commit, warning),
+            })) => (those_of(removals, &plan), commit, warning),
             // Nothing of it is left: others were faster.
-            Ok(Published::Unchanged(_) | Published::Refused(_)) => {
+            Ok(PublishOutcome::Published(_) | PublishOutcome::Unidentified(_)) => {
                 return report::swept(self.event.code, &[], None, unresolved);
             }
             Err(failure) => {
@@ -207,7 +241,7 @@ impl SweepRun<'_> {
             undelivered: Undelivered::default(),
         };
         let stop_reason = tokio::select! {
-            () = self.tell(&branch, &commit, &summaries, &mut telling, &mut session) => StopReason::GitHubGone,
+            () = self.tell(&branch, &repository, &commit, &summaries, &mut telling, &mut session) => StopReason::GitHubGone,
             () = cancel_grace_over(cancellation) => StopReason::Cancelled,
         };
         let Telling {
@@ -235,6 +269,7 @@ impl SweepRun<'_> {
     async fn tell(
         &self,
         branch: &str,
+        repository: &RepositoryIdentity,
         commit: &str,
         summaries: &BTreeMap<u64, PullRequestSummary>,
         telling: &mut Telling<'_>,
@@ -284,7 +319,7 @@ impl SweepRun<'_> {
             match told {
                 Some(told) if session.is_some() => {
                     self.notifier
-                        .look_again(&context, told, session, undelivered)
+                        .look_again(&context, repository, told, session, undelivered)
                         .await;
                 }
                 Some(_) => {}

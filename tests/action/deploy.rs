@@ -24,69 +24,8 @@ fn a_comment_becomes_a_commit() {
         .unwrap()
         .to_owned();
     let commit = story.repository.tip("main").unwrap();
-    assert_eq!(
-        story.instance("dev").unwrap(),
-        format!(
-            r#"---
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata:
-  name: ephemeral-dev
-  namespace: flux-system
-  labels:
-    app.kubernetes.io/managed-by: flux-ephemeral-env
-    flux-ephemeral-env/pull-request: "1"
-  annotations:
-    event.toolkit.fluxcd.io/change_request: "1"
-    flux-ephemeral-env/branch: dev
-    flux-ephemeral-env/commit: {commit_annotation}
-    flux-ephemeral-env/repository: octo-org/demo
-    flux-ephemeral-env/requested-by: rita
-    kustomize.toolkit.fluxcd.io/substitute: disabled
-spec:
-  interval: 1m0s
-  url: ssh://git@127.0.0.1/octo-org/demo
-  ref:
-    branch: dev
-  secretRef:
-    name: flux-system
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata:
-  name: ephemeral-dev
-  namespace: flux-system
-  labels:
-    app.kubernetes.io/managed-by: flux-ephemeral-env
-    flux-ephemeral-env/pull-request: "1"
-  annotations:
-    event.toolkit.fluxcd.io/change_request: "1"
-    flux-ephemeral-env/branch: dev
-    flux-ephemeral-env/commit: {commit_annotation}
-    flux-ephemeral-env/repository: octo-org/demo
-    flux-ephemeral-env/requested-by: rita
-    kustomize.toolkit.fluxcd.io/substitute: disabled
-spec:
-  interval: 10m0s
-  retryInterval: 30s
-  timeout: 5m0s
-  path: ./k8s/app/overlays/ephemeral
-  prune: true
-  wait: true
-  sourceRef:
-    kind: GitRepository
-    name: ephemeral-dev
-  postBuild:
-    substitute:
-      BRANCH_NAME: dev
-      COMMIT: {commit_annotation}
-      EPHEMERAL_NAME: dev
-      PULL_REQUEST: "1"
-      quote: '"'
-"#,
-            commit_annotation = head
-        )
-    );
+    let file = story.instance("dev").unwrap();
+    assert_eq!(file, story.current("dev", story.number));
 
     let bot = "github-actions[bot] <41898282+github-actions[bot]@users.noreply.github.com>";
     let log = story.repository.log("main");

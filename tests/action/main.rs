@@ -29,6 +29,7 @@ mod lifetime;
 mod limit;
 mod permit;
 mod person;
+mod rename;
 mod story;
 mod sweep;
 mod sweep_trouble;

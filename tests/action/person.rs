@@ -501,7 +501,8 @@ fn another_repositorys_instance_is_not_overwritten() {
     let theirs = story
         .instance("dev")
         .unwrap()
-        .replace("octo-org/demo", "octo-org/other");
+        .replace("octo-org/demo", "octo-org/other")
+        .replace("repository-id: \"1", "repository-id: \"2");
     story.repository.commit(
         "main",
         &[(&Story::path("dev"), Some(&theirs))],

@@ -184,6 +184,11 @@ impl LocalGitHub {
             .insert(login.to_lowercase());
     }
 
+    /// GitHub's id of the base repository.
+    pub fn repository_id(&self) -> u64 {
+        self.shared.state().base().id
+    }
+
     /// The base repository, `octo-org/demo`.
     pub fn repository(&self) -> Repository {
         self.handle(self.shared.state().base().clone())

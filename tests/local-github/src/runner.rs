@@ -78,6 +78,7 @@ impl Job {
             ("GITHUB_API_URL", github.api_url()),
             ("GITHUB_SERVER_URL", github.server_url()),
             ("GITHUB_GRAPHQL_URL", github.graphql_url()),
+            ("GITHUB_REPOSITORY_ID", github.repository_id().to_string()),
             ("GITHUB_RUN_ID", "1".to_owned()),
             ("INPUT_TOKEN", github.token()),
         ];
