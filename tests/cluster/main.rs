@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         unready::an_unready_environment_that_is_destroyed_and_deployed_again_gets_ready,
         unready::environments_that_are_not_ready_hold_nobody_up,
         security::what_production_has_in_the_whole_cluster_is_refused_and_stays,
+        security::an_overlay_that_leaves_it_out_as_the_docs_say_gets_ready,
     ];
     let own = own_stories![
         bootstrap::a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing,

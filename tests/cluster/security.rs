@@ -1,9 +1,12 @@
 //! What a hostile overlay can do with Flux's defaults, and what `k8s/lockdown` leaves of it.
 
+use std::sync::{Mutex, PoisonError};
+
 use local_github::Repository;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Environment, PullRequest};
+use crate::docs::blocks;
 use crate::kube::{is_at, is_ready};
 
 /// An overlay that does what it should not.
@@ -202,15 +205,20 @@ metadata:
 rules: []
 ";
 
-fn shared(cluster: &Cluster) -> PullRequest<'_> {
-    // Production's.
-    cluster.plane.kube.apply(SHARED);
+/// A pull request whose overlay takes it, with more in its `kustomization.yaml`.
+fn shared<'a>(cluster: &'a Cluster, branch: &str, more: &str) -> PullRequest<'a> {
+    // Production's. Two that apply at the same time would both create it.
+    static APPLYING: Mutex<()> = Mutex::new(());
+    {
+        let _one = APPLYING.lock().unwrap_or_else(PoisonError::into_inner);
+        cluster.plane.kube.apply(SHARED);
+    }
     let overlay = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [ns.yaml, shared.yaml]\n";
     let files = [
-        ("kustomization.yaml", overlay.to_owned()),
+        ("kustomization.yaml", format!("{overlay}{more}")),
         ("shared.yaml", SHARED.to_owned()),
     ];
-    cluster.pull_request_with(cluster.repository.clone(), "shares", &files)
+    cluster.pull_request_with(cluster.repository.clone(), branch, &files)
 }
 
 /// The id of each, where it is there.
@@ -226,7 +234,7 @@ fn shared_uids(cluster: &Cluster) -> [Option<Value>; 2] {
 }
 
 pub(crate) fn what_production_has_in_the_whole_cluster_is_refused_and_stays(cluster: &Cluster) {
-    let pull_request = shared(cluster);
+    let pull_request = shared(cluster, "shares", "");
     let before = shared_uids(cluster);
     assert!(before.iter().all(Option::is_some));
     let environment = pull_request.deploy();
@@ -238,9 +246,21 @@ pub(crate) fn what_production_has_in_the_whole_cluster_is_refused_and_stays(clus
     assert_eq!(shared_uids(cluster), before);
 }
 
+pub(crate) fn an_overlay_that_leaves_it_out_as_the_docs_say_gets_ready(cluster: &Cluster) {
+    let blocks = blocks("how-it-works", "## The overlay");
+    let leave_out = blocks.last().unwrap();
+    let pull_request = shared(cluster, "leaves-out", leave_out);
+    let before = shared_uids(cluster);
+    let environment = pull_request.deploy();
+    environment.until_ready();
+    pull_request.close();
+    environment.until_gone();
+    assert_eq!(shared_uids(cluster), before);
+}
+
 /// Flux takes over what is called the same, and the end of the environment removes it.
 fn shares_by_default(cluster: &Cluster) {
-    let pull_request = shared(cluster);
+    let pull_request = shared(cluster, "shares", "");
     let environment = pull_request.deploy();
     environment.until_ready();
     pull_request.close();
