@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
+use memchr::memmem;
 
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::{Create, Decision, Destroy};
-use crate::manifest::overlay::claimed_namespaces;
+use crate::manifest::overlay::{Listing, claimed_namespaces, listing};
 use crate::manifest::read::{deployed_at, read};
 use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
@@ -18,6 +19,11 @@ use crate::model::repository::RepositoryIdentity;
 
 /// What keeps a directory in Git that holds nothing else.
 const KEEP: &str = ".gitkeep";
+
+/// What stays of an instance whose file a `kustomization.yaml` lists: without the file, kustomize would build nothing of the
+/// directory. It reads a file without a document as nothing.
+const EMPTIED: &str =
+    "# The environment is gone. This file stays for the kustomization.yaml that lists it.\n";
 
 /// The part of the target branch's tip that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +34,8 @@ pub(crate) struct Tip {
     pub(crate) overlays: BTreeMap<String, Vec<u8>>,
     /// Whether the instances directory exists.
     pub(crate) instances_directory: Directory,
+    /// The `kustomization.yaml` of the instances directory, if it has one.
+    pub(crate) kustomization: Option<(String, Vec<u8>)>,
     /// Whether the instances directory holds instances and nothing else.
     pub(crate) holds_only_instances: bool,
 }
@@ -186,7 +194,7 @@ fn create(create: &Create, tip: &Tip) -> Result<PlanOutcome> {
         instances_of(&manifest.owner, tip)
             .into_iter()
             .partition(|deployed| deployed.path == environment.path);
-    change.removals = removed.iter().map(|removed| removed.path.clone()).collect();
+    take_away(&removed, &mut change, tip);
     if !is_deployed(manifest, tip.instances.get(&environment.path))? {
         let content = manifest.render()?;
         remaining = deployed_at(&environment.path, content.as_bytes())
@@ -249,16 +257,43 @@ fn removal(removed: Vec<DeployedInstance>, message: String, tip: &Tip) -> Plan {
         .filter(|_| is_emptied)
         .and_then(|removed| removed.path.rsplit_once('/'))
         .map(|(directory, _)| (format!("{directory}/{KEEP}"), String::new()));
+    let mut change = Change {
+        writes: keep.into_iter().collect(),
+        removals: BTreeSet::new(),
+        message,
+    };
+    take_away(&removed, &mut change, tip);
     Plan {
-        change: Change {
-            writes: keep.into_iter().collect(),
-            removals: removed.iter().map(|removed| removed.path.clone()).collect(),
-            message,
-        },
+        change,
         removed,
         remaining: Vec::new(),
         creates_directory: false,
     }
+}
+
+/// Removes the files of these instances, or empties those that a `kustomization.yaml` names.
+fn take_away(removed: &[DeployedInstance], change: &mut Change, tip: &Tip) {
+    for DeployedInstance { path, .. } in removed {
+        // Even one that cannot be read now may be repaired later.
+        let is_named = tip.kustomization.as_ref().is_some_and(|(_, content)| {
+            memmem::find(content, file_name(path).as_bytes()).is_some()
+        });
+        if is_named {
+            change.writes.insert(path.clone(), EMPTIED.to_owned());
+        } else {
+            change.removals.insert(path.clone());
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// What the `kustomization.yaml` of the instances directory says of a file there, with its path. `None` without one.
+fn listing_of<'a>(path: &str, tip: &'a Tip) -> Option<(&'a str, Listing)> {
+    let (kustomization, content) = tip.kustomization.as_ref()?;
+    Some((kustomization, listing(content, file_name(path))))
 }
 
 /// Whether the file is there already; who asked for it first stays in it.
@@ -287,6 +322,7 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
     if let Some(entry) = tip.instances.get(&environment.path) {
         let path = environment.path.clone();
         match instance_in(entry) {
+            None if is_emptied(entry) => {}
             None => return Some(Refusal::NotOurs { path }),
             Some(instance) if !instance.owner.is(&manifest.owner) => {
                 return Some(Refusal::OwnedByAnother {
@@ -296,6 +332,12 @@ fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
             }
             Some(_) => {}
         }
+    }
+    if let Some((kustomization, Listing::NotListed)) = listing_of(&environment.path, tip) {
+        return Some(Refusal::NotListed {
+            path: environment.path.clone(),
+            kustomization: kustomization.to_owned(),
+        });
     }
     let claimed = tip
         .overlays
@@ -333,6 +375,10 @@ fn refuse_over_limit(limit: usize, owner: &Owner, tip: &Tip) -> Option<Refusal> 
     instances
         .sort_by(|(name, number), (other_name, other)| (number, name).cmp(&(other, other_name)));
     (instances.len() >= limit).then_some(Refusal::LimitReached { limit, instances })
+}
+
+fn is_emptied(entry: &Entry) -> bool {
+    *entry == Entry::File(EMPTIED.as_bytes().to_vec())
 }
 
 fn instance_in(entry: &Entry) -> Option<Instance> {

@@ -88,6 +88,8 @@ pub(crate) enum Refusal {
         /// Its owner.
         owner: Owner,
     },
+    /// Flux would not apply the file: the `kustomization.yaml` beside it does not list it.
+    NotListed { path: String, kustomization: String },
     /// Something is there that is none of ours.
     NotOurs {
         /// The file, or a directory above it that is none.
@@ -118,6 +120,7 @@ impl Refusal {
             Refusal::ClaimedNamespace { .. } => "namespace-claimed",
             Refusal::NamespaceTaken { .. } => "namespace-taken",
             Refusal::OwnedByAnother { .. } => "owned-by-another-pull-request",
+            Refusal::NotListed { .. } => "instances-not-listed",
             Refusal::NotOurs { .. } => "file-not-ours",
         }
     }

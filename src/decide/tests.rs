@@ -196,6 +196,10 @@ pub(crate) fn refusals(text: &str) -> Vec<Refusal> {
             path: text(),
             owner: owner(),
         },
+        Refusal::NotListed {
+            path: text(),
+            kustomization: text(),
+        },
         Refusal::NotOurs { path: text() },
     ]
 }

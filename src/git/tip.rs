@@ -42,6 +42,7 @@ impl Session {
         match self.lookup(&root, &self.target.instances_path)? {
             Lookup::Found(directory) => {
                 contents.instances = self.instances(&directory)?;
+                contents.kustomization = self.kustomization(&directory)?;
                 contents.holds_only_instances = directory.len() == contents.instances.len();
             }
             Lookup::Absent => contents.instances_directory = Directory::Absent,
@@ -98,6 +99,21 @@ impl Session {
         }
         self.blobs.replace(blobs);
         Ok(instances)
+    }
+
+    fn kustomization(
+        &self,
+        directory: &Tree<'_>,
+    ) -> Result<Option<(String, Vec<u8>)>, git2::Error> {
+        for name in KUSTOMIZATION {
+            let entry = directory.get_name(name);
+            if let Some(entry) = entry.filter(|entry| entry.kind() == Some(ObjectType::Blob)) {
+                let content = self.repository.find_blob(entry.id())?.content().to_vec();
+                let path = format!("{}/{name}", self.target.instances_path);
+                return Ok(Some((path, content)));
+            }
+        }
+        Ok(None)
     }
 
     fn overlays(&self, root: &Tree<'_>) -> Result<BTreeMap<String, Vec<u8>>, git2::Error> {

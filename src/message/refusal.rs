@@ -129,6 +129,22 @@ fn words(context: &Context, refusal: &Refusal) -> (String, String) {
                 code(&context.destroy_command)
             ),
         ),
+        Refusal::NotListed {
+            path,
+            kustomization,
+        } => (
+            format!(
+                "Flux would not apply {}, because {} on {} does not list it.",
+                code(path),
+                code(kustomization),
+                code(&context.target_branch)
+            ),
+            format!(
+                "remove {}: without it, Flux applies every YAML file in the directory. What it changes in the instances \
+                 goes into `spec.patches` of the Kustomization that applies the directory.",
+                code(kustomization)
+            ),
+        ),
         Refusal::NotOurs { path } => (
             format!(
                 "There is already something at {} on {} that this action did not create, so the action leaves it alone.",

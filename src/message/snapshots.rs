@@ -553,6 +553,17 @@ fn every_refusal() {
     - Run: https://github.com/octo/app/actions/runs/42
     - More about this: https://github.com/octo/action/blob/v1/help.md#owned-by-another-pull-request
 
+    instances-not-listed
+    ### 😕 Refused
+
+    Flux would not apply `` `sam` ``, because `` `sam` `` on `main` does not list it.
+
+    **What to do:** remove `` `sam` ``: without it, Flux applies every YAML file in the directory. What it changes in the instances goes into `spec.patches` of the Kustomization that applies the directory.
+
+    - Branch: `dev` at `aaaaaaa`
+    - Run: https://github.com/octo/app/actions/runs/42
+    - More about this: https://github.com/octo/action/blob/v1/help.md#instances-not-listed
+
     file-not-ours
     ### 😕 Refused
 

@@ -115,6 +115,10 @@ fn refusals() -> Vec<Refusal> {
             path: INSTANCE.to_owned(),
             owner,
         },
+        Refusal::NotListed {
+            path: INSTANCE.to_owned(),
+            kustomization: "k8s/app/overlays/ephemeral-instances/kustomization.yaml".to_owned(),
+        },
         Refusal::NotOurs {
             path: INSTANCE.to_owned(),
         },

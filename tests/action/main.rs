@@ -27,6 +27,7 @@ mod label;
 mod layout;
 mod lifetime;
 mod limit;
+mod listed;
 mod permit;
 mod person;
 mod rename;
