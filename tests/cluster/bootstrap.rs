@@ -184,3 +184,30 @@ pub(crate) fn a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing
     environment.until_gone();
     waiting.until_ready();
 }
+
+pub(crate) fn an_instance_that_a_list_names_goes_without_breaking_the_list() {
+    let cluster = Cluster::new(Plane::start());
+    let instances = "k8s/app/overlays/ephemeral-instances";
+    let list = format!("{instances}/kustomization.yaml");
+    let resources = "resources:\n- sync.yaml\n- sync-listed.yaml\n";
+    let commit = |content| {
+        let change = [(list.as_str(), content)];
+        cluster.repository.commit("main", &change, "List instances");
+    };
+    commit(Some(resources));
+    let listed = cluster.pull_request("listed", "here");
+    let environment = listed.deploy();
+    environment.until_ready();
+
+    listed.close();
+    environment.until_gone();
+
+    // What stays of it breaks nothing, without the list either.
+    commit(None);
+    let next = cluster.pull_request("next", "here").deploy();
+    next.until_ready();
+    let left = cluster
+        .repository
+        .read("main", &format!("{instances}/sync-listed.yaml"));
+    assert!(left.is_some_and(|left| left.starts_with('#')));
+}

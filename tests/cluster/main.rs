@@ -78,6 +78,7 @@ fn main() -> ExitCode {
     ];
     let own = own_stories![
         bootstrap::a_malformed_file_beside_ours_stops_all_changes_and_removes_nothing,
+        bootstrap::an_instance_that_a_list_names_goes_without_breaking_the_list,
         recipes::every_environment_gets_what_the_watchers_patches_say,
         own_branch::the_instances_live_on_a_branch_of_their_own_as_the_docs_say,
         webhook::a_signed_push_wakes_flux_and_a_wrong_signature_does_nothing,
