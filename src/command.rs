@@ -40,18 +40,18 @@ pub(crate) enum Problem {
     Unknown,
     /// There is another one of its kind.
     Repeated,
-    /// `ttl=` goes on with what is no lifetime.
+    /// The text after `ttl=` is not a valid TTL.
     InvalidTtl,
 }
 
-/// What the argument with a lifetime starts with.
+/// What the argument with a TTL starts with.
 const TTL: &str = "ttl=";
 
 /// Reads the command in a comment's body, `None` where there is none.
 ///
 /// A command is the first line: the word, then nothing or arguments separated by blanks. Those may be any of Unicode's, and
 /// characters without a width are not there: both come with text that was copied from a page or a chat, and nobody sees
-/// them. An indented code block, a quote or a fence is no command.
+/// them. An indented code block, a quote and a fence are not commands.
 ///
 /// # Errors
 /// The usage, where an argument is unknown or given twice.

@@ -50,8 +50,8 @@ use crate::run::sweep::SweepRun;
 pub use crate::runner::Log;
 use crate::runner::{cancelled_by_signals, write_outputs, write_summary};
 
-/// Runs the action for one event, with the variables that the runner sets. Everything is told by then, the job's outputs
-/// and summary included.
+/// Runs the action for one event, with the variables that the runner sets. The pull request and the job know the
+/// outcome when this returns.
 ///
 /// # Errors
 /// Why the job fails, in one line for the annotation.
@@ -97,7 +97,7 @@ pub async fn run(
             }
         }
     };
-    tell_job(&config, log, &report)
+    finish_job(&config, log, &report)
 }
 
 /// Comes before anything else is read: no error may show the token.
@@ -146,7 +146,7 @@ fn payload(config: &Config) -> Result<Vec<u8>> {
 }
 
 /// Writes warnings, outputs and summary, and ends the job.
-fn tell_job(config: &Config, log: &Log, report: &Report) -> Result<()> {
+fn finish_job(config: &Config, log: &Log, report: &Report) -> Result<()> {
     for warning in &report.warnings {
         log.warning(warning);
     }

@@ -296,7 +296,7 @@ fn listing_of<'a>(path: &str, tip: &'a Tip) -> Option<(&'a str, Listing)> {
     Some((kustomization, listing(content, file_name(path))))
 }
 
-/// Whether the file is there already; who asked for it first stays in it.
+/// Whether the file is there already. The first requester stays in it.
 fn is_deployed(manifest: &Manifest, entry: Option<&Entry>) -> Result<bool> {
     let Some(Entry::File(content)) = entry else {
         return Ok(false);

@@ -1,4 +1,6 @@
-//! Brings a change to the target branch: reads the tip, plans, lands the change, and starts again if somebody was faster.
+//! Brings a change to the target branch. `land` is the only loop that pushes: it fetches the tip, plans, commits and pushes,
+//! and starts again after a lost race or a temporary error, until the commit is there or `push-timeout` is over. `git::error`
+//! decides what is temporary, `Session::pause` how long to wait.
 //!
 //! Git blocks, so it works on a thread of its own, which the functions here wait for no longer than they should.
 
@@ -78,7 +80,7 @@ pub(crate) async fn publish(
         }
         () = cancellation.cancelled() => {
             give_up.cancel();
-            // A push that is under way may still land, and then the pull request is told so.
+            // A push that is under way may still land, and then the comment says so.
             timeout(CANCEL_GRACE, landing).await.map_or(Err(Failure::Interrupted), joined)
         }
     };

@@ -1,4 +1,4 @@
-//! How a run ended, as everybody is told it: the pull request, the commit, the next step of the workflow, the job.
+//! How a run ended, as values: for the pull request, the commit, the next step of the workflow and the job.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub const OUTPUTS: [&str; 10] = [
     "swept",
 ];
 
-/// What is told to whom.
+/// What everybody learns of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
     /// The outputs.
@@ -88,7 +88,7 @@ impl Outputs {
 }
 
 impl Report {
-    /// Says after all that there is no environment, where a comment speaks of one.
+    /// Says that there is no environment, where a comment still describes one.
     pub(crate) fn correct(&mut self, context: &Context) {
         self.tell_gone(deploy::nothing_to_destroy(context));
     }
@@ -210,7 +210,7 @@ pub(crate) fn published(
     report.silent_if(is_silent)
 }
 
-/// What would be done: told to the job alone.
+/// What would be done, for the job alone.
 pub(crate) fn previewed(
     config: &Config,
     request: &Request,
@@ -305,7 +305,7 @@ pub(crate) fn swept(
     }
 }
 
-/// What a swept pull request is told.
+/// The report for a pull request whose environment a sweep removed.
 pub(crate) fn swept_one(
     config: &Config,
     context: &Context,
@@ -452,6 +452,7 @@ fn destroyed(config: &Config, context: &Context, plan: &Plan, commit: Option<&st
 
 #[cfg(test)]
 mod tests {
+    use crate::message::tests::context;
     use std::time::Duration;
 
     use super::*;
@@ -464,7 +465,6 @@ mod tests {
     use crate::manifest::render::Manifest;
     use crate::manifest::tests::manifest;
     use crate::model::repository::Access;
-    use crate::model::sha::Sha;
 
     const COMMIT: &str = "c0ffee";
 
@@ -474,21 +474,6 @@ mod tests {
             "https://{namespace}.example.com/{number}",
         )])
         .unwrap()
-    }
-
-    fn context() -> Context {
-        Context {
-            pull_request: 7,
-            head: Sha::parse(&"a".repeat(40)).map(|commit| ("dev".to_owned(), commit)),
-            is_open: true,
-            target_branch: "main".to_owned(),
-            run_url: "https://github.com/octo/app/actions/runs/42".to_owned(),
-            help_url: "https://github.com/octo/action/blob/v1/help.md".to_owned(),
-            deploy_command: "/deploy-ephemeral".to_owned(),
-            destroy_command: "/destroy-ephemeral".to_owned(),
-            label: None,
-            now: now(),
-        }
     }
 
     fn decision(request: &Request) -> Decision {

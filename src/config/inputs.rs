@@ -75,7 +75,7 @@ pub(crate) struct Inputs {
     pub(crate) namespace_prefix: String,
     /// Namespaces that no environment may have.
     pub(crate) protected_namespaces: Vec<Glob>,
-    /// Least permission of who commands.
+    /// Minimum permission of the requester.
     pub(crate) allowed_permission: Permission,
     /// Whether a fork's pull request may be deployed.
     pub(crate) allow_forks: bool,
@@ -240,7 +240,7 @@ impl Inputs {
                 .map(|value| url_template("environment-url", value))
                 .transpose()?,
             push_timeout: flux_duration("push-timeout", &raw.push_timeout)?.1,
-            ttl: optional(&raw.ttl).map_or(Ok(Ttl::Unlimited), |value| lifetime("ttl", value))?,
+            ttl: optional(&raw.ttl).map_or(Ok(Ttl::Unlimited), |value| ttl("ttl", value))?,
             max_environments: count("max-environments", &raw.max_environments)?,
             label: optional(&raw.label)
                 .map(|value| label("label", value))
@@ -399,7 +399,7 @@ fn flux_duration(input: &str, value: &str) -> Result<(String, Duration)> {
     }
 }
 
-fn lifetime(input: &str, value: &str) -> Result<Ttl> {
+fn ttl(input: &str, value: &str) -> Result<Ttl> {
     Ttl::parse(value).ok_or_else(|| invalid(input, value, TTL_FORMAT))
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Facts {
     pub(crate) pull_request: PullRequest,
     /// Whether it has the label that deploys.
     pub(crate) is_labeled: bool,
-    /// What the one who asks may do; `None` where it does not matter.
+    /// The permission of the requester; `None` where it does not matter.
     pub(crate) access: Option<Access>,
     /// When all this was so.
     pub(crate) now: DateTime<Utc>,
@@ -82,7 +82,7 @@ pub(crate) struct Destroy {
     pub(crate) owner: Owner,
     /// Head branch of the pull request.
     pub(crate) branch: String,
-    /// Login of who asked for it.
+    /// Login of the requester.
     pub(crate) requested_by: String,
 }
 

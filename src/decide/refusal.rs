@@ -17,18 +17,18 @@ pub(crate) enum Refusal {
         /// The ones there are: name and pull request, by number.
         instances: Vec<(String, u64)>,
     },
-    /// Who asks may not.
+    /// The requester lacks the permission.
     NotPermitted {
-        /// Login of who asks.
+        /// Login of the requester.
         login: String,
         /// What they may do.
         has: Permission,
         /// What it takes.
         needs: Permission,
     },
-    /// Nobody could tell whether who asks may.
+    /// GitHub gave no clear answer about the permission of the requester.
     PermissionUnknown {
-        /// Login of who asks.
+        /// Login of the requester.
         login: String,
         /// What it takes.
         needs: Permission,
@@ -55,7 +55,7 @@ pub(crate) enum Refusal {
         /// The head.
         head: Sha,
     },
-    /// The fork was pushed to after the command was given, or nobody can tell.
+    /// The fork was pushed to after the command was given, or that is not clear.
     PushedSince {
         /// The head.
         head: Sha,
@@ -90,7 +90,7 @@ pub(crate) enum Refusal {
     },
     /// Flux would not apply the file: the `kustomization.yaml` beside it does not list it.
     NotListed { path: String, kustomization: String },
-    /// Something is there that is none of ours.
+    /// Something is there that the action did not write.
     NotOurs {
         /// The file, or a directory above it that is none.
         path: String,
@@ -125,7 +125,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the one who asked turned out to be somebody to listen to.
+    /// Whether the requester has the permission.
     pub(crate) fn is_to_a_permitted_person(&self) -> bool {
         !matches!(
             self,

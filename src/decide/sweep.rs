@@ -1,4 +1,6 @@
-//! What is to go although nobody asks: the instances, what GitHub says of their pull requests, and the time.
+//! Decides what a sweep removes. It is given this repository's instances only (`plan::instances_in`, which skips files
+//! without the marker). An instance goes if GitHub clearly says that its pull request is closed or its head repository
+//! deleted, or if the pull request is open and the expiry has passed. `plan::sweep` then skips every file that has changed.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +15,9 @@ use crate::model::ttl::Expiry;
 pub(crate) enum Reason {
     /// Its pull request is closed.
     Closed,
-    /// The repository of the head branch is no more.
+    /// The repository of the head branch was deleted.
     HeadDeleted,
-    /// Its time was over then.
+    /// Its expiry has passed.
     Expired(DateTime<Utc>),
 }
 
@@ -49,7 +51,7 @@ pub(crate) enum Unresolved {
         /// The pull requests that this was the answer for.
         pull_requests: Vec<u64>,
     },
-    /// Its file says something that is no time.
+    /// Its expiry is not a valid timestamp.
     Unreadable {
         /// The file.
         path: String,

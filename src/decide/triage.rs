@@ -1,4 +1,4 @@
-//! What an event asks for, by itself.
+//! Decides what needs no answer from GitHub.
 
 use crate::command::{Command, UsageError, parse};
 use crate::config::inputs::Inputs;
@@ -21,9 +21,9 @@ pub(crate) enum Triage {
 /// Why there is nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoOp {
-    /// The event is none of ours.
+    /// The action does not handle the event.
     EventNotHandled,
-    /// The event's action is none of ours.
+    /// The action does not handle what happened to the pull request.
     ActionNotHandled,
     /// A comment was edited or deleted.
     CommentNotCreated,
@@ -31,7 +31,7 @@ pub(crate) enum NoOp {
     NotAPullRequest,
     /// A bot wrote the comment.
     BotComment,
-    /// The comment's first line is no command.
+    /// The comment's first line is not a command.
     NotACommand,
     /// The label is not the one that deploys.
     AnotherLabel,
@@ -60,7 +60,7 @@ impl NoOp {
 pub(crate) struct Request {
     /// The pull request's number.
     pub(crate) pull_request: u64,
-    /// Login of who asks.
+    /// Login of the requester.
     pub(crate) login: String,
     /// How it was asked for.
     pub(crate) trigger: Trigger,

@@ -23,8 +23,8 @@ use crate::model::pull_request::{PullRequest, is_label};
 /// - The state and the labels of the pull request: they are asked for, and what is there now counts.
 /// - The head of the pull request, and the time of a comment: they are meant to be old. Only what was there when the command
 ///   was given may be deployed from a fork.
-/// - The text of a comment: it is the command as it was given. Who edits it since has not given another.
-/// - A login, and the default branch: who or what was renamed since is not found, and the run fails or refuses.
+/// - The text of a comment: it is the command as it was given. Editing a comment gives no new command.
+/// - A login, and the default branch: a renamed one is not found, and the run fails or refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Somebody commented on an issue or a pull request.
@@ -33,7 +33,7 @@ pub(crate) enum Event {
     PullRequest(PullRequestEvent),
     /// It is time to look after what is there, or somebody asked for that.
     Sweep(SweepEvent),
-    /// Something else, which the name and the action of the event tell.
+    /// Something else, by the name and the action of the event.
     Ignored(Ignored),
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct SweepEvent {
     pub(crate) repository_id: Option<u64>,
 }
 
-/// Why an event is none of ours, before its payload was looked into any further.
+/// Why an event is ignored, judged by its name and action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ignored {
     /// The event itself.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::manifest::as_flux_reads;
 
-/// The namespaces that an overlay's `kustomization.yaml` claims; none where it is no YAML.
+/// Returns the namespaces that an overlay's `kustomization.yaml` claims: none where it cannot be read.
 ///
 /// kustomize takes a key in any case and reads on where YAML would not, so whatever may count for it counts here.
 pub(crate) fn claimed_namespaces(kustomization: &[u8]) -> Vec<String> {

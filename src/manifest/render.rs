@@ -49,7 +49,7 @@ pub(crate) struct Manifest {
     pub(crate) branch: String,
     /// Head commit when the command was given, 40 hexadecimal digits.
     pub(crate) commit: String,
-    /// Login of who asked for it.
+    /// Login of the requester.
     pub(crate) requested_by: String,
     /// What Flux clones.
     pub(crate) url: String,

@@ -14,7 +14,7 @@ pub(crate) const DESCRIPTION_LENGTH: usize = 140;
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) pull_request: u64,
-    /// The head branch and its commit, if GitHub told.
+    /// The head branch and its commit, if GitHub said.
     pub(crate) head: Option<(String, Sha)>,
     /// Whether the pull request is neither closed nor merged, as far as is known.
     pub(crate) is_open: bool,

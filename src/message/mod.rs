@@ -13,7 +13,7 @@ mod snapshots;
 pub(crate) mod summary;
 pub(crate) mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod troubleshooting;
 pub(crate) mod warning;

@@ -24,7 +24,7 @@ pub(super) fn sha(digit: &str) -> Sha {
     Sha::parse(&digit.repeat(40)).unwrap()
 }
 
-pub(super) fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context {
         pull_request: 7,
         head: Some(("dev".to_owned(), sha("a"))),

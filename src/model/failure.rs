@@ -12,9 +12,9 @@ pub(crate) enum Failure {
     Forbidden(String),
     /// The target branch does not exist.
     BranchMissing(String),
-    /// It was tried until the time was over; the last answer.
+    /// Git did not finish within this time; the last response.
     TimedOut(Duration, String),
-    /// The action was told to end.
+    /// The run was cancelled.
     Interrupted,
     /// GitHub's API does not let the token read something that the decision needs.
     GitHubRefused(String),

@@ -62,7 +62,7 @@ pub(crate) struct Instance {
     pub(crate) branch: String,
     /// Head commit when it was deployed; empty where the file does not say.
     pub(crate) commit: String,
-    /// Login of who asked for it; empty where the file does not say.
+    /// Login of the requester; empty where the file does not say.
     pub(crate) requested_by: String,
     /// From when on it may go.
     pub(crate) expires: Expiry,

@@ -48,7 +48,7 @@ pub(crate) enum State {
     Unknown(String),
 }
 
-/// Says that a pull request's state is no word that GitHub documents.
+/// Says that GitHub does not document this state of a pull request.
 pub(crate) fn unknown_state(word: &str) -> String {
     format!("its state is {word:?}, which GitHub does not document")
 }
@@ -77,7 +77,7 @@ pub(crate) enum Head {
         /// When something was last pushed to it, as GitHub writes times.
         pushed_at: Option<String>,
     },
-    /// A repository that is no more.
+    /// A repository that was deleted.
     Deleted,
 }
 
@@ -88,7 +88,7 @@ pub(crate) enum Liveness {
     Open,
     /// It is closed or merged.
     Closed,
-    /// It is open, and the repository of its head branch is no more.
+    /// It is open, and the repository of its head branch was deleted.
     HeadDeleted,
     /// Anything else, in the server's words.
     Unclear(String),
@@ -99,7 +99,7 @@ pub(crate) enum Liveness {
 pub(crate) struct PullRequestSummary {
     /// What became of it.
     pub(crate) answer: Liveness,
-    /// The head branch and its commit, where GitHub told.
+    /// The head branch and its commit, if GitHub said.
     pub(crate) head: Option<(String, Sha)>,
 }
 

@@ -54,7 +54,7 @@ pub(crate) enum Expiry {
     Never,
     /// From then on it may go.
     At(DateTime<Utc>),
-    /// What stands there is no time.
+    /// The text is not a valid timestamp.
     Unreadable(String),
 }
 

@@ -1,4 +1,5 @@
-//! Looks after everything that is there: what nobody needs any more goes, in one commit, and its pull requests are told.
+//! One sweep: finds the instances, asks GitHub about their pull requests, removes what nobody needs in one commit, and
+//! notifies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,11 +27,11 @@ use crate::run::notify::{CommentLookup, Notifier};
 use crate::run::undelivered::Undelivered;
 use tokio_util::sync::CancellationToken;
 
-/// How far apart pull requests are told: GitHub asks for a second between two requests that write, and telling one takes two
+/// The time between two notifications: GitHub asks for a second between two requests that write, and each takes two
 /// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests)).
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many are told at once before that: a person wrote no faster than that, either.
+/// How many pull requests are notified before that interval applies, as fast as a person might comment.
 const BURST: usize = 5;
 
 /// One sweep on its way through.
@@ -43,10 +44,10 @@ pub(crate) struct SweepRun<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Whom to tell, and how far that came.
-struct Telling<'r> {
+/// The pull requests to notify, and how far that came.
+struct Progress<'r> {
     left: BTreeMap<u64, Vec<&'r Removal>>,
-    /// Those that were told by a comment alone.
+    /// Those that got a comment and no commit status.
     without_status: Vec<u64>,
     undelivered: Undelivered,
 }
@@ -235,20 +236,20 @@ impl SweepRun<'_> {
         };
         let mut report =
             report::swept(self.event.code, &removals, Some(commit.clone()), unresolved);
-        let mut telling = Telling {
+        let mut progress = Progress {
             left: by_pull_request(&removals),
             without_status: Vec::new(),
             undelivered: Undelivered::default(),
         };
         let stop_reason = tokio::select! {
-            () = self.tell(&branch, &repository, &commit, &summaries, &mut telling, &mut session) => StopReason::GitHubGone,
+            () = self.notify(&branch, &repository, &commit, &summaries, &mut progress, &mut session) => StopReason::GitHubGone,
             () = cancel_grace_over(cancellation) => StopReason::Cancelled,
         };
-        let Telling {
+        let Progress {
             left,
             without_status,
             undelivered,
-        } = telling;
+        } = progress;
         report.warnings.extend(warning);
         report.warnings.extend(undelivered.warnings());
         if !without_status.is_empty() {
@@ -266,21 +267,21 @@ impl SweepRun<'_> {
 
     /// Tells each pull request that is left, and corrects that where another run has brought its environment up again.
     /// Some stay left where GitHub does not take any more.
-    async fn tell(
+    async fn notify(
         &self,
         branch: &str,
         repository: &RepositoryIdentity,
         commit: &str,
         summaries: &BTreeMap<u64, PullRequestSummary>,
-        telling: &mut Telling<'_>,
+        progress: &mut Progress<'_>,
         session: &mut Option<Session>,
     ) {
-        let Telling {
+        let Progress {
             left,
             without_status,
             undelivered,
-        } = telling;
-        // Some may have been opened again since they were asked about, and are told so.
+        } = progress;
+        // Some may have been opened again since they were asked about, and their comment says so.
         let again = self
             .notifier
             .github
@@ -303,7 +304,7 @@ impl SweepRun<'_> {
             if !has_status {
                 report.status = None;
             }
-            let told = self
+            let written = self
                 .notifier
                 .notify(
                     &context,
@@ -313,13 +314,13 @@ impl SweepRun<'_> {
                     undelivered,
                 )
                 .await;
-            if told.is_some() && !has_status {
+            if written.is_some() && !has_status {
                 without_status.push(number);
             }
-            match told {
-                Some(told) if session.is_some() => {
+            match written {
+                Some(written) if session.is_some() => {
                     self.notifier
-                        .look_again(&context, repository, told, session, undelivered)
+                        .look_again(&context, repository, written, session, undelivered)
                         .await;
                 }
                 Some(_) => {}

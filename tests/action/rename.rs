@@ -1,6 +1,6 @@
 //! A repository that was renamed or transferred: its files say the name of before.
 
-use local_github::Fault;
+use local_github::{Fault, Job};
 
 use crate::story::{Story, ending, start, succeed};
 
@@ -19,19 +19,24 @@ fn redirect(story: &Story, id: u64) {
     story.github.fault(moved.header("location", &location));
 }
 
+/// A step that has to remove the instance.
+fn remove_by(what: &str, story: &Story) -> Job {
+    match what {
+        "command" => story.destroy(),
+        "close" => story.close(),
+        _ => {
+            story.github.close_pull_request(story.number);
+            story.sweep()
+        }
+    }
+}
+
 #[test]
 fn an_instance_with_the_repositorys_id_is_its_own_whatever_its_name_was() {
     for what in ["command", "close", "sweep"] {
         let story = Story::new();
         written_before_the_rename(&story, &story.current("dev", story.number));
-        let job = match what {
-            "command" => story.destroy(),
-            "close" => story.close(),
-            _ => {
-                story.github.close_pull_request(story.number);
-                story.sweep()
-            }
-        };
+        let job = remove_by(what, &story);
 
         let outcome = succeed(&job);
 
@@ -51,14 +56,7 @@ fn an_instance_of_an_earlier_version_is_found_by_the_redirect_of_its_name() {
         let story = Story::new();
         written_before_the_rename(&story, &story.earlier("dev", story.number));
         redirect(&story, story.github.repository_id());
-        let job = match what {
-            "command" => story.destroy(),
-            "close" => story.close(),
-            _ => {
-                story.github.close_pull_request(story.number);
-                story.sweep()
-            }
-        };
+        let job = remove_by(what, &story);
 
         let outcome = succeed(&job);
 
