@@ -58,44 +58,59 @@ fn among_many() {
     let (number, [deploy, destroy]) = pull_request(&github, "dev");
     let numbers = add_instances(&github, number, &deploy, &destroy);
 
-    let close = {
-        github.close_pull_request(number);
-        let event = github.pull_request_event(number, "closed", "paul");
-        github.reopen_pull_request(number);
-        job(&github).event("pull_request_target", &event)
-    };
-    let row = |what: &str, prepare: &Job, job: &Job| {
+    github.close_pull_request(number);
+    let event = github.pull_request_event(number, "closed", "paul");
+    let close = job(&github).event("pull_request_target", &event);
+    let row = |what: &str, prepare: &dyn Fn(), job: &Job| {
         let what = format!("{MANY} instances: {what}");
-        measure(&what, || drop(run(prepare)), job);
+        measure(&what, prepare, job);
     };
-    row("a deploy, no checkout", &destroy, &deploy);
-    row("a close, no checkout", &deploy, &close);
+    let opened_and = |job: &Job| {
+        github.reopen_pull_request(number);
+        drop(run(job));
+    };
+    let deployed_and_closed = |deploy: &Job| {
+        opened_and(deploy);
+        github.close_pull_request(number);
+    };
+    row("a deploy, no checkout", &|| opened_and(&destroy), &deploy);
+    row(
+        "a close, no checkout",
+        &|| deployed_and_closed(&deploy),
+        &close,
+    );
 
     let workspace = temporary_directory();
     repository.checkout(workspace.path(), &[]);
     let follows = |job: &Job| job.clone().workspace(workspace.path());
-    let (deploys, closes) = (follows(&deploy), follows(&close));
-    row("a deploy, the checkout follows", &closes, &deploys);
-    row("a close, the checkout follows", &deploys, &closes);
+    let (deploys, destroys, closes) = (follows(&deploy), follows(&destroy), follows(&close));
+    row(
+        "a deploy, the checkout follows",
+        &|| opened_and(&destroys),
+        &deploys,
+    );
+    row(
+        "a close, the checkout follows",
+        &|| deployed_and_closed(&deploys),
+        &closes,
+    );
 
     // The server tells each fetch of every reference, three for a pull request.
     let branches: Vec<String> = numbers.map(branch).collect();
     repository.create_branches(&branches, "dev");
     github.open_pull_requests(&repository, &branches, "paul");
-    row("a deploy, all the pull requests there", &destroy, &deploy);
+    row(
+        "a deploy, all the pull requests there",
+        &|| opened_and(&destroy),
+        &deploy,
+    );
 
-    drop(run(&close));
+    opened_and(&destroy);
     let sweep = job(&github).event("schedule", &github.schedule_event());
     let what = format!("{MANY} instances: a sweep, nothing to remove");
     measure(&what, || {}, &sweep);
-    github.close_pull_request(number);
-    let event_was_lost = || {
-        github.reopen_pull_request(number);
-        drop(run(&deploy));
-        github.close_pull_request(number);
-    };
     let what = format!("{MANY} instances: a sweep, one to remove");
-    measure(&what, event_was_lost, &sweep);
+    measure(&what, || deployed_and_closed(&deploy), &sweep);
 }
 
 /// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action
