@@ -160,3 +160,37 @@ fn a_read_only_workspace_is_a_warning() {
     assert_eq!(story.landed().len(), 1);
     assert!(!workspace.path().join(Story::path("dev")).exists());
 }
+
+#[test]
+#[ignore = "needs a container engine and an image"]
+fn on_ghe_com_flux_clones_over_ssh_as_the_subdomain() {
+    let story = Story::new();
+    let hosts = ["octocorp.ghe.com", "api.octocorp.ghe.com"];
+    let there = |url: String, host| url.replace("127.0.0.1", host);
+    let job = story
+        .deploy()
+        .docker_options(
+            &hosts
+                .map(|host| format!("--add-host={host}:127.0.0.1"))
+                .each_ref()
+                .map(String::as_str),
+        )
+        .env(
+            "GITHUB_SERVER_URL",
+            &there(story.github.server_url(), hosts[0]),
+        )
+        .env("GITHUB_API_URL", &there(story.github.api_url(), hosts[1]))
+        .env(
+            "GITHUB_GRAPHQL_URL",
+            &there(story.github.graphql_url(), hosts[1]),
+        );
+
+    let outcome = job.run_image(&image());
+
+    assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
+    let file = story.instance("dev").unwrap();
+    let url = "\n  url: ssh://octocorp@octocorp.ghe.com/octo-org/demo\n";
+    assert!(file.contains(url), "{file}");
+    assert!(says_up(&story.status_comment()));
+}
