@@ -98,8 +98,13 @@ pub(crate) fn answer(shared: &Shared, request: &Request, caller: Option<&Caller>
     match prepare(shared, request, caller) {
         Ok((call, command)) => {
             let mut answer = call.answer(request);
+            let is_push = call.is_push() && !call.is_advertisement;
+            // Who reads takes turns, and a push waits for nobody. A real server has processors of its own; here those who push use
+            // the same ones, and many would be told the same tip before the first push is through.
+            let place = (!is_push).then(|| shared.server_places.take());
             answer.body.extend(run(shared, command, &body(request)));
-            if let Some(caller) = caller.filter(|_| call.is_push() && !call.is_advertisement) {
+            drop(place);
+            if let Some(caller) = caller.filter(|_| is_push) {
                 shared.announce(&caller.login);
             }
             answer

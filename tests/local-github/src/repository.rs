@@ -104,9 +104,12 @@ impl Repository {
     }
 
     fn configure(git_dir: &Path) {
+        // While Git looks at what was pushed, the repository is an alternate of itself, which another process would ask for
+        // its references.
         let config = "\
             [receive]\n\tautogc = false\n\thideRefs = refs/pull\n\
             [gc]\n\tauto = 0\n\
+            [core]\n\talternateRefsCommand = true\n\
             [uploadpack]\n\tallowFilter = true\n\tallowReachableSHA1InWant = true\n\tallowTipSHA1InWant = true\n";
         let path = git_dir.join("config");
         let before = fs::read_to_string(&path).expect("the repository's configuration");

@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::git::FIRST_COMMIT;
 use crate::limit::ContentLimit;
 use crate::record::Recorded;
+use crate::semaphore::Semaphore;
 use crate::webhook::{Delivery, Webhook};
 
 /// The workflow's login, as GitHub's own.
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     deliveries: Mutex<Vec<Delivery>>,
     /// The process groups of Git servers that run, by their leader.
     servers: Mutex<BTreeSet<i32>>,
+    /// How many of them run at a time, pushes aside.
+    pub(crate) server_places: Semaphore,
     commits: AtomicU64,
     arrivals: AtomicU64,
 }
@@ -62,6 +65,7 @@ impl Shared {
             requests: Mutex::default(),
             deliveries: Mutex::default(),
             servers: Mutex::default(),
+            server_places: Semaphore::per_processor(1),
             commits: AtomicU64::new(FIRST_COMMIT),
             arrivals: AtomicU64::new(0),
         }
