@@ -1659,6 +1659,7 @@ fn a_job_gets_what_the_runner_gives_and_no_more() {
             "GITHUB_EVENT_PATH",
             "GITHUB_OUTPUT",
             "GITHUB_REPOSITORY",
+            "GITHUB_REPOSITORY_ID",
             "GITHUB_RUN_ID",
             "GITHUB_SERVER_URL",
             "GITHUB_STEP_SUMMARY",
