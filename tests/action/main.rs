@@ -28,7 +28,6 @@ mod layout;
 mod lifetime;
 mod limit;
 mod listed;
-mod permit;
 mod person;
 mod rename;
 mod story;

@@ -7,9 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flux_ephemeral_env::INPUTS;
-use local_github::{Fault, Job, Kind, LocalGitHub, Outcome, Repository, RunningJob};
-
-use crate::permit;
+use local_github::{Fault, Job, Kind, LocalGitHub, Outcome, Repository, RunningJob, take_permit};
 
 /// The executable under test.
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_flux-ephemeral-env");
@@ -50,7 +48,7 @@ impl Story {
 
     /// The same from another branch.
     pub(crate) fn of_branch(branch: &str) -> Story {
-        permit::take();
+        take_permit();
         Story::from(branch)
     }
 
@@ -69,7 +67,7 @@ impl Story {
 
     /// The same, and the fork.
     pub(crate) fn with_fork(branch: &str) -> (Story, Repository) {
-        permit::take();
+        take_permit();
         let github = LocalGitHub::start();
         let fork = github.fork("octo-fork");
         fork.commit(branch, &[("app.txt", Some("theirs\n"))], "Change the app");

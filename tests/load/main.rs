@@ -16,8 +16,6 @@ use local_github::{Job, RunningJob};
 
 use crate::story::{REVIEWER, Story, finish, start};
 
-#[path = "../action/permit.rs"]
-mod permit;
 #[allow(dead_code, reason = "the other stories use the rest of it")]
 #[path = "../action/story.rs"]
 mod story;

@@ -17,7 +17,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use local_github::{
-    Delivery, Fault, Job, Kind, LocalGitHub, Repository, git, temporary_directory, try_git,
+    Delivery, Fault, Job, Kind, LocalGitHub, Repository, git, take_permit, temporary_directory,
+    try_git,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -83,9 +84,14 @@ impl Client {
     }
 }
 
+fn start() -> LocalGitHub {
+    take_permit();
+    LocalGitHub::start()
+}
+
 /// A local GitHub with pull request 1 from the branch `feature` of its repository.
 fn with_pull_request() -> (LocalGitHub, Repository, Client) {
-    let github = LocalGitHub::start();
+    let github = start();
     let repository = github.repository();
     repository.commit("feature", &[("new.txt", Some("new\n"))], "add a file");
     assert_eq!(github.open_pull_request(&repository, "feature", "alice"), 1);
@@ -833,7 +839,7 @@ fn a_pull_request_follows_its_branch_until_it_closes() {
 
 #[test]
 fn a_pull_request_outlives_its_fork() {
-    let github = LocalGitHub::start();
+    let github = start();
     let client = Client::new(&github, &github.token());
     let fork = github.fork("bob");
     let sha = fork.commit("feature/ä&b", &[("new.txt", Some("new"))], "new");
@@ -1008,7 +1014,7 @@ fn many_pull_requests_are_as_one_and_another() {
 
 #[test]
 fn a_branch_takes_thousands_of_files_in_one_commit() {
-    let github = LocalGitHub::start();
+    let github = start();
     let repository = github.repository();
     let files: Vec<_> = (0..2_000)
         .map(|number| (format!("many/{number}.yaml"), format!("number: {number}\n")))
@@ -1314,11 +1320,7 @@ fn a_local_github_listens_where_it_is_told() {
     assert_eq!(found.json["clone_url"], repository.clone_url());
     let (_directory, clone) = clone(&github, &repository);
     assert!(clone.join("README.md").exists());
-    assert!(
-        LocalGitHub::start()
-            .server_url()
-            .starts_with("http://127.0.0.1:")
-    );
+    assert!(start().server_url().starts_with("http://127.0.0.1:"));
 }
 
 #[test]
@@ -1497,7 +1499,7 @@ fn a_branch_that_moves_is_one_push() {
 
 #[test]
 fn pushes_at_the_same_time_are_each_sent_once() {
-    let github = LocalGitHub::start();
+    let github = start();
     let repository = github.repository();
     let receiver = Receiver::start(200);
     github.add_webhook(&receiver.url, "s3cret");
@@ -1537,7 +1539,7 @@ fn pushes_at_the_same_time_are_each_sent_once() {
 
 #[test]
 fn a_receiver_that_is_gone_harms_nothing() {
-    let github = LocalGitHub::start();
+    let github = start();
     let repository = github.repository();
     // An address of its own, so that nobody else is given the port.
     let gone = TcpListener::bind("127.0.0.3:0").unwrap();
@@ -1565,7 +1567,7 @@ fn a_receiver_that_is_gone_harms_nothing() {
 
 #[test]
 fn a_receiver_that_never_answers_keeps_nobody() {
-    let github = LocalGitHub::start();
+    let github = start();
     let repository = github.repository();
     // The kernel takes the connection; nobody reads from it.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -1594,7 +1596,7 @@ fn a_receiver_that_never_answers_keeps_nobody() {
 
 #[test]
 fn odd_names_are_names() {
-    let github = LocalGitHub::start();
+    let github = start();
     let repository = github.repository();
     for branch in [
         "-rf",
@@ -1623,7 +1625,7 @@ fn odd_names_are_names() {
 
 #[test]
 fn a_job_gets_what_the_runner_gives_and_no_more() {
-    let github = LocalGitHub::start();
+    let github = start();
     let (_directory, program) = script(
         "#!/bin/sh\n\
          cat \"$GITHUB_EVENT_PATH\" >&2\n\
@@ -1697,7 +1699,7 @@ fn a_script_can_be_run_while_others_start_programs() {
 
 #[test]
 fn a_job_can_be_cancelled() {
-    let github = LocalGitHub::start();
+    let github = start();
     let (_directory, program) =
         script("#!/bin/sh\ntrap 'kill $!; exit 7' TERM\nsleep 600 &\necho ready\nwait\n");
     let job = Job::new(&github).spawn(&program);
@@ -1712,7 +1714,7 @@ fn a_request_is_worked_on_although_whoever_asked_has_left() {
         Fault::on("POST", "/repos/*/statuses/*").delay(Duration::from_millis(1_500)),
         Fault::on("POST", "/repos/*/statuses/*").withhold_answer(),
     ] {
-        let github = LocalGitHub::start();
+        let github = start();
         let head = github.repository().tip("main").unwrap();
         github.fault(fault);
         let url = format!("{}/repos/octo-org/demo/statuses/{head}", github.api_url());
