@@ -5,13 +5,20 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use local_github::{Fault, temporary_directory};
+use local_github::{Fault, Job, Outcome, RunningJob, temporary_directory};
 
 use crate::story::{Story, ending, says_up, succeed};
 
-fn image() -> String {
-    std::env::var("FLUX_EPHEMERAL_ENV_IMAGE")
-        .expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to test")
+fn run(job: &Job) -> Outcome {
+    spawn(job).wait()
+}
+
+/// Starts the image, with its own certificate authorities: the stories' file is not in it.
+fn spawn(job: &Job) -> RunningJob {
+    let image = std::env::var("FLUX_EPHEMERAL_ENV_IMAGE")
+        .expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to test");
+    let job = job.clone().without_env("SSL_CERT_FILE");
+    job.spawn_image(&image)
 }
 
 #[test]
@@ -27,10 +34,7 @@ fn the_image_deploys_and_destroys() {
         std::os::unix::fs::lchown(path, Some(owner), Some(owner)).unwrap();
     }
 
-    let outcome = story
-        .deploy()
-        .workspace(workspace.path())
-        .run_image(&image());
+    let outcome = run(&story.deploy().workspace(workspace.path()));
 
     assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
@@ -47,7 +51,7 @@ fn the_image_deploys_and_destroys() {
     );
     assert_eq!(fs::metadata(&file).unwrap().uid(), owner);
 
-    let outcome = story.close().run_image(&image());
+    let outcome = run(&story.close());
 
     assert_eq!(
         ending(&outcome),
@@ -64,7 +68,7 @@ fn the_image_has_nothing_to_do_for_an_ordinary_comment() {
     let story = Story::new();
     let (job, _) = story.commented("somebody", "Looks good");
 
-    let outcome = job.run_image(&image());
+    let outcome = run(&job);
 
     assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
     assert_eq!(ending(&outcome), ("none", "not-a-command", "false"));
@@ -79,7 +83,7 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
         let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
         story.github.fault(push.hang());
         let job = story.deploy();
-        let running = job.spawn_image(&image());
+        let running = spawn(&job);
         story.await_request("POST /git-receive-pack", &running);
 
         running.signal(signal);
@@ -94,7 +98,7 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
         assert_eq!(story.statuses(), ["pending", "error"]);
         assert_eq!(story.landed(), []);
 
-        let outcome = job.run_image(&image());
+        let outcome = run(&job);
         assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
         assert!(says_up(&story.status_comment()));
         assert_eq!(story.landed().len(), 1);
@@ -111,7 +115,7 @@ fn a_full_disk_is_told_by_the_image_at_once() {
         let tmpfs = format!("/tmp:size={size}");
 
         let full = job.clone().docker_options(&["--tmpfs", &tmpfs]);
-        let outcome = full.run_image(&image());
+        let outcome = run(&full);
 
         assert_eq!(outcome.status, 1, "{}{}", outcome.stdout, outcome.stderr);
         assert_eq!(ending(&outcome), ("create", "git-failed", "false"));
@@ -139,7 +143,7 @@ fn a_read_only_workspace_is_a_warning() {
     story.repository.checkout(workspace.path(), &[]);
     let job = story.deploy().workspace(workspace.path());
 
-    let outcome = job.read_only_workspace().run_image(&image());
+    let outcome = run(&job.read_only_workspace());
 
     assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));
@@ -185,7 +189,7 @@ fn on_ghe_com_flux_clones_over_ssh_as_the_subdomain() {
             &there(story.github.graphql_url(), hosts[1]),
         );
 
-    let outcome = job.run_image(&image());
+    let outcome = run(&job);
 
     assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
     assert_eq!(ending(&outcome), ("create", "deploy-command", "true"));

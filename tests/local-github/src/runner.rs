@@ -196,15 +196,7 @@ impl Job {
         RunningJob::start(command, files)
     }
 
-    /// Runs an image to its end, by `docker run` as the runner does it, on the host's network.
-    ///
-    /// # Panics
-    /// Where there is no `docker` on `PATH`.
-    pub fn run_image(&self, image: &str) -> Outcome {
-        self.spawn_image(image).wait()
-    }
-
-    /// Starts an image in the same way.
+    /// Starts an image, by `docker run` as the runner does it, on the host's network.
     ///
     /// # Panics
     /// Where there is no `docker` on `PATH`.
