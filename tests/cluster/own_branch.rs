@@ -24,7 +24,7 @@ fn pairs(block: &str) -> Vec<(&str, &str)> {
 }
 
 pub(crate) fn the_instances_live_on_a_branch_of_their_own_as_the_docs_say() {
-    let blocks = blocks("set-up", "### A branch of its own");
+    let blocks = blocks("set-up", "### A separate branch for the instances");
     let [sync, inputs, resources] = blocks.as_slice() else {
         panic!("{blocks:#?}")
     };

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use local_github::Repository;
+use local_github::{Fault, Repository};
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Environment, PullRequest};
@@ -507,6 +507,8 @@ fn under_lockdown(cluster: &Cluster, public: &Repository) {
     );
 
     // What Flux's flag does not stop: a file that the build loads from wherever kustomize-controller reaches.
+    let words = Fault::on("GET", "/words").always();
+    cluster.github.fault(words.answer_text(200, "loaded"));
     let loads = cluster.pull_request_with(
         cluster.repository.clone(),
         "loads",
@@ -514,9 +516,9 @@ fn under_lockdown(cluster: &Cluster, public: &Repository) {
             "kustomization.yaml",
             format!(
                 "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: loads\n\
-                 resources: [ns.yaml]\nconfigMapGenerator: [{{name: loaded, files: ['refs={}/info/refs'], \
+                 resources: [ns.yaml]\nconfigMapGenerator: [{{name: loaded, files: ['words={}/words'], \
                  options: {{disableNameSuffixHash: true}}}}]\n",
-                public.clone_url()
+                cluster.github.server_url()
             ),
         )],
     );
@@ -527,12 +529,7 @@ fn under_lockdown(cluster: &Cluster, public: &Repository) {
         .kube
         .get("loads", "configmap", "loaded")
         .unwrap();
-    assert!(
-        found["data"]["refs"]
-            .as_str()
-            .unwrap()
-            .contains("refs/heads/main")
-    );
+    assert_eq!(found["data"]["words"], "loaded");
     loads.close();
     loaded.until_gone();
 
