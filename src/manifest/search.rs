@@ -3,8 +3,8 @@
 //!
 //! A file that is left out cannot have the value. Apart from an escape (`\`) and a tag (`!`), YAML has no way to write such a
 //! value in other bytes than its own: it holds no blank and no quote, so it is neither folded over lines nor doubled, and an
-//! anchor repeats what the file holds elsewhere. Files with an escape or a tag are never left out. The action itself writes these values as they
-//! are, in quotes or without.
+//! anchor repeats what the file holds elsewhere. Files with an escape or a tag are never left out. The action itself writes
+//! these values as they are, in quotes or without.
 
 use memchr::memchr2;
 use memchr::memmem::Finder;
