@@ -44,10 +44,9 @@ pub(crate) fn the_instances_live_on_a_branch_of_their_own_as_the_docs_say() {
     );
 
     let path = format!("{directory}/sync.yaml");
-    let sync = sync.replace(
-        "ssh://git@github.com/<owner>/<repository>",
-        &repository.clone_url(),
-    );
+    let theirs = "ssh://git@github.com/<you>/<fork>";
+    assert!(sync.contains(theirs), "{sync}");
+    let sync = sync.replace(theirs, &repository.clone_url());
     let receiver_path = "k8s/webhook/receiver.yaml";
     let receiver = repository.read("main", receiver_path).unwrap();
     let (key, entries) = resources.split_once('\n').unwrap();
