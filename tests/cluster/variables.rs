@@ -123,5 +123,7 @@ pub(crate) fn a_number_in_quotes_of_the_overlay_is_refused_as_the_docs_say(clust
         cluster.watch.until_failing(&environment.object, &refusal);
         pull_request.close();
         environment.until_let_go();
+        // The refusal came before Flux had its inventory, so the namespace stays until somebody deletes it.
+        cluster.plane.kube.kubectl(&["delete", "namespace", branch]);
     }
 }
