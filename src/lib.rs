@@ -10,7 +10,7 @@
 //!
 //! [`run()`] reads the event and hands it to one file of `run/`: `request` for what somebody asked for, `sweep` for
 //! everything that is there. `publish` is the loop that lands a change. Each outside system has a folder or file of its own:
-//! `git/`, `github/` and `runner`. The values that everything speaks of are in `model/`, and every sentence that a person
+//! `git/`, `github/` and `runner`; the first two share `http`. The values that everything speaks of are in `model/`, and every sentence that a person
 //! reads is in `message/`. No import points up; a test holds that.
 
 mod command;
@@ -19,6 +19,7 @@ mod decide;
 mod event;
 mod git;
 mod github;
+mod http;
 mod manifest;
 mod message;
 mod model;
@@ -40,7 +41,9 @@ use crate::config::Config;
 pub use crate::config::inputs::INPUTS;
 use crate::decide::triage::{Triage, triage};
 use crate::github::{Endpoints, GitHub};
+use crate::http::Connector;
 use crate::message::summary::summary;
+use crate::model::proxy::Proxy;
 use crate::model::token::Token;
 pub use crate::report::OUTPUTS;
 use crate::report::Report;
@@ -106,6 +109,12 @@ fn set_up_log(log: &mut Log, variables: &[(OsString, OsString)]) {
         match (name.to_str(), value.to_str()) {
             (Some("INPUT_TOKEN"), Some(token)) if !token.is_empty() => log.hide(&Token::new(token)),
             (Some("RUNNER_DEBUG"), Some("1")) => log.is_verbose = true,
+            (Some(name), Some(proxy)) if name.to_ascii_lowercase().ends_with("_proxy") => {
+                let proxy = Proxy::parse(name, proxy).ok();
+                if let Some(password) = proxy.and_then(|proxy| proxy.password()) {
+                    log.hide(&Token::new(&password));
+                }
+            }
             _ => {}
         }
     }
@@ -122,11 +131,15 @@ fn set_up<'a>(
         api: &config.api_url,
         graphql: &config.graphql_url,
     };
-    let github = GitHub::new(endpoints, &config.repository, &config.inputs.token)?;
+    let connector = Connector::new(&config.proxies)?;
+    let token = &config.inputs.token;
+    let client = connector.client(github::http::READ_TIMEOUT)?;
+    let github = GitHub::new(endpoints, &config.repository, token, client)?;
     let notifier = Notifier {
         config,
         log,
         github,
+        git: connector.client(git::READ_TIMEOUT)?,
     };
     Ok((notifier, DateTime::from(SystemTime::now()), cancellation))
 }

@@ -21,8 +21,8 @@ fn main() -> ExitCode {
         .context("starting the runtime")
         .and_then(|runtime| {
             let outcome = runtime.block_on(run(std::env::vars_os(), &mut log));
-            // A push that nobody waits for any more must not keep the process.
-            runtime.shutdown_background();
+            // A push that nobody waits for any more must not keep the process, nor find its runtime gone.
+            std::mem::forget(runtime);
             outcome
         });
     match outcome {

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::git::checkout::Followed;
 use crate::git::push::PushOutcome;
 use crate::git::{CommitId, Session, Target};
+use crate::http::HttpClient;
 use crate::message::warning;
 use crate::model::failure::Failure;
 use crate::plan::{Plan, PlanOutcome, Published, Tip};
@@ -23,16 +24,17 @@ use crate::plan::{Plan, PlanOutcome, Published, Tip};
 /// How long work goes on after the run was cancelled, and how long notifying may take then.
 const CANCEL_GRACE: Duration = Duration::from_secs(3);
 /// How long Git goes on after `push-timeout`: for the answers that are under way by then, and to look for the change.
-/// libgit2 has a timeout for each read and none for the whole, so it would never leave a server that sends on and on.
+/// Each part of an answer has a timeout and the whole has none, so Git would never leave a server that sends on and on.
 const ANSWER_GRACE: Duration = Duration::from_secs(25);
 /// How long the checkout may take to follow the pushed commit.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Returns where changes go, and what of it is read.
-pub(crate) fn target(config: &Config, branch: &str) -> Target {
+pub(crate) fn target(config: &Config, client: &HttpClient, branch: &str) -> Target {
     let inputs = &config.inputs;
     Target {
         url: config.remote_url(),
+        client: client.clone(),
         token: inputs.token.clone(),
         branch: branch.to_owned(),
         instances_path: inputs.instances_path.clone(),

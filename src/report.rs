@@ -464,6 +464,7 @@ mod tests {
     use crate::decide::{Facts, decide};
     use crate::manifest::render::Manifest;
     use crate::manifest::tests::manifest;
+    use crate::model::failure::Barrier;
     use crate::model::repository::Access;
 
     const COMMIT: &str = "c0ffee";
@@ -844,7 +845,7 @@ mod tests {
                 StatusState::Failure,
             ),
             (
-                Failure::Forbidden(words()),
+                Failure::Forbidden(Barrier::Permission, words()),
                 "push-forbidden",
                 StatusState::Failure,
             ),

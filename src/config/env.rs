@@ -6,7 +6,11 @@ use std::ffi::OsString;
 use anyhow::{Context, Result, bail};
 use url::Url;
 
+use crate::model::proxy::{Proxies, Proxy};
 use crate::model::repository::RepositoryName;
+
+/// The variables that name proxies, in either case.
+const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
 
 /// The variables that matter here, all of them text.
 pub(crate) struct Variables(pub(crate) HashMap<String, String>);
@@ -16,7 +20,10 @@ impl Variables {
         let mut ours = HashMap::new();
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
-            if !(name.starts_with("GITHUB_") || name.starts_with("INPUT_")) {
+            let is_ours = name.starts_with("GITHUB_")
+                || name.starts_with("INPUT_")
+                || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name));
+            if !is_ours {
                 continue;
             }
             match value.into_string() {
@@ -55,6 +62,21 @@ impl Variables {
         RepositoryName::parse(text).with_context(|| {
             format!("the variable `GITHUB_REPOSITORY` is {text:?}: it must be `owner/name`")
         })
+    }
+
+    /// The proxies for `http` and `https` URLs. In lower case a name comes first, as it does for curl and Git.
+    pub(crate) fn proxies(&self) -> Result<Proxies> {
+        let [http, https, no_proxy] = PROXIES.map(|name| {
+            let upper = name.to_ascii_uppercase();
+            let set = |name: &str| Some((name.to_owned(), self.optional(name)?));
+            set(name).or_else(|| set(&upper))
+        });
+        let parsed = |variable: Option<(String, &str)>| {
+            let proxy = variable.map(|(name, value)| Proxy::parse(&name, value));
+            proxy.transpose()
+        };
+        let no_proxy = no_proxy.map_or("", |(_, value)| value);
+        Ok(Proxies::new(parsed(http)?, parsed(https)?, no_proxy))
     }
 
     /// Payloads say it, too, apart from a schedule's.

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::config::env::Variables;
 use crate::config::inputs::Inputs;
+use crate::model::proxy::Proxies;
 use crate::model::repository::RepositoryName;
 use crate::model::url::without_slash;
 
@@ -52,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) summary: Option<PathBuf>,
     /// `GITHUB_ACTION_REPOSITORY` and `GITHUB_ACTION_REF`: where the action itself comes from, unless it is this repository.
     pub(crate) action: Option<(RepositoryName, String)>,
+    /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`
+    pub(crate) proxies: Proxies,
     /// The action's inputs.
     pub(crate) inputs: Inputs,
 }
@@ -79,6 +82,7 @@ impl Config {
             output: variables.optional("GITHUB_OUTPUT").map(PathBuf::from),
             summary: variables.optional("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             action: variables.action(),
+            proxies: variables.proxies()?,
             repository,
             server_url,
             inputs,

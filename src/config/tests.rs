@@ -400,6 +400,46 @@ fn a_directory_has_no_dot_in_front_and_no_slash_at_its_end() {
 }
 
 #[test]
+fn proxies_are_named_in_either_case() {
+    let url = Url::parse("https://github.com").unwrap();
+    let named = |changes: &[(&str, &str)]| {
+        let proxies = configured(changes).unwrap().proxies;
+        proxies.of(&url).map(ToString::to_string)
+    };
+    let (one, two) = ("http://one:1", "http://two:2");
+    for (changes, expected) in [
+        (&[][..], None),
+        (&[("HTTPS_PROXY", "")], None),
+        (&[("HTTP_PROXY", one)], None),
+        (
+            &[("HTTPS_PROXY", one)],
+            Some("http://one:1 of `HTTPS_PROXY`"),
+        ),
+        (
+            &[("https_proxy", one)],
+            Some("http://one:1 of `https_proxy`"),
+        ),
+        (
+            &[("HTTPS_PROXY", one), ("https_proxy", two)],
+            Some("http://two:2 of `https_proxy`"),
+        ),
+        (
+            &[("HTTPS_PROXY", one), ("https_proxy", "")],
+            Some("http://one:1 of `HTTPS_PROXY`"),
+        ),
+        (&[("https_proxy", one), ("NO_PROXY", "github.com")], None),
+        (&[("https_proxy", one), ("no_proxy", "*")], None),
+    ] {
+        let expected = expected.map(|proxy| format!("the proxy {proxy}"));
+        assert_eq!(named(changes), expected, "{changes:?}");
+    }
+    let config = configured(&[("https_proxy", "http://user:s3cr3t@one")]).unwrap();
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+    let error = configured(&[("HTTP_PROXY", "socks5://user:s3cr3t@one")]).unwrap_err();
+    assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
+}
+
+#[test]
 fn variables_are_read_line_by_line() {
     let read = with_input(
         "substitute",

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use git2::{AutotagOption, ErrorClass, FetchOptions, Oid, RemoteCallbacks, RemoteRedirect};
+use git2::{AutotagOption, ErrorClass, FetchOptions, Oid, RemoteCallbacks};
 
-use crate::git::error::{Verdict, verdict, words_of_error};
+use crate::git::error::{TransferError, Verdict};
 use crate::git::{CommitId, Session, TIP};
 use crate::model::failure::Failure;
 use crate::plan::Tip;
@@ -78,15 +78,14 @@ impl Session {
         options
             .remote_callbacks(callbacks)
             .download_tags(AutotagOption::None)
-            .update_fetchhead(false)
-            .follow_redirects(RemoteRedirect::None)
-            .custom_headers(&[&self.authorization()]);
+            .update_fetchhead(false);
         if let Some(depth) = depth {
             options.depth(depth);
         }
         let branch = &self.target.branch;
         let refspec = format!("+refs/heads/{branch}:{TIP}");
-        let fetched = remote.fetch(&[refspec], Some(&mut options), None);
+        let connection = self.connection(Some(&self.cancellation));
+        let fetched = connection.lend(|| remote.fetch(&[refspec], Some(&mut options), None));
         drop(options);
         match fetched {
             Err(_) if is_too_large.get() => return Ok(FetchOutcome::TooLarge),
@@ -117,25 +116,23 @@ impl Session {
         Ok(FetchOutcome::Tip(tip))
     }
 
-    fn failed_fetch(&self, error: &git2::Error) -> FetchOutcome {
+    fn failed_fetch(&self, error: &TransferError) -> FetchOutcome {
         let words = format!(
             "fetching `{}` from {}: {}",
             self.target.branch,
             self.target.url,
-            words_of_error(error)
+            error.words()
         );
         let words = self.target.token.redact(&words);
-        match verdict(error) {
+        match error.verdict() {
             _ if self.cancellation.is_cancelled() => FetchOutcome::Failed(Failure::Interrupted),
             // The server took for granted what a partial clone does not have.
-            Verdict::Retry
-                if self.workspace.is_some() && error.message().contains("delta bases") =>
-            {
+            Verdict::Retry if self.workspace.is_some() && error.words().contains("delta bases") => {
                 FetchOutcome::Failed(Failure::Broken(anyhow!(words)))
             }
             Verdict::Retry => FetchOutcome::Retry(words),
-            Verdict::Forbidden => FetchOutcome::Failed(Failure::Forbidden(words)),
-            Verdict::Final if error.class() == ErrorClass::Os => {
+            Verdict::Forbidden(barrier) => FetchOutcome::Failed(Failure::Forbidden(barrier, words)),
+            Verdict::Final if error.error.class() == ErrorClass::Os => {
                 let place = self.repository.path().display();
                 FetchOutcome::Failed(Failure::Broken(anyhow!("{words} (in {place})")))
             }

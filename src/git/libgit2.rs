@@ -1,13 +1,11 @@
 //! Settings of libgit2 that hold for the whole process.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use git2::ConfigLevel;
 
-/// Longest wait for one answer of the server.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::git::transport;
 
 /// Settings of libgit2 that hold for the whole process.
 pub(crate) fn set_up_libgit2() -> Result<()> {
@@ -18,13 +16,12 @@ pub(crate) fn set_up_libgit2() -> Result<()> {
     }
 }
 
-/// The one use of `unsafe`: libgit2 keeps these in plain globals.
+/// libgit2 keeps these in plain globals.
 #[allow(
     unsafe_code,
     reason = "libgit2's global options have no safe counterpart"
 )]
 fn set_options() -> Result<(), git2::Error> {
-    let milliseconds = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: called once, before anything else of libgit2 and from one thread, so nobody reads the globals meanwhile.
     unsafe {
         // The container runs as root in a workspace of somebody else's.
@@ -38,8 +35,6 @@ fn set_options() -> Result<(), git2::Error> {
         ] {
             git2::opts::set_search_path(level, "/nonexistent")?;
         }
-        git2::opts::set_server_connect_timeout_in_milliseconds(milliseconds(READ_TIMEOUT))?;
-        git2::opts::set_server_timeout_in_milliseconds(milliseconds(READ_TIMEOUT))?;
     }
-    Ok(())
+    transport::register()
 }

@@ -14,6 +14,7 @@ pub(crate) mod libgit2;
 pub(crate) mod push;
 mod settings;
 pub(crate) mod tip;
+mod transport;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,9 +30,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::git::checkout::{Followed, Workspace};
 use crate::git::libgit2::set_up_libgit2;
+use crate::git::transport::Connection;
+use crate::http::HttpClient;
 use crate::model::failure::Failure;
 use crate::model::token::Token;
 
+/// The longest wait for a connection to the server, and for each part of its answer.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The reference in our repository that holds the remote tip.
 const TIP: &str = "refs/flux-ephemeral-env/tip";
 /// The reference in our repository that holds the workspace's head, so that the server does not send what is there.
@@ -48,6 +53,7 @@ const LAST_ATTEMPT: Duration = Duration::from_millis(500);
 pub(crate) struct Target {
     /// The repository's URL, without credentials.
     pub(crate) url: String,
+    pub(crate) client: HttpClient,
     /// Sent as the password of `x-access-token`.
     pub(crate) token: Token,
     pub(crate) branch: String,
@@ -205,9 +211,8 @@ impl Session {
         Ok(())
     }
 
-    /// The credentials go with the first request: a 401 before them would cost a round trip.
-    fn authorization(&self) -> String {
-        format!("Authorization: Basic {}", self.target.token.basic())
+    fn connection(&self, cancellation: Option<&CancellationToken>) -> Connection {
+        Connection::new(&self.target.client, &self.target.token, cancellation)
     }
 
     fn tip(&self) -> Option<Oid> {

@@ -4,11 +4,9 @@ use std::cell::RefCell;
 
 use anyhow::{Context, Result, anyhow};
 use git2::build::TreeUpdateBuilder;
-use git2::{
-    ErrorClass, ErrorCode, FileMode, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Signature,
-};
+use git2::{ErrorClass, ErrorCode, FileMode, Oid, PushOptions, RemoteCallbacks, Signature};
 
-use crate::git::error::{Verdict, is_lost_race, is_outage, verdict, words_of_error};
+use crate::git::error::{TransferError, Verdict, is_lost_race, is_outage};
 use crate::git::{CommitId, Session};
 use crate::model::failure::Failure;
 use crate::plan::Change;
@@ -93,7 +91,6 @@ impl Session {
                 )),
             }
         });
-        // Never ended from here: once the pack is sent, only the answer says whether the change landed.
         callbacks.sideband_progress(|text| {
             sideband.borrow_mut().extend_from_slice(text);
             true
@@ -110,11 +107,12 @@ impl Session {
         let mut options = PushOptions::new();
         options
             .remote_callbacks(callbacks)
-            .follow_redirects(RemoteRedirect::None)
-            .packbuilder_parallelism(1)
-            .custom_headers(&[&self.authorization()]);
+            .packbuilder_parallelism(1);
         let mut remote = self.repository.remote_anonymous(&self.target.url)?;
-        let pushed = remote.push(&[format!("{commit}:{refname}")], Some(&mut options));
+        let refspec = format!("{commit}:{refname}");
+        // Nothing cancels it: once the pack is sent, only the answer says whether the change landed.
+        let connection = self.connection(None);
+        let pushed = connection.lend(|| remote.push(&[refspec], Some(&mut options)));
         drop(options);
         let sideband = String::from_utf8_lossy(&sideband.into_inner()).into_owned();
         // What the server says of the branch counts, even if something went wrong after it.
@@ -137,13 +135,13 @@ impl Session {
         }
     }
 
-    fn failed_push(&self, error: &git2::Error, sideband: &str) -> PushOutcome {
-        let attempted = format!("pushing to {}: {}", self.target.url, words_of_error(error));
+    fn failed_push(&self, error: &TransferError, sideband: &str) -> PushOutcome {
+        let attempted = format!("pushing to {}: {}", self.target.url, error.words());
         let words = self.server_words(&attempted, sideband);
-        match verdict(error) {
+        match error.verdict() {
             _ if self.cancellation.is_cancelled() => PushOutcome::Failed(Failure::Interrupted),
             Verdict::Retry => PushOutcome::Retry(words),
-            Verdict::Forbidden => PushOutcome::Failed(Failure::Forbidden(words)),
+            Verdict::Forbidden(barrier) => PushOutcome::Failed(Failure::Forbidden(barrier, words)),
             Verdict::Final => PushOutcome::Failed(Failure::Broken(anyhow!(words))),
         }
     }

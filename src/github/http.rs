@@ -16,11 +16,12 @@ use url::Url;
 
 use crate::github::outage::{self, Outage};
 use crate::github::words;
-use crate::model::failure::Failure;
+use crate::http::{HttpClient, chain};
+use crate::model::failure::{Barrier, Failure};
 use crate::model::token::Token;
 
-/// Limit on connecting, and on each read from the connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest wait for a connection, and for each part of an answer.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limit on one attempt.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest wait that a server may ask for.
@@ -178,24 +179,14 @@ impl Headers {
     }
 }
 
-/// An error with what is behind it; octocrab's own text hides the cause.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        source = error.source();
-    }
-    words
-}
-
 /// Returns the failure of a run that lacks the answer to this request.
 pub(crate) fn unanswered(error: anyhow::Error) -> Failure {
     match error.downcast_ref::<ApiError>() {
-        Some(refused) if refused.is_refused() => Failure::GitHubRefused(refused.to_string()),
+        Some(refused) if refused.is_refused() => {
+            let status = refused.status.unwrap_or_default();
+            let barrier = Barrier::new(status, &refused.words);
+            Failure::GitHubRefused(barrier, refused.to_string())
+        }
         _ => Failure::GitHub(error),
     }
 }
@@ -203,29 +194,25 @@ pub(crate) fn unanswered(error: anyhow::Error) -> Failure {
 /// Sends requests with the token.
 #[derive(Debug)]
 pub(crate) struct Http {
-    client: Octocrab,
+    octocrab: Octocrab,
+    client: HttpClient,
     token: Token,
     outage: Cell<Outage>,
 }
 
 impl Http {
     /// Sends nothing yet.
-    ///
-    /// # Errors
-    /// The system's certificates cannot be read.
-    pub(crate) fn new(api: &Url, token: &Token) -> Result<Http> {
+    pub(crate) fn new(api: &Url, token: &Token, client: HttpClient) -> Result<Http> {
         // octocrab gives its credentials to the origin of the base URL alone. Every URL here is a whole one.
         let origin = api.origin().ascii_serialization();
-        let client = Octocrab::builder()
+        let octocrab = Octocrab::builder()
             .base_uri(origin)
             .context("reading GITHUB_API_URL")?
             .personal_token(token.expose())
-            .set_connect_timeout(Some(READ_TIMEOUT))
-            .set_read_timeout(Some(READ_TIMEOUT))
-            .set_write_timeout(Some(READ_TIMEOUT))
-            .build()
+            .build_with_reqwest(client.client.clone())
             .context("setting up the client for GitHub's API")?;
         Ok(Http {
+            octocrab,
             client,
             token: token.clone(),
             outage: Cell::default(),
@@ -342,14 +329,14 @@ impl Http {
         let sent = Instant::now();
         let answer = async {
             let response = match method {
-                Method::Get => self.client._get(url).await,
-                Method::Post => self.client._post(url, body).await,
-                Method::Patch => self.client._patch(url, body).await,
-                Method::Delete => self.client._delete(url, body).await,
+                Method::Get => self.octocrab._get(url).await,
+                Method::Post => self.octocrab._post(url, body).await,
+                Method::Patch => self.octocrab._patch(url, body).await,
+                Method::Delete => self.octocrab._delete(url, body).await,
             }?;
             let status = response.status();
             let headers = Headers::read(|name| response.headers().get(name)?.to_str().ok());
-            let text = self.client.body_to_string(response).await?;
+            let text = self.octocrab.body_to_string(response).await?;
             Ok::<_, octocrab::Error>((status, headers, text))
         };
         let answer = match timeout(REQUEST_TIMEOUT, answer).await {
@@ -359,7 +346,7 @@ impl Http {
         let (status, headers, text) = answer.map_err(|words| {
             let outage = self.outage.get();
             self.outage.set(outage.extended(sent, Instant::now()));
-            failed(words)
+            failed(self.client.explained(url, &words))
         })?;
         self.outage.set(Outage::None);
         if status.is_success() {

@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::github::author::Viewer;
 use crate::github::http::Http;
+use crate::http::HttpClient;
 use crate::model::pull_request::{PullRequest, PullRequestObject};
 use crate::model::repository::{Access, Permission, RepositoryName};
 use crate::model::token::Token;
@@ -72,16 +73,14 @@ struct RepositoryObject {
 
 impl GitHub {
     /// Sends nothing yet.
-    ///
-    /// # Errors
-    /// The system's certificates cannot be read.
     pub(crate) fn new(
         endpoints: Endpoints<'_>,
         repository: &RepositoryName,
         token: &Token,
+        client: HttpClient,
     ) -> Result<GitHub> {
         Ok(GitHub {
-            http: Http::new(endpoints.api, token)?,
+            http: Http::new(endpoints.api, token, client)?,
             name: repository.clone(),
             api: without_slash(endpoints.api).to_owned(),
             repository: format!("{}/repos/{repository}", without_slash(endpoints.api)),

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::server_words;
+
 /// Longest text of the reasons, in characters: they stand beside the message, and are told in a comment and a warning.
 const REASONS_LENGTH: usize = 1_000;
 
@@ -27,7 +29,7 @@ pub(crate) fn of_rest(text: &str, redact: impl Fn(&str) -> String) -> String {
                 reasons.map(|reason| redact(&reason)).collect(),
             )
         }
-        Err(_) => redact(text.trim()),
+        Err(_) => server_words(&redact(text)),
     }
 }
 
@@ -125,8 +127,8 @@ mod tests {
         }
         assert_eq!(told(&json!({ "message": "Not Found" })), "Not Found");
         assert_eq!(
-            of_rest(" <html>Unicorn!\n", str::to_owned),
-            "<html>Unicorn!"
+            of_rest(" <html><title>Unicorn!</title>\n", str::to_owned),
+            "Unicorn!"
         );
         assert_eq!(joined(["a", "b", "a"].map(str::to_owned)), "a: b");
         assert_eq!(joined([]), "");

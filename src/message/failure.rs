@@ -3,7 +3,7 @@
 use crate::message::context::{Context, help_line, notice};
 use crate::message::markdown::{block, code};
 use crate::message::sections::{FAILED, Message};
-use crate::model::failure::Failure;
+use crate::model::failure::{Barrier, Failure};
 
 /// A request failed.
 pub(crate) fn failed(context: &Context, failure: &Failure) -> Message {
@@ -38,12 +38,9 @@ fn words(target_branch: &str, again: String, failure: &Failure) -> (String, Stri
                  or set the input `branch` to a branch without such rules."
             ),
         ),
-        Failure::Forbidden(words) => (
+        Failure::Forbidden(barrier, words) => (
             format!("The Git server refused the token:\n\n{}", block(words)),
-            format!(
-                "add this to the workflow's job, or set the input `token` to a token that may push:\n\n{}",
-                permission("contents: write")
-            ),
+            admission(*barrier, "push", "contents: write"),
         ),
         Failure::BranchMissing(words) => (
             format!("The target branch does not exist:\n\n{}", block(words)),
@@ -60,12 +57,9 @@ fn words(target_branch: &str, again: String, failure: &Failure) -> (String, Stri
             "The run was cancelled, so the change may not have landed.".to_owned(),
             again,
         ),
-        Failure::GitHubRefused(words) => (
+        Failure::GitHubRefused(barrier, words) => (
             format!("GitHub refused the token:\n\n{}", block(words)),
-            format!(
-                "add this to the workflow's job, or set the input `token` to a token that may read pull requests:\n\n{}",
-                permission("pull-requests: write")
-            ),
+            admission(*barrier, "read pull requests", "pull-requests: write"),
         ),
         Failure::GitHub(error) => (
             format!(
@@ -81,6 +75,28 @@ fn words(target_branch: &str, again: String, failure: &Failure) -> (String, Stri
     }
 }
 
-fn permission(line: &str) -> String {
-    format!("```yaml\npermissions:\n  {line}\n```")
+/// What gets a token past a barrier. `task` is what it has to be able to do, and `permission` what the workflow's own token
+/// needs for that.
+fn admission(barrier: Barrier, task: &str, permission: &str) -> String {
+    match barrier {
+        Barrier::Permission => format!(
+            "add this to the workflow's job, or set the input `token` to a token that may {task}:\n\n\
+             ```yaml\npermissions:\n  {permission}\n```"
+        ),
+        Barrier::Token => format!(
+            "set the input `token` to a token that is valid and may {task}, or leave the input out. \
+             The workflow's own token ends with its job; other tokens expire or are revoked."
+        ),
+        Barrier::IpAllowList => {
+            "run the job on a runner whose IP address is on the organization's IP allow list, \
+             or have an owner of the organization add the address."
+                .to_owned()
+        }
+        Barrier::SingleSignOn => {
+            "authorize the token of the input `token` for the organization's single sign-on, \
+             or use the workflow's own token or a GitHub App's."
+                .to_owned()
+        }
+        Barrier::Archived => "unarchive the repository.".to_owned(),
+    }
 }

@@ -16,7 +16,7 @@ use crate::message::refusal::refused;
 use crate::message::sections::{
     self, COMMENT_LENGTH, Message, fingerprint_in, is_outdated_without_environment, section,
 };
-use crate::model::failure::Failure;
+use crate::model::failure::{Barrier, Failure};
 use crate::model::notification::MARKER;
 use crate::model::sha::Sha;
 
@@ -68,11 +68,11 @@ pub(super) fn failures(text: &str) -> Vec<Failure> {
     let text = || text.to_owned();
     vec![
         Failure::Rejected(text()),
-        Failure::Forbidden(text()),
+        Failure::Forbidden(Barrier::Permission, text()),
         Failure::BranchMissing(text()),
         Failure::TimedOut(Duration::from_secs(60), text()),
         Failure::Interrupted,
-        Failure::GitHubRefused(text()),
+        Failure::GitHubRefused(Barrier::Permission, text()),
         Failure::GitHub(anyhow::anyhow!(text())),
         Failure::Broken(anyhow::anyhow!(text())),
     ]

@@ -12,7 +12,7 @@ use crate::message::context::Context;
 use crate::message::failure::failed;
 use crate::message::refusal::refused;
 use crate::message::sections::Message;
-use crate::model::failure::Failure;
+use crate::model::failure::{Barrier, Failure};
 use crate::model::instance::Owner;
 use crate::model::repository::{Permission, RepositoryIdentity};
 use crate::model::sha::Sha;
@@ -131,22 +131,26 @@ fn failures() -> Vec<Failure> {
                     error: Changes must be made through a pull request.";
     let missing = "https://github.com/octo-org/demo has no branch `production`: \
                    set the input `branch` to the one Flux watches";
-    let pushing = |status: u16| {
-        format!(
-            "pushing to https://github.com/octo-org/demo: unexpected http status code: {status}"
-        )
-    };
+    let pushing = |words: &str| format!("pushing to https://github.com/octo-org/demo: {words}");
     let asking =
         |words: &str| format!("GET https://api.github.com/repos/octo-org/demo/pulls/7: {words}");
     let full = "making a temporary directory: No space left on device (os error 28) \
                 at path \"/tmp/flux-ephemeral-env-3xVQ0a\"";
     vec![
         Failure::Rejected(rejected.to_owned()),
-        Failure::Forbidden(pushing(403)),
+        Failure::Forbidden(
+            Barrier::Permission,
+            pushing(
+                "403 Forbidden: Permission to octo-org/demo.git denied to github-actions[bot].",
+            ),
+        ),
         Failure::BranchMissing(missing.to_owned()),
-        Failure::TimedOut(Duration::from_secs(60), pushing(503)),
+        Failure::TimedOut(Duration::from_secs(60), pushing("503 Service Unavailable")),
         Failure::Interrupted,
-        Failure::GitHubRefused(asking("403: Resource not accessible by integration")),
+        Failure::GitHubRefused(
+            Barrier::Permission,
+            asking("403: Resource not accessible by integration"),
+        ),
         Failure::GitHub(anyhow!(asking("no answer within 15 s"))),
         Failure::Broken(anyhow!(full)),
     ]

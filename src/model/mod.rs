@@ -5,6 +5,7 @@ pub(crate) mod failure;
 pub(crate) mod instance;
 pub(crate) mod names;
 pub(crate) mod notification;
+pub(crate) mod proxy;
 pub(crate) mod pull_request;
 pub(crate) mod repository;
 pub(crate) mod sha;

@@ -11,6 +11,7 @@ use crate::git::{Session, Target};
 use crate::github::GitHub;
 use crate::github::comments::StatusComment;
 use crate::github::http::ApiError;
+use crate::http::HttpClient;
 use crate::message::context::Context;
 use crate::message::sections::{self, Message};
 use crate::model::instance::{Owner, fingerprint};
@@ -58,9 +59,16 @@ pub(crate) struct Notifier<'a> {
     pub(crate) config: &'a Config,
     pub(crate) log: &'a Log,
     pub(crate) github: GitHub,
+    /// What Git is reached with.
+    pub(crate) git: HttpClient,
 }
 
 impl Notifier<'_> {
+    /// Returns where changes go, and what of it is read.
+    pub(crate) fn target(&self, branch: &str) -> Target {
+        target(self.config, &self.git, branch)
+    }
+
     /// Returns the context of a pull request of which nothing is known yet.
     pub(crate) fn context(
         &self,
@@ -210,7 +218,7 @@ impl Notifier<'_> {
             let owner = owner.clone();
             let target = Target {
                 timeout: CHECK_TIMEOUT,
-                ..target(self.config, &context.target_branch)
+                ..self.target(&context.target_branch)
             };
             let instances = read(target, session.take(), move |tip| {
                 Ok(plan::instances_of(&owner, tip))

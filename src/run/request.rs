@@ -22,7 +22,7 @@ use crate::model::notification::{Channel, Reaction, StatusState};
 use crate::model::pull_request::{PullRequest, State, unknown_state};
 use crate::model::repository::{Access, RepositoryIdentity};
 use crate::plan::{PlanOutcome, Published, plan};
-use crate::publish::{PublishOutcome, cancel_grace_over, publish, read, target};
+use crate::publish::{PublishOutcome, cancel_grace_over, publish, read};
 use crate::report::{self, Report};
 use crate::run::notify::{CommentLookup, Notifier};
 use crate::run::undelivered::Undelivered;
@@ -91,7 +91,7 @@ impl RequestRun<'_> {
         let mut session = None;
         loop {
             let planned = decision.clone();
-            let target = target(config, &context.target_branch);
+            let target = self.notifier.target(&context.target_branch);
             match read(target, session, move |tip| plan(&planned, tip)).await {
                 Ok((PlanOutcome::Unidentified(names), used)) => {
                     session = Some(used);
@@ -351,7 +351,7 @@ impl RequestRun<'_> {
     ) -> Result<Published, Failure> {
         let mut decision = decision.clone();
         loop {
-            let target = target(self.notifier.config, &outcome.context.target_branch);
+            let target = self.notifier.target(&outcome.context.target_branch);
             let session = outcome.session.take();
             let planned = decision.clone();
             let plan = move |tip: &_| plan(&planned, tip);

@@ -20,7 +20,7 @@ use crate::model::pull_request::{Liveness, PullRequestSummary};
 use crate::model::repository::RepositoryIdentity;
 use crate::plan;
 use crate::plan::{Plan, PlanOutcome, Published, Tip};
-use crate::publish::{PublishOutcome, cancel_grace_over, publish, read, target};
+use crate::publish::{PublishOutcome, cancel_grace_over, publish, read};
 use crate::report;
 use crate::report::Report;
 use crate::run::notify::{CommentLookup, Notifier};
@@ -97,10 +97,9 @@ impl SweepRun<'_> {
 
     /// The instances there are, and what GitHub says of their pull requests.
     async fn find(&self) -> Result<Found, Failure> {
-        let config = self.notifier.config;
         let (branch, repository) = self.target().await?;
         let asked = repository.clone();
-        let (instances, session) = read(target(config, &branch), None, move |tip| {
+        let (instances, session) = read(self.notifier.target(&branch), None, move |tip| {
             Ok(plan::instances_perhaps_in(&asked, tip))
         })
         .await?;
@@ -172,7 +171,7 @@ impl SweepRun<'_> {
         let Found {
             branch, session, ..
         } = found;
-        let target = target(self.notifier.config, &branch);
+        let target = self.notifier.target(&branch);
         let planned = removals.clone();
         let plan = read(target, Some(session), move |tip| {
             Ok(plan::sweep(&planned, tip))
@@ -201,7 +200,7 @@ impl SweepRun<'_> {
             session,
             ..
         } = found;
-        let target = target(self.notifier.config, &branch);
+        let target = self.notifier.target(&branch);
         let planned = removals.clone();
         let plan = move |tip: &Tip| Ok(PlanOutcome::Planned(plan::sweep(&planned, tip)));
         let (published, mut session) = publish(target, plan, Some(session), cancellation).await;

@@ -507,18 +507,10 @@ fn a_server_that_does_not_know_the_token_is_not_asked_again() {
                 "{method} {service} {status}: {}",
                 outcome.stdout
             );
-            let number = status.to_string();
-            let words = if status == 401 {
-                "authentication"
-            } else {
-                &number
-            };
-            assert!(error.contains(words), "{error}");
-            assert!(
-                story
-                    .status_comment()
-                    .contains("permissions:\n  contents: write")
-            );
+            assert!(error.contains(&format!(": {status} ")), "{error}");
+            let remedy = "permissions:\n  contents: write";
+            let is_advised = story.status_comment().contains(remedy);
+            assert_eq!(is_advised, status != 401, "{status}");
             assert_eq!(story.statuses(), ["pending", "failure"]);
             let requests = story.github.requests();
             let asked = requests
@@ -610,7 +602,7 @@ fn push_timeout_ends_the_tries() {
     let (outcome, error) = fail(&story.deploy().input("push-timeout", "20s"));
 
     assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
-    assert!(error.contains("status code: 503"), "{error}");
+    assert!(error.contains("503 Service Unavailable: busy"), "{error}");
     assert_eq!(story.statuses(), ["pending", "error"]);
     assert!(story.requests()["POST /git-receive-pack"] > 1);
 }

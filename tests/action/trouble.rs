@@ -240,6 +240,7 @@ fn an_answer_that_is_none_is_told_in_few_words() {
         (200, &rubbish, "200: the answer is not as"),
         (422, &rubbish, "422: rubbish"),
         (418, "\u{0}\u{1b}[31m##[error]x", "418: "),
+        (418, "<html><title>Unicorn!</title></html>", "418: Unicorn!"),
     ] {
         let story = Story::new();
         story
