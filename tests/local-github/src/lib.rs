@@ -56,6 +56,7 @@ mod semaphore;
 mod server;
 mod state;
 mod temporary;
+mod tls;
 mod webhook;
 
 pub use access::basic;
@@ -68,4 +69,5 @@ pub use repository::{Commit, Repository};
 pub use runner::{Job, Outcome, RunningJob};
 pub use script::script;
 pub use temporary::temporary_directory;
+pub use tls::TlsPort;
 pub use webhook::Delivery;

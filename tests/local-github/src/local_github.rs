@@ -20,6 +20,7 @@ use crate::repository::Repository;
 use crate::server::{self, Door};
 use crate::state::{CommentRecord, RepositoryRecord, Shared, State, StatusRecord};
 use crate::temporary;
+use crate::tls::{self, TlsPort};
 use crate::webhook::Delivery;
 
 const OWNER: &str = "octo-org";
@@ -34,7 +35,7 @@ pub struct LocalGitHub {
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// A comment, read back.
@@ -105,7 +106,7 @@ impl LocalGitHub {
             runtime: handle,
             stop: Some(stop),
             thread: Some(thread),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -129,12 +130,7 @@ impl LocalGitHub {
     /// # Panics
     /// Where no port is free.
     pub fn open_api(&self) -> String {
-        let address = self.shared.server_url.trim_start_matches("http://");
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let listener = TcpListener::bind(format!("{host}:0")).expect("a free port of the address");
-        listener
-            .set_nonblocking(true)
-            .expect("a listener for tokio");
+        let listener = self.free_port();
         let url = format!(
             "http://{}",
             listener.local_addr().expect("the port's number")
@@ -145,6 +141,38 @@ impl LocalGitHub {
             server::serve(listener.expect("a listener for tokio"), shared, Door::Api).await;
         });
         url
+    }
+
+    /// Opens another port that answers to the same as the first, and speaks HTTPS.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    pub fn open_tls(&self) -> TlsPort {
+        let listener = self.free_port();
+        let address = listener.local_addr().expect("the port's number");
+        let host = address.ip().to_string();
+        let (acceptor, authority) = tls::acceptor(&host, self.directory.path());
+        let shared = Arc::clone(&self.shared);
+        self.runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener);
+            let listener = listener.expect("a listener for tokio");
+            server::serve_tls(listener, shared, acceptor).await;
+        });
+        TlsPort {
+            url: format!("https://{address}"),
+            authority,
+        }
+    }
+
+    /// Another port of the server's address.
+    fn free_port(&self) -> TcpListener {
+        let address = self.shared.server_url.trim_start_matches("http://");
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let listener = TcpListener::bind(format!("{host}:0")).expect("a free port of the address");
+        listener
+            .set_nonblocking(true)
+            .expect("a listener for tokio");
+        listener
     }
 
     /// The workflow's token, which is `github-actions[bot]`'s.

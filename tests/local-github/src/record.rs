@@ -20,6 +20,8 @@ pub enum Kind {
 #[non_exhaustive]
 pub struct Recorded {
     pub(crate) id: u64,
+    /// Which connection it came by: one number for each.
+    pub connection: u64,
     /// `GET`, `POST`, …
     pub method: String,
     /// The path with its query, as it was sent, without the prefix of the API: `/repos/octo-org/demo/pulls/1`.

@@ -12,9 +12,11 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::{Interval, interval};
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::Caller;
 use crate::fault::{Effect, End};
@@ -39,26 +41,46 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, door: Door
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        let shared = Arc::clone(&shared);
+        tokio::spawn(converse(stream, Arc::clone(&shared), door));
+    }
+}
+
+/// The same to clients that speak HTTPS.
+pub(crate) async fn serve_tls(listener: TcpListener, shared: Arc<Shared>, acceptor: TlsAcceptor) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| respond(Arc::clone(&shared), door, request));
-            // It fails where a fault broke the connection and where the client did.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            // A client that does not trust the certificate leaves.
+            if let Ok(stream) = acceptor.accept(stream).await {
+                converse(stream, shared, Door::Everything).await;
+            }
         });
     }
+}
+
+/// Answers the requests of one connection.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>, door: Door) {
+    let connection = shared.new_number();
+    let service = service_fn(|request| respond(Arc::clone(&shared), door, connection, request));
+    // It fails where a fault broke the connection and where the client did.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// An error closes the connection without an answer.
 async fn respond(
     shared: Arc<Shared>,
     door: Door,
+    connection: u64,
     request: hyper::Request<Incoming>,
 ) -> io::Result<hyper::Response<Output>> {
     let (kind, request) = read(door, request).await?;
     let caller = shared.caller(&request);
-    let recorded = record(&shared, kind, &request, caller.as_ref());
+    let recorded = record(&shared, kind, connection, &request, caller.as_ref());
     let id = recorded.id;
     let effect = shared
         .faults()
@@ -119,14 +141,21 @@ async fn read(door: Door, request: hyper::Request<Incoming>) -> io::Result<(Kind
     ))
 }
 
-fn record(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>) -> Recorded {
+fn record(
+    shared: &Shared,
+    kind: Kind,
+    connection: u64,
+    request: &Request,
+    caller: Option<&Caller>,
+) -> Recorded {
     let query = if request.query.is_empty() {
         String::new()
     } else {
         format!("?{}", request.query)
     };
     let recorded = Recorded {
-        id: shared.new_request(),
+        id: shared.new_number(),
+        connection,
         method: request.method.to_string(),
         path: request.path.clone() + &query,
         kind,

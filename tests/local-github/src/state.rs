@@ -123,8 +123,8 @@ impl Shared {
         self.commits.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Tells one recorded request from another.
-    pub(crate) fn new_request(&self) -> u64 {
+    /// Tells one recorded request, or one connection, from another.
+    pub(crate) fn new_number(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 }
