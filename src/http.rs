@@ -82,15 +82,15 @@ impl Connector {
 impl HttpClient {
     /// Returns words about a request to `url`, with the proxy that it went through.
     pub(crate) fn explained(&self, url: &str, words: &str) -> String {
-        let Some((url, proxy)) = Url::parse(url)
-            .ok()
-            .and_then(|url| Some((url.clone(), self.proxies.of(&url)?)))
-        else {
+        let Ok(url) = Url::parse(url) else {
+            return words.to_owned();
+        };
+        let Some(proxy) = self.proxies.of(&url) else {
             return words.to_owned();
         };
         let remedy = match words.contains("tunnel error") {
             true => format!(
-                "; it opened no way to {}: it has to admit that host, and the credentials in `{}` have to be right. What is reached without it belongs into `NO_PROXY`",
+                "; it opened no way to {}: it has to admit that host, and the credentials in `{}` have to be right; name hosts that are reached without it in `NO_PROXY`",
                 url.host_str().unwrap_or_default(),
                 proxy.variable()
             ),
