@@ -11,11 +11,14 @@ const PUSH: &str = "/octo-org/demo/git-receive-pack";
 
 /// A job that reaches Git and the API by the port that speaks HTTPS.
 pub(crate) fn over_tls(job: &Job, port: &TlsPort) -> Job {
+    let authority = port.authority.to_str().unwrap();
+    let mounted = format!("{authority}:{authority}:ro");
     job.clone()
+        .docker_options(&["--volume", &mounted])
         .env("GITHUB_SERVER_URL", &port.url)
         .env("GITHUB_API_URL", &format!("{}/api/v3", port.url))
         .env("GITHUB_GRAPHQL_URL", &format!("{}/api/graphql", port.url))
-        .env("SSL_CERT_FILE", port.authority.to_str().unwrap())
+        .env("SSL_CERT_FILE", authority)
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Proxy {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("tinyproxy, of the Debian package of that name");
+            .expect("tinyproxy, of the Debian package tinyproxy-bin");
         let patience = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < patience, "tinyproxy does not listen");
