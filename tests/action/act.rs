@@ -114,7 +114,7 @@ impl Act {
     /// Runs it to its end, in containers of this image, and hands on each line of its log when it comes.
     ///
     /// # Panics
-    /// Where `act` or `timeout` is not on `PATH`.
+    /// Where `timeout` is not on `PATH`. Where `act` is not, that is how it ends.
     pub(crate) fn run(mut self, image: &str, mut on_line: impl FnMut(&Value)) -> Ended {
         let _left = Left(format!("-{}-", port(&self.server)));
         let platform = format!("ubuntu-24.04={image}");
