@@ -16,7 +16,7 @@ ENV CARGO_BUILD_TARGET=host-tuple \
 COPY Cargo.toml Cargo.lock ./
 COPY tests/local-github/Cargo.toml tests/local-github/
 RUN mkdir -p benches src tests/cluster tests/local-github/src \
- && touch benches/action.rs benches/cluster.rs tests/cluster/main.rs \
+ && touch benches/action.rs benches/cluster.rs benches/job.rs tests/cluster/main.rs \
  && echo '//! Stub.' | tee src/lib.rs tests/local-github/src/lib.rs \
  && printf '//! Stub.\nfn main() {}\n' > src/main.rs \
  && cargo build --release --locked --package flux-ephemeral-env

@@ -1,6 +1,5 @@
 //! Several runs of the same pull request at the same time.
 
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -8,8 +7,8 @@ use local_github::{Fault, Job};
 use serde_json::json;
 
 use crate::story::{
-    AUTHOR, EXECUTABLE, REVIEWER, Story, annotation, annotations, ending, fail, finish, says_down,
-    says_up, start, succeed,
+    AUTHOR, REVIEWER, Story, annotation, annotations, ending, fail, finish, says_down, says_up,
+    start, succeed,
 };
 
 const COMMENT: &str = "/repos/*/issues/*/comments";
@@ -313,7 +312,7 @@ fn a_deploy_and_a_close_at_the_same_moment_end_as_the_comment_says() {
         story.github.close_pull_request(number);
         let event = story.github.pull_request_event(number, "closed", AUTHOR);
         let close = story.job().event("pull_request_target", &event);
-        let closed = close.spawn(Path::new(EXECUTABLE));
+        let closed = start(&close);
         for outcome in [finish(running), finish(closed)] {
             assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
         }

@@ -32,7 +32,7 @@ struct Output {
     description: String,
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     // An absolute path stays one.
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
@@ -119,7 +119,7 @@ fn pages() -> Vec<String> {
 }
 
 /// The blocks of YAML on a page, without the indentation of the list that they stand in.
-fn yaml_blocks(page: &str) -> Vec<String> {
+pub(crate) fn yaml_blocks(page: &str) -> Vec<String> {
     let text = read(page);
     let mut blocks = Vec::new();
     let mut lines = text.lines();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use local_github::{Fault, temporary_directory};
 use serde_json::json;
 
-use crate::story::{Story, ending, fail, says_down, says_up, succeed};
+use crate::story::{Story, ending, fail, says_down, says_up, start, succeed};
 
 const PUSH: &str = "/octo-org/demo/git-receive-pack";
 
@@ -615,7 +615,7 @@ fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
         story
             .github
             .fault(Fault::on("GET", "/repos/*/issues/*/comments?*").hang());
-        let running = story.deploy().spawn(Path::new(crate::story::EXECUTABLE));
+        let running = start(&story.deploy());
         story.await_request("POST /git-receive-pack", &running);
 
         running.signal(signal);
@@ -645,7 +645,7 @@ fn a_cancelled_dry_run_ends() {
         .github
         .fault(Fault::on("GET", "/repos/*/pulls/*").hang());
     let job = story.deploy().input("dry-run", "true");
-    let running = job.spawn(Path::new(crate::story::EXECUTABLE));
+    let running = start(&job);
     let patience = Instant::now() + Duration::from_secs(30);
     while !story.requests().contains_key("GET /pulls/*") {
         assert!(Instant::now() < patience, "{}", running.stdout());

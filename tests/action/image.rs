@@ -1,29 +1,19 @@
-//! The image, started as the runner starts it. Needs a container engine, so it runs where an image is named:
-//! `FLUX_EPHEMERAL_ENV_IMAGE=<tag> cargo test --test action -- --ignored`.
+//! What only an image can tell: process 1, mounts, a file system of its own. Needs a container engine, so it runs where an
+//! image is named, and all other stories with it: `FLUX_EPHEMERAL_ENV_IMAGE=<tag> cargo test --test action`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use local_github::{Fault, Job, Outcome, RunningJob, temporary_directory};
+use local_github::{Fault, temporary_directory};
 
-use crate::story::{Story, ending, says_up, succeed};
-
-fn run(job: &Job) -> Outcome {
-    spawn(job).wait()
-}
-
-/// Starts the image, with its own certificate authorities: the stories' file is not in it.
-fn spawn(job: &Job) -> RunningJob {
-    let image = std::env::var("FLUX_EPHEMERAL_ENV_IMAGE")
-        .expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to test");
-    let job = job.clone().without_env("SSL_CERT_FILE");
-    job.spawn_image(&image)
-}
+use crate::story::{Story, ending, needs_an_image, run, says_up, start, succeed};
 
 #[test]
-#[ignore = "needs a container engine and an image"]
 fn the_image_deploys_and_destroys() {
+    if needs_an_image() {
+        return;
+    }
     let story = Story::new();
     let workspace = temporary_directory();
     story
@@ -63,27 +53,16 @@ fn the_image_deploys_and_destroys() {
 }
 
 #[test]
-#[ignore = "needs a container engine and an image"]
-fn the_image_has_nothing_to_do_for_an_ordinary_comment() {
-    let story = Story::new();
-    let (job, _) = story.commented("somebody", "Looks good");
-
-    let outcome = run(&job);
-
-    assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
-    assert_eq!(ending(&outcome), ("none", "not-a-command", "false"));
-    story.assert_untouched();
-}
-
-#[test]
-#[ignore = "needs a container engine and an image"]
 fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() {
+    if needs_an_image() {
+        return;
+    }
     for signal in ["INT", "TERM"] {
         let story = Story::new();
         let push = Fault::on("POST", "/octo-org/demo/git-receive-pack");
         story.github.fault(push.hang());
         let job = story.deploy();
-        let running = spawn(&job);
+        let running = start(&job);
         story.await_request("POST /git-receive-pack", &running);
 
         running.signal(signal);
@@ -106,8 +85,10 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
 }
 
 #[test]
-#[ignore = "needs a container engine and an image"]
 fn a_full_disk_is_told_by_the_image_at_once() {
+    if needs_an_image() {
+        return;
+    }
     // Full on making our repository, on fetching and on committing.
     for size in ["16k", "32k", "48k"] {
         let story = Story::new();
@@ -136,8 +117,10 @@ fn a_full_disk_is_told_by_the_image_at_once() {
 }
 
 #[test]
-#[ignore = "needs a container engine and an image"]
 fn a_read_only_workspace_is_a_warning() {
+    if needs_an_image() {
+        return;
+    }
     let story = Story::new();
     let workspace = temporary_directory();
     story.repository.checkout(workspace.path(), &[]);
@@ -166,8 +149,10 @@ fn a_read_only_workspace_is_a_warning() {
 }
 
 #[test]
-#[ignore = "needs a container engine and an image"]
 fn on_ghe_com_flux_clones_over_ssh_as_the_subdomain() {
+    if needs_an_image() {
+        return;
+    }
     let story = Story::new();
     let hosts = ["octocorp.ghe.com", "api.octocorp.ghe.com"];
     let there = |url: String, host| url.replace("127.0.0.1", host);

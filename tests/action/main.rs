@@ -9,6 +9,7 @@
     reason = "a story that cannot go on has failed"
 )]
 
+mod act;
 mod at_once;
 mod bad_input;
 mod comment;
@@ -36,4 +37,5 @@ mod story;
 mod sweep;
 mod sweep_trouble;
 mod trouble;
+mod workflows;
 mod workspace;

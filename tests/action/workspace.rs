@@ -389,9 +389,7 @@ fn a_race_that_is_lost_to_a_merge_is_pushed_again_without_its_history() {
         .fault(push.run(move |_| merge(&repository, "topic")));
     let places = temporary_directory();
     let gate = story.gate(Fault::on("POST", PUSH));
-    let job = story
-        .deploy()
-        .env("TMPDIR", places.path().to_str().unwrap());
+    let job = story.deploy().temporary(places.path());
     let running = start(&job);
     gate.wait();
     let ours = fs::read_dir(places.path())

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use signal_hook::{consts::SIGINT, flag};
 use tempfile::TempDir;
@@ -35,6 +36,7 @@ pub struct Job {
     raw: Vec<(String, Vec<u8>)>,
     removed: Vec<String>,
     workspace: Option<PathBuf>,
+    temporary: Option<PathBuf>,
     docker: Vec<String>,
     read_only: bool,
 }
@@ -92,6 +94,7 @@ impl Job {
             raw: Vec::new(),
             removed: Vec::new(),
             workspace: None,
+            temporary: None,
             docker: Vec::new(),
             read_only: false,
         }
@@ -149,6 +152,12 @@ impl Job {
         self
     }
 
+    /// Where it puts what is temporary, to look at that from here: the program's `TMPDIR`, an image's `/tmp`.
+    pub fn temporary(mut self, directory: &Path) -> Self {
+        self.temporary = Some(directory.to_owned());
+        self
+    }
+
     /// Mounts the workspace of an image's container read-only.
     pub fn read_only_workspace(mut self) -> Self {
         self.read_only = true;
@@ -181,12 +190,14 @@ impl Job {
     /// Where the program cannot be started.
     pub fn spawn(&self, executable: &Path) -> RunningJob {
         let files = Files::new(self);
+        let temporary = self.temporary.clone();
+        let temporary = temporary.unwrap_or_else(|| files.directory.path().join("tmp"));
         let mut command = Command::new(executable);
         command
             .current_dir(&files.workspace)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("TMPDIR", files.directory.path().join("tmp"))
+            .env("TMPDIR", temporary)
             .envs(self.environment(&files.places()))
             .envs(
                 self.raw
@@ -236,6 +247,9 @@ impl Job {
         ];
         for (from, to) in mounts {
             command.args(["-v", &format!("{}:{MOUNT}/{to}", from.display())]);
+        }
+        if let Some(temporary) = &self.temporary {
+            command.args(["-v", &format!("{}:/tmp", temporary.display())]);
         }
         command.arg(image);
         let mut running = RunningJob::start(command, files);
@@ -311,10 +325,10 @@ impl RunningJob {
     }
 
     /// Sends a signal, `INT` or `TERM` as the runner does on cancelling, or `KILL`; to process 1 of an image's
-    /// container.
+    /// container. One that has ended takes it without a word.
     ///
     /// # Panics
-    /// For another signal, and where the process has ended and been waited for, or the container is gone.
+    /// For another signal, and where the container has not started yet.
     pub fn signal(&self, name: &str) {
         let signal = match name {
             "INT" => Signal::INT,
@@ -324,14 +338,28 @@ impl RunningJob {
         };
         if let Some(container) = &self.container {
             let killed = docker(&["kill", &format!("--signal={name}"), container]);
-            assert!(killed, "{container} is a container that runs");
+            assert!(killed || self.ends(), "{container} runs");
             return;
         }
-        let id = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process id");
-        kill_process(id, signal).expect("a process that runs");
+        kill_process(self.id(), signal).expect("a process that runs");
+    }
+
+    fn id(&self) -> Pid {
+        let id = i32::try_from(self.child.id()).ok();
+        id.and_then(Pid::from_raw).expect("a process id")
+    }
+
+    /// Whether the process ends within seconds, as `docker run` does after its container. It is left to be waited for.
+    fn ends(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let patience = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < patience {
+            if waitid(WaitId::Pid(self.id()), options).is_ok_and(|ended| ended.is_some()) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     /// What it has printed so far.
