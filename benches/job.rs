@@ -385,9 +385,9 @@ impl Published {
     /// `action.yml` as a release has it.
     fn action(&self) -> String {
         let action = read("action.yml");
-        let built = "\n  image: Dockerfile\n";
-        assert!(action.contains(built), "{action}");
-        action.replace(built, &format!("\n  image: docker://{}\n", self.reference))
+        let (before, named) = action.split_once("\n  image: ").unwrap();
+        let (_, after) = named.split_once('\n').unwrap();
+        format!("{before}\n  image: docker://{}\n{after}", self.reference)
     }
 
     /// Removes it from this machine, where it is there.

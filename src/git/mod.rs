@@ -1,4 +1,5 @@
-//! Git, through libgit2: a session reads the tip of the target branch, commits onto it and pushes.
+//! Git, through libgit2: a session reads the tip of the target branch, commits onto it and pushes. [`transport`] is libgit2's
+//! way to the server.
 //!
 //! Everything happens in a bare repository of our own in a temporary directory. It reads the workspace's objects through an
 //! alternate, so that nothing is fetched twice. It never reads the workspace's configuration, hooks or remotes: a pull

@@ -162,10 +162,11 @@ fn job_image() -> String {
 /// The action as a release has it: the image is not built, but named.
 fn released() -> String {
     let action = read("action.yml");
-    let built = "\n  image: Dockerfile\n";
-    assert!(action.contains(built), "{action}");
     let image = image().expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to test");
-    action.replace(built, &format!("\n  image: docker://{image}\n"))
+    // The Dockerfile, or the last release's image.
+    let (before, named) = action.split_once("\n  image: ").expect("an image");
+    let (_, after) = named.split_once('\n').expect("a whole line");
+    format!("{before}\n  image: docker://{image}\n{after}")
 }
 
 /// In the place of actions/checkout: the workspace is checked out already, at the tip of the default branch, and this sees to
