@@ -374,7 +374,8 @@ impl Http {
             is_rate_limit,
             retry_after: headers.retry_after(),
             location: headers.location,
-            ..failed(words)
+            // Where it is not encrypted, a proxy may have answered.
+            ..failed(self.client.explained(url, &words))
         })
     }
 }
