@@ -43,7 +43,6 @@ use crate::decide::triage::{Triage, triage};
 use crate::github::{Endpoints, GitHub};
 use crate::http::Connector;
 use crate::message::summary::summary;
-use crate::model::proxy::Proxy;
 use crate::model::token::Token;
 pub use crate::report::OUTPUTS;
 use crate::report::Report;
@@ -65,6 +64,9 @@ pub async fn run(
     let variables: Vec<_> = variables.collect();
     set_up_log(log, &variables);
     let config = Config::from_env(variables.into_iter())?;
+    for password in config.proxies.passwords() {
+        log.hide(&password);
+    }
     let label = config.inputs.label.as_deref();
     let event = event::parse(&config.event_name, &payload(&config)?, label)?;
     let report = match triage(event, &config.inputs) {
@@ -109,12 +111,6 @@ fn set_up_log(log: &mut Log, variables: &[(OsString, OsString)]) {
         match (name.to_str(), value.to_str()) {
             (Some("INPUT_TOKEN"), Some(token)) if !token.is_empty() => log.hide(&Token::new(token)),
             (Some("RUNNER_DEBUG"), Some("1")) => log.is_verbose = true,
-            (Some(name), Some(proxy)) if name.to_ascii_lowercase().ends_with("_proxy") => {
-                let proxy = Proxy::parse(name, proxy).ok();
-                if let Some(password) = proxy.and_then(|proxy| proxy.password()) {
-                    log.hide(&Token::new(&password));
-                }
-            }
             _ => {}
         }
     }

@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
+use crate::model::token::Token;
+
 /// Which requests go through which proxy.
 #[derive(Clone)]
 pub(crate) struct Proxies {
@@ -58,6 +60,12 @@ impl Proxies {
             _ => self.https.as_ref(),
         }
     }
+
+    /// The passwords, which must not be shown.
+    pub(crate) fn passwords(&self) -> impl Iterator<Item = Token> {
+        let proxies = self.http.iter().chain(&self.https);
+        proxies.filter_map(Proxy::password)
+    }
 }
 
 impl fmt::Debug for Proxies {
@@ -103,11 +111,10 @@ impl Proxy {
         &self.variable
     }
 
-    /// The password, which must not be shown.
-    pub(crate) fn password(&self) -> Option<String> {
+    fn password(&self) -> Option<Token> {
         let password = self.url.password().filter(|text| !text.is_empty())?;
         let decoded = percent_encoding::percent_decode_str(password);
-        Some(decoded.decode_utf8_lossy().into_owned())
+        Some(Token::new(&decoded.decode_utf8_lossy()))
     }
 }
 
@@ -156,12 +163,15 @@ mod tests {
             assert_eq!(proxy.to_string(), expected, "{value}");
             assert_eq!(format!("{proxy:?}"), expected, "{value}");
         }
-        let password = |value| proxy(value).unwrap().password();
-        assert_eq!(
-            password("http://u:a%40%C3%A4@proxy"),
-            Some("a@ä".to_owned())
-        );
-        assert_eq!(password("http://u@proxy"), None);
+        let passwords = |value| {
+            let proxies = Proxies::new(proxy(value), None, "");
+            let passwords = proxies.passwords();
+            passwords
+                .map(|it| it.expose().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(passwords("http://u:a%40%C3%A4@proxy"), ["a@ä"]);
+        assert_eq!(passwords("http://u@proxy"), [] as [&str; 0]);
     }
 
     #[test]
