@@ -29,16 +29,10 @@ use local_github::{LocalGitHub, temporary_directory};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::act::Act;
+use crate::act::{Act, PUBLISHED, base_image, read, released};
 
 const RUNS: usize = 7;
 const CHAIN: &str = include_str!("job/chain.yml");
-/// What the README calls this repository, and what it is called here.
-const PUBLISHED: [&str; 2] = [
-    "<owner>/flux-ephemeral-env@v1",
-    "octo-org/flux-ephemeral-env@v1",
-];
-
 fn main() {
     let image = std::env::var("FLUX_EPHEMERAL_ENV_IMAGE")
         .expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to measure");
@@ -51,7 +45,7 @@ fn main() {
         "{:<28} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "", "whole", "most", "pull", "start", "run", "rest", "CPU"
     );
-    let action = published.action();
+    let action = released(&published.reference);
     let ours = |act: &mut Act| act.stand_in(PUBLISHED[1], &action);
     let workflow = readme();
     let (mut first, mut next, mut others) = (Vec::new(), Vec::new(), Vec::new());
@@ -253,14 +247,11 @@ impl Machine {
             .output();
         let node = String::from_utf8(node.expect("node").stdout).expect("a path");
         fs::copy(node.trim(), directory.path().join("node")).expect("node, copied");
-        let dockerfile = read("Dockerfile");
-        let from = dockerfile
-            .lines()
-            .find(|line| line.starts_with("FROM "))
-            .expect("FROM");
-        let from = from.split(" AS ").next().unwrap_or(from);
         let install = "apt-get update -qq && apt-get install -qq --yes --no-install-recommends git";
-        let text = format!("{from}\nRUN {install}\nCOPY node /usr/local/bin/node\n");
+        let text = format!(
+            "FROM {}\nRUN {install}\nCOPY node /usr/local/bin/node\n",
+            base_image()
+        );
         fs::write(directory.path().join("Dockerfile"), text).expect("a Dockerfile");
         let place = directory.path().to_str().expect("a path in UTF-8");
         docker(&["build", "--quiet", "--network=host", "--tag", &image, place]);
@@ -382,14 +373,6 @@ impl Published {
         Published { reference }
     }
 
-    /// `action.yml` as a release has it.
-    fn action(&self) -> String {
-        let action = read("action.yml");
-        let (before, named) = action.split_once("\n  image: ").unwrap();
-        let (_, after) = named.split_once('\n').unwrap();
-        format!("{before}\n  image: docker://{}\n{after}", self.reference)
-    }
-
     /// Removes it from this machine, where it is there.
     fn remove(&self) {
         let _ = Command::new("docker")
@@ -402,10 +385,6 @@ impl Drop for Published {
     fn drop(&mut self) {
         self.remove();
     }
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 /// What a command of Docker's prints.

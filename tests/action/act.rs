@@ -12,6 +12,35 @@ use tempfile::TempDir;
 /// The longest that one workflow may run here, in seconds; a job takes a few.
 const PATIENCE: &str = "120";
 
+/// What the docs call this repository, and what it is called where a workflow runs here.
+pub(crate) const PUBLISHED: [&str; 2] = [
+    "<owner>/flux-ephemeral-env@v1",
+    "octo-org/flux-ephemeral-env@v1",
+];
+
+/// `action.yml` as a release has it, with this image in place of the Dockerfile or of the last release's image.
+pub(crate) fn released(image: &str) -> String {
+    let action = read("action.yml");
+    let (before, named) = action.split_once("\n  image: ").expect("an image");
+    let (_, after) = named.split_once('\n').expect("a whole line");
+    format!("{before}\n  image: docker://{image}\n{after}")
+}
+
+/// The image that the Dockerfile starts from: it is there where the action's image was built.
+pub(crate) fn base_image() -> String {
+    let dockerfile = read("Dockerfile");
+    let mut lines = dockerfile.lines();
+    let from = lines.find_map(|line| line.strip_prefix("FROM "));
+    let from = from.expect("FROM").split(' ').next();
+    from.expect("an image").to_owned()
+}
+
+/// A file of this repository.
+pub(crate) fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// A workflow that is about to run.
 pub(crate) struct Act {
     command: Command,

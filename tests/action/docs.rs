@@ -8,6 +8,8 @@ use flux_ephemeral_env::{INPUTS, OUTPUTS};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::act::read;
+
 const README: &str = "README.md";
 const INPUTS_PAGE: &str = "docs/inputs.md";
 const SET_UP: &str = "docs/set-up.md";
@@ -30,11 +32,6 @@ struct Input {
 #[derive(Deserialize)]
 struct Output {
     description: String,
-}
-
-pub(crate) fn read(path: &str) -> String {
-    // An absolute path stays one.
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 fn action() -> Action {

@@ -11,15 +11,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::act::Act;
-use crate::docs::{read, yaml_blocks};
+use crate::act::{Act, PUBLISHED, base_image, read, released};
+use crate::docs::yaml_blocks;
 use crate::story::{AUTHOR, REVIEWER, Story, image, says_down, says_up};
-
-/// What the docs call this repository, and what it is called here.
-const PUBLISHED: [&str; 2] = [
-    "<owner>/flux-ephemeral-env@v1",
-    "octo-org/flux-ephemeral-env@v1",
-];
 
 /// A workflow as it is run here.
 struct Workflow {
@@ -119,7 +113,7 @@ fn run(story: &Story, workflow: &Workflow, event: &str, payload: &Value) -> Ran 
     story.github.restrict_token(&permissions);
     let mut act = Act::new(&story.github, &workflow.text, event, payload);
     if let Some(published) = workflow.used("octo-org/flux-ephemeral-env@") {
-        act.stand_in(&published, &released());
+        act.stand_in(&published, &action());
     }
     if let Some(checkout) = workflow.used("actions/checkout@") {
         act.stand_in(&checkout, CHECKOUT);
@@ -128,7 +122,8 @@ fn run(story: &Story, workflow: &Workflow, event: &str, payload: &Value) -> Ran 
         story.github.clear_requests();
     }
     let (mut jobs, mut outputs) = (BTreeMap::new(), BTreeMap::new());
-    let ended = act.run(&job_image(), |line| {
+    // Any image with a shell would do.
+    let ended = act.run(&base_image(), |line| {
         let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
         // Whether it has ended or not, it was not skipped.
         if line["jobID"].is_string() {
@@ -150,23 +145,9 @@ fn run(story: &Story, workflow: &Workflow, event: &str, payload: &Value) -> Ran 
     }
 }
 
-/// Where jobs run: any image with a shell would do, and this one is there where the action's image was built.
-fn job_image() -> String {
-    let dockerfile = read("Dockerfile");
-    let from = dockerfile
-        .lines()
-        .find_map(|line| line.strip_prefix("FROM "));
-    from.unwrap().split(' ').next().unwrap().to_owned()
-}
-
-/// The action as a release has it: the image is not built, but named.
-fn released() -> String {
-    let action = read("action.yml");
-    let image = image().expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to test");
-    // The Dockerfile, or the last release's image.
-    let (before, named) = action.split_once("\n  image: ").expect("an image");
-    let (_, after) = named.split_once('\n').expect("a whole line");
-    format!("{before}\n  image: docker://{image}\n{after}")
+/// `action.yml` with the image to test.
+fn action() -> String {
+    released(&image().expect("FLUX_EPHEMERAL_ENV_IMAGE names the image to test"))
 }
 
 /// In the place of actions/checkout: the workspace is checked out already, at the tip of the default branch, and this sees to
@@ -189,7 +170,7 @@ runs:
 /// A pull request in a repository that has this action in its default branch, as this one has.
 fn story() -> Story {
     let mut story = Story::new();
-    let action = [("action.yml", Some(released()))];
+    let action = [("action.yml", Some(action()))];
     let action = action
         .each_ref()
         .map(|(path, text)| (*path, text.as_deref()));
