@@ -122,6 +122,14 @@ impl Need {
         scopes: &["statuses"],
         write: true,
     };
+    pub(crate) const READ_DEPLOYMENTS: Self = Self {
+        scopes: &["deployments"],
+        write: false,
+    };
+    pub(crate) const WRITE_DEPLOYMENTS: Self = Self {
+        scopes: &["deployments"],
+        write: true,
+    };
     pub(crate) const READ_CONTENTS: Self = Self {
         scopes: &["contents"],
         write: false,

@@ -6,11 +6,16 @@ use crate::access::{Caller, Need, Role};
 use crate::clock;
 use crate::http::{Answer, Request};
 use crate::payload::REACTIONS;
-use crate::state::{CommentRecord, Issue, Pull, Reaction, Shared, State, StatusRecord};
+use crate::state::{CommentRecord, Issue, Pull, Reaction, Shared, State};
+
+mod deployments;
+mod statuses;
+
+pub(crate) use statuses::STATES;
 
 /// The most characters that a comment may have.
 const COMMENT_LIMIT: usize = 65_536;
-/// The most characters that a status's description may have.
+/// The most characters that the description of a status may have, a commit's or a deployment's.
 const DESCRIPTION_LIMIT: usize = 140;
 
 /// An answer either way; the error is one that ends the work early.
@@ -66,6 +71,18 @@ impl Call<'_> {
             ("POST", ["issues", "comments", id, "reactions"]) => self.react(&mut state, parse(id)?),
             ("POST", ["statuses", sha]) => self.create_status(&mut state, sha),
             ("GET", ["commits", sha, "statuses"]) => self.statuses(&state, sha),
+            ("GET", ["commits", reference @ .., "status"]) => {
+                self.combined_status(&state, &reference.join("/"))
+            }
+            ("GET", ["deployments"]) => self.deployments(&state),
+            ("POST", ["deployments"]) => self.create_deployment(&mut state),
+            ("GET", ["deployments", id]) => self.deployment(&state, parse(id)?),
+            ("GET", ["deployments", id, "statuses"]) => {
+                self.deployment_statuses(&state, parse(id)?)
+            }
+            ("POST", ["deployments", id, "statuses"]) => {
+                self.create_deployment_status(&mut state, parse(id)?)
+            }
             _ => Err(Answer::not_found()),
         }
     }
@@ -227,66 +244,6 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    fn create_status(&self, state: &mut State, sha: &str) -> Answered {
-        state.require(self.caller, Need::WRITE_STATUSES)?;
-        let body = self.body()?;
-        let text = |field: &str| body[field].as_str().map(str::to_owned);
-        let status = StatusRecord {
-            id: state.new_id(),
-            sha: sha.to_owned(),
-            state: text("state").unwrap_or_default(),
-            context: text("context").unwrap_or_else(|| "default".to_owned()),
-            description: text("description"),
-            target_url: text("target_url"),
-            login: self.caller.login.clone(),
-            created: clock::now(),
-        };
-        if !["error", "failure", "pending", "success"].contains(&status.state.as_str()) {
-            return Err(Answer::invalid(
-                "Status",
-                "custom",
-                "state",
-                "state is not included in the list",
-            ));
-        }
-        if status
-            .description
-            .as_ref()
-            .is_some_and(|text| text.chars().count() > DESCRIPTION_LIMIT)
-        {
-            let message =
-                format!("description is too long (maximum is {DESCRIPTION_LIMIT} characters)");
-            return Err(Answer::invalid("Status", "custom", "description", &message));
-        }
-        if status
-            .target_url
-            .as_ref()
-            .is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://"))
-        {
-            let message = "target_url must use http(s) scheme";
-            return Err(Answer::invalid("Status", "custom", "target_url", message));
-        }
-        if !state.has_commit(sha) {
-            return Err(Answer::error(
-                422,
-                &format!("No commit found for SHA: {sha}"),
-            ));
-        }
-        let answer = Answer::json(201, &state.status_json(&status));
-        state.statuses.push(status);
-        Ok(answer)
-    }
-
-    fn statuses(&self, state: &State, sha: &str) -> Answered {
-        state.require(self.caller, Need::READ_STATUSES)?;
-        let newest_first = state
-            .statuses
-            .iter()
-            .rev()
-            .filter(|status| status.sha == sha);
-        Ok(self.page(newest_first.collect(), |status| state.status_json(status)))
-    }
-
     fn require_discussion(&self, state: &State, issue: &Issue, write: bool) -> Result<(), Answer> {
         state.require(self.caller, Need::discussion(issue.pull.is_some(), write))
     }
@@ -337,6 +294,16 @@ impl Call<'_> {
 
     /// The page of a list that was asked for, with links to the others.
     fn page<T>(&self, items: Vec<T>, render: impl Fn(T) -> Value) -> Answer {
+        self.page_within(items, render, Value::Array)
+    }
+
+    /// The same where the list is part of an answer.
+    fn page_within<T>(
+        &self,
+        items: Vec<T>,
+        render: impl Fn(T) -> Value,
+        answer: impl FnOnce(Vec<Value>) -> Value,
+    ) -> Answer {
         let parameter = |name: &str| {
             self.request
                 .parameter(name)
@@ -365,7 +332,7 @@ impl Call<'_> {
             .take(size)
             .map(render)
             .collect();
-        let answer = Answer::json(200, &Value::Array(items));
+        let answer = Answer::json(200, &answer(items));
         if links.is_empty() {
             answer
         } else {
@@ -390,6 +357,37 @@ impl Call<'_> {
             self.request.path,
             query.join("&")
         )
+    }
+}
+
+/// What both kinds of status require of their fields; an empty text counts as none.
+fn check_status(
+    resource: &str,
+    body: &Value,
+    states: &[&str],
+    urls: &[&str],
+) -> Result<(), Answer> {
+    let text = |field: &str| body[field].as_str().unwrap_or_default();
+    let invalid = |field: &str, message: &str| Answer::invalid(resource, "custom", field, message);
+    if !states.contains(&text("state")) {
+        let message = "state is not included in the list";
+        return Err(invalid("state", message));
+    }
+    if text("description").chars().count() > DESCRIPTION_LIMIT {
+        let message =
+            format!("description is too long (maximum is {DESCRIPTION_LIMIT} characters)");
+        return Err(invalid("description", &message));
+    }
+    let is_other = |field: &&&str| {
+        let url = text(field);
+        !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://")
+    };
+    match urls.iter().find(is_other) {
+        Some(field) => {
+            let message = format!("{field} must use http(s) scheme");
+            Err(invalid(field, &message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -105,6 +105,26 @@ pub(crate) fn update_references(git_dir: &Path, lines: &str) {
     }
 }
 
+/// At most ten branches that hold a commit, each with its tip.
+pub(crate) fn branches_with(git_dir: &Path, sha: &str) -> Vec<(String, String)> {
+    let listed = git(
+        git_dir,
+        &[
+            "for-each-ref",
+            "--count=10",
+            "--format=%(refname:lstrip=2) %(objectname)",
+            "--contains",
+            sha,
+            "refs/heads/",
+        ],
+    );
+    let pair = |line: &str| {
+        let (name, tip) = line.split_once(' ').expect("a name and a commit");
+        (name.to_owned(), tip.to_owned())
+    };
+    listed.lines().map(pair).collect()
+}
+
 pub(crate) fn text(output: Vec<u8>) -> String {
     let text = String::from_utf8(output).expect("UTF-8 from git");
     text.strip_suffix('\n').map_or(text.clone(), str::to_owned)

@@ -62,7 +62,7 @@ mod webhook;
 pub use access::basic;
 pub use fault::Fault;
 pub use git::{git, try_git};
-pub use local_github::{Comment, LocalGitHub, Status};
+pub use local_github::{Comment, Deployment, DeploymentStatus, LocalGitHub, Status};
 pub use permit::take_permit;
 pub use record::{Kind, Recorded};
 pub use repository::{Commit, Repository};

@@ -12,13 +12,18 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::access::{Caller, Role, Scope};
+use crate::api::STATES;
 use crate::clock;
 use crate::fault::Fault;
+use crate::git;
 use crate::limit::ContentLimit;
 use crate::record::Recorded;
-use crate::repository::Repository;
+use crate::repository::{self, Repository};
 use crate::server::{self, Door};
-use crate::state::{CommentRecord, RepositoryRecord, Shared, State, StatusRecord};
+use crate::state::{
+    CommentRecord, DeploymentRecord, DeploymentStatusRecord, RepositoryRecord, Shared, State,
+    StatusRecord,
+};
 use crate::temporary;
 use crate::tls::{self, TlsPort};
 use crate::webhook::Delivery;
@@ -64,6 +69,42 @@ pub struct Status {
     pub description: Option<String>,
     /// Where it leads.
     pub target_url: Option<String>,
+}
+
+/// A deployment, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deployment {
+    /// Its id.
+    pub id: u64,
+    /// The commit that is deployed.
+    pub sha: String,
+    /// What is done: `deploy` where nobody said.
+    pub task: String,
+    /// Where to.
+    pub environment: String,
+    /// What it says.
+    pub description: Option<String>,
+    /// The environment is gone one day.
+    pub transient: bool,
+    /// How it went, oldest first.
+    pub statuses: Vec<DeploymentStatus>,
+}
+
+/// The status of a deployment, read back. A text that nobody gave is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeploymentStatus {
+    /// `error`, `failure`, `inactive`, `in_progress`, `queued`, `pending` or `success`.
+    pub state: String,
+    /// What it says.
+    pub description: String,
+    /// Where what was deployed is reached.
+    pub environment_url: String,
+    /// Where the log is.
+    pub log_url: String,
+    /// Whether it makes older deployments inactive.
+    pub auto_inactive: bool,
 }
 
 impl LocalGitHub {
@@ -450,6 +491,57 @@ impl LocalGitHub {
         of_commit.map(read_status).collect()
     }
 
+    /// Sets a status of a commit, as somebody else does, such as Flux.
+    ///
+    /// # Panics
+    /// Where the base repository has no such commit, or GitHub knows no such state.
+    pub fn set_status(
+        &self,
+        sha: &str,
+        context: &str,
+        state: &str,
+        description: &str,
+        login: &str,
+    ) {
+        let mut github = self.shared.state();
+        assert!(github.has_commit(sha), "there is no commit {sha}");
+        assert!(
+            STATES.contains(&state),
+            "`{state}` is no state of a commit: {STATES:?}"
+        );
+        let id = github.new_id();
+        github.statuses.push(StatusRecord {
+            id,
+            sha: sha.to_owned(),
+            state: state.to_owned(),
+            context: context.to_owned(),
+            description: Some(description.to_owned()),
+            target_url: None,
+            login: login.to_owned(),
+            created: clock::now(),
+        });
+    }
+
+    /// The payload of `status`, for the newest status of this context on a commit, sent by whoever set it.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn status_event(&self, sha: &str, context: &str) -> Value {
+        let state = self.shared.state();
+        let newest = state.newest_statuses(sha);
+        let status = newest.iter().find(|status| status.context == context);
+        let status = status.unwrap_or_else(|| panic!("{sha} has no status `{context}`"));
+        let git_dir = &state.base().git_dir;
+        let commit = &repository::log(git_dir, &["--max-count=1", sha])[0];
+        state.status_event(status, commit, &git::branches_with(git_dir, sha))
+    }
+
+    /// The deployments, oldest first.
+    pub fn deployments(&self) -> Vec<Deployment> {
+        let state = self.shared.state();
+        state.deployments.values().map(read_deployment).collect()
+    }
+
     /// Adds a webhook to the base repository: the URL gets a `ping` now and a `push` for each branch that moves from then
     /// on, created and deleted ones too, as JSON signed with the secret. See
     /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>.
@@ -582,5 +674,24 @@ fn read_status(status: &StatusRecord) -> Status {
         context: status.context.clone(),
         description: status.description.clone(),
         target_url: status.target_url.clone(),
+    }
+}
+
+fn read_deployment(deployment: &DeploymentRecord) -> Deployment {
+    let read = |status: &DeploymentStatusRecord| DeploymentStatus {
+        state: status.state.clone(),
+        description: status.description.clone(),
+        environment_url: status.environment_url.clone(),
+        log_url: status.log_url.clone(),
+        auto_inactive: status.auto_inactive,
+    };
+    Deployment {
+        id: deployment.id,
+        sha: deployment.sha.clone(),
+        task: deployment.task.clone(),
+        environment: deployment.environment.clone(),
+        description: deployment.description.clone(),
+        transient: deployment.transient,
+        statuses: deployment.statuses.iter().map(read).collect(),
     }
 }

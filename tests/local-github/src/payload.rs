@@ -6,7 +6,8 @@ use crate::access::Role;
 use crate::clock;
 use crate::repository::Commit;
 use crate::state::{
-    BOT, CommentRecord, Issue, Pull, Reaction, RepositoryRecord, State, StatusRecord,
+    BOT, CommentRecord, DeploymentRecord, DeploymentStatusRecord, Issue, Pull, Reaction,
+    RepositoryRecord, State, StatusRecord,
 };
 use crate::webhook::Push;
 
@@ -284,6 +285,159 @@ impl State {
             "created_at": status.created,
             "updated_at": status.created,
         })
+    }
+
+    /// A commit's newest statuses, of which one page is shown.
+    pub(crate) fn combined_json(
+        &self,
+        sha: &str,
+        newest: &[&StatusRecord],
+        page: Vec<Value>,
+    ) -> Value {
+        let any = |states: &[&str]| {
+            newest
+                .iter()
+                .any(|status| states.contains(&status.state.as_str()))
+        };
+        let state = if any(&["error", "failure"]) {
+            "failure"
+        } else if newest.is_empty() || any(&["pending"]) {
+            "pending"
+        } else {
+            "success"
+        };
+        json!({
+            "state": state,
+            "statuses": page,
+            "sha": sha,
+            "total_count": newest.len(),
+            "repository": self.repository_json(self.base()),
+            "commit_url": self.base_api(&format!("/commits/{sha}")),
+            "url": self.base_api(&format!("/commits/{sha}/status")),
+        })
+    }
+
+    /// A status of those, which tells less of who set it.
+    pub(crate) fn newest_status_json(&self, status: &StatusRecord) -> Value {
+        let mut json = self.status_json(status);
+        let creator = json.as_object_mut().expect("an object").remove("creator");
+        json["avatar_url"] = creator.map_or(Value::Null, |user| user["avatar_url"].clone());
+        json["required"] = false.into();
+        json
+    }
+
+    pub(crate) fn deployment_json(&self, deployment: &DeploymentRecord) -> Value {
+        let url = self.base_api(&format!("/deployments/{}", deployment.id));
+        let newest = deployment.statuses.last();
+        json!({
+            "url": url,
+            "id": deployment.id,
+            "node_id": format!("DE_{}", deployment.id),
+            "sha": deployment.sha,
+            "ref": deployment.reference,
+            "task": deployment.task,
+            "payload": deployment.payload,
+            "original_environment": deployment.original_environment,
+            "environment": deployment.environment,
+            "description": deployment.description,
+            "creator": self.user(&deployment.login),
+            "created_at": deployment.created,
+            "updated_at": newest.map_or(&deployment.created, |status| &status.created),
+            "statuses_url": format!("{url}/statuses"),
+            "repository_url": self.base_api(""),
+            "transient_environment": deployment.transient,
+            "production_environment": deployment.production,
+            "performed_via_github_app": null,
+        })
+    }
+
+    pub(crate) fn deployment_status_json(
+        &self,
+        deployment: &DeploymentRecord,
+        status: &DeploymentStatusRecord,
+    ) -> Value {
+        let url = self.base_api(&format!("/deployments/{}", deployment.id));
+        json!({
+            "url": format!("{url}/statuses/{}", status.id),
+            "id": status.id,
+            "node_id": format!("DES_{}", status.id),
+            "state": status.state,
+            "creator": self.user(&status.login),
+            "description": status.description,
+            "environment": deployment.environment,
+            "target_url": status.log_url,
+            "log_url": status.log_url,
+            "environment_url": status.environment_url,
+            "created_at": status.created,
+            "updated_at": status.created,
+            "deployment_url": url,
+            "repository_url": self.base_api(""),
+            "performed_via_github_app": null,
+        })
+    }
+
+    /// The payload of `status`, of a commit and at most ten branches that hold it, each with its tip.
+    pub(crate) fn status_event(
+        &self,
+        status: &StatusRecord,
+        commit: &Commit,
+        branches: &[(String, String)],
+    ) -> Value {
+        let api = self.base_api(&format!("/commits/{}", commit.sha));
+        let html = |sha: &str| self.base_html(&format!("/commit/{sha}"));
+        let mut pushed = self.commit_json(commit);
+        let parent = |sha: &String| json!({"sha": sha, "url": self.base_api(&format!("/commits/{sha}")), "html_url": html(sha)});
+        let branch = |(name, tip): &(String, String)| {
+            let commit = json!({"sha": tip, "url": self.base_api(&format!("/commits/{tip}"))});
+            json!({"name": name, "commit": commit, "protected": false})
+        };
+        // As the webhooks write it, and not the API.
+        let created = status.created.replace('Z', "+00:00");
+        let mut event = self.repository_event(&status.login);
+        let more = json!({
+            "id": status.id,
+            "sha": status.sha,
+            "name": self.base().full_name(),
+            "target_url": status.target_url,
+            "avatar_url": self.user(&status.login)["avatar_url"],
+            "context": status.context,
+            "description": status.description,
+            "state": status.state,
+            "commit": {
+                "sha": commit.sha,
+                "node_id": format!("C_{}", commit.sha),
+                "commit": {
+                    "author": pushed["author"].take(),
+                    "committer": pushed["committer"].take(),
+                    "message": commit.message,
+                    "tree": {
+                        "sha": commit.tree,
+                        "url": self.base_api(&format!("/git/trees/{}", commit.tree)),
+                    },
+                    "url": self.base_api(&format!("/git/commits/{}", commit.sha)),
+                    "comment_count": 0,
+                    "verification": {
+                        "verified": false,
+                        "reason": "unsigned",
+                        "signature": null,
+                        "payload": null,
+                        "verified_at": null,
+                    },
+                },
+                "url": api,
+                "html_url": html(&commit.sha),
+                "comments_url": format!("{api}/comments"),
+                // Nobody has registered the address that Git knows.
+                "author": null,
+                "committer": null,
+                "parents": commit.parents.iter().map(parent).collect::<Vec<_>>(),
+            },
+            "branches": branches.iter().map(branch).collect::<Vec<_>>(),
+            "created_at": created,
+            "updated_at": created,
+        });
+        extend(&mut event, more);
+        event
     }
 
     /// The payload of `issue_comment`.

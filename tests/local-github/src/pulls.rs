@@ -231,6 +231,24 @@ impl State {
             || (is_full && git::try_git(&self.base().git_dir, &["cat-file", "-e", &object]).is_ok())
     }
 
+    /// The commit of the base repository that is meant: by its full name, a branch's or a tag's, `heads/…` and `tags/…` too.
+    pub(crate) fn resolve(&self, reference: &str) -> Option<String> {
+        let git_dir = &self.base().git_dir;
+        if self.has_commit(reference) {
+            return Some(reference.to_owned());
+        }
+        let names =
+            ["refs/heads/", "refs/tags/", "refs/"].map(|place| format!("{place}{reference}"));
+        let is_listed = |name: &&String| {
+            let place = name.split('/').nth(1);
+            let listed = ["show-ref", "--verify", "--quiet", name.as_str()];
+            matches!(place, Some("heads" | "tags")) && git::try_git(git_dir, &listed).is_ok()
+        };
+        let name = names.iter().find(is_listed)?;
+        let commit = format!("{name}^{{commit}}");
+        git::try_git(git_dir, &["rev-parse", "--verify", "--quiet", &commit]).ok()
+    }
+
     /// Brings the merge commit up to the base branch of now.
     pub(crate) fn refresh_merge(&mut self, shared: &Shared, number: u64) {
         let pull = self.pull_mut(number).clone();

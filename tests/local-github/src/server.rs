@@ -234,7 +234,7 @@ fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>)
                 .as_mut()
                 .map_or(Ok(()), |limit| limit.admit(request, caller));
             match admitted {
-                Ok(()) => api::answer(shared, request, caller),
+                Ok(()) => api::answer(shared, request, caller).conditional(request),
                 Err(refusal) => refusal,
             }
         }

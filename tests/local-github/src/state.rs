@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Pid;
+use serde_json::Value;
 
 use crate::access::{Caller, Role, Scope};
 use crate::clock;
@@ -152,6 +153,8 @@ pub(crate) struct State {
     pub(crate) comments: BTreeMap<u64, CommentRecord>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) statuses: Vec<StatusRecord>,
+    /// By id.
+    pub(crate) deployments: BTreeMap<u64, DeploymentRecord>,
     pub(crate) webhooks: Vec<Webhook>,
     /// The base repository's branches as the webhooks were last told, once there is one: references and commits.
     pub(crate) announced: BTreeMap<String, String>,
@@ -217,6 +220,15 @@ impl State {
         self.issue_mut(number).updated.clone_from(&comment.created);
         self.comments.insert(id, comment);
         id
+    }
+
+    /// The newest status of each context of a commit, newest first.
+    pub(crate) fn newest_statuses(&self, sha: &str) -> Vec<&StatusRecord> {
+        let mut contexts = BTreeSet::new();
+        let newest_first = self.statuses.iter().rev();
+        newest_first
+            .filter(|status| status.sha == sha && contexts.insert(&status.context))
+            .collect()
     }
 }
 
@@ -302,6 +314,46 @@ pub(crate) struct StatusRecord {
     pub(crate) context: String,
     pub(crate) description: Option<String>,
     pub(crate) target_url: Option<String>,
+    pub(crate) login: String,
+    pub(crate) created: String,
+}
+
+pub(crate) struct DeploymentRecord {
+    pub(crate) id: u64,
+    /// The branch, tag or commit that was asked for, and the commit that it was.
+    pub(crate) reference: String,
+    pub(crate) sha: String,
+    pub(crate) task: String,
+    /// The environment, which a status may change, and the one that was asked for.
+    pub(crate) environment: String,
+    pub(crate) original_environment: String,
+    pub(crate) description: Option<String>,
+    pub(crate) payload: Value,
+    /// The environment is gone one day.
+    pub(crate) transient: bool,
+    pub(crate) production: bool,
+    pub(crate) login: String,
+    pub(crate) created: String,
+    /// Oldest first.
+    pub(crate) statuses: Vec<DeploymentStatusRecord>,
+}
+
+impl DeploymentRecord {
+    /// The newest status's state, where there is one.
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.statuses.last().map(|status| status.state.as_str())
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct DeploymentStatusRecord {
+    pub(crate) id: u64,
+    pub(crate) state: String,
+    pub(crate) description: String,
+    /// Empty where there is none, and so are the others.
+    pub(crate) environment_url: String,
+    pub(crate) log_url: String,
+    pub(crate) auto_inactive: bool,
     pub(crate) login: String,
     pub(crate) created: String,
 }

@@ -58,10 +58,23 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Response, ureq::Error> {
-        let request = Request::builder()
+        self.send_with(method, path, &[], body)
+    }
+
+    fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Response, ureq::Error> {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.api))
             .header("authorization", format!("Bearer {}", self.token));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let body = body.map(ToString::to_string).unwrap_or_default();
         let mut response = self.agent.run(request.body(body).unwrap())?;
         let text = response.body_mut().read_to_string()?;
@@ -511,6 +524,343 @@ fn what_github_refuses_is_refused_in_its_words() {
             .json[0]["state"],
         "success"
     );
+}
+
+#[test]
+fn the_combined_status_is_of_the_newest_of_each_context() {
+    let (github, repository, client) = with_pull_request();
+    let sha = repository.tip("feature").unwrap();
+    let combined = |reference: &str, query: &str| {
+        client.get(&format!(
+            "/repos/octo-org/demo/commits/{reference}/status{query}"
+        ))
+    };
+    let set = |context: &str, state: &str| {
+        github.set_status(&sha, context, state, "what it says", "flux-report[bot]");
+    };
+    let state = || combined(&sha, "").json["state"].clone();
+    assert_eq!(state(), "pending");
+    set("flux/ephemeral-dev", "failure");
+    set("tests", "success");
+    assert_eq!(state(), "failure");
+    set("flux/ephemeral-dev", "pending");
+    assert_eq!(state(), "pending");
+    set("flux/ephemeral-dev", "success");
+    assert_eq!(state(), "success");
+    set("lint", "error");
+    assert_eq!(state(), "failure");
+
+    let answer = combined("feature", "");
+    let newest: Vec<_> = answer.json["statuses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|status| (status["context"].as_str().unwrap(), &status["state"]))
+        .collect();
+    assert_eq!(
+        newest,
+        [
+            ("lint", &json!("error")),
+            ("flux/ephemeral-dev", &json!("success")),
+            ("tests", &json!("success")),
+        ]
+    );
+    assert_eq!(answer.json["total_count"], 3);
+    assert_eq!(answer.json["sha"], json!(sha));
+
+    let second = combined("heads/feature", "?per_page=2&page=2");
+    assert_eq!(second.json["statuses"][0]["context"], "tests");
+    assert_eq!(second.json["state"], "failure");
+    assert_eq!(second.json["total_count"], 3);
+    assert!(second.headers["link"].contains("rel=\"prev\""));
+    assert_eq!(combined("no-such-branch", "").status, 404);
+
+    let all = client.get(&format!("/repos/octo-org/demo/commits/{sha}/statuses"));
+    assert_eq!(all.json[0]["creator"]["login"], "flux-report[bot]");
+    github.restrict_token(&["contents:read"]);
+    assert_eq!(combined(&sha, "").status, 403);
+}
+
+#[test]
+fn an_answer_that_the_client_has_is_not_sent_again() {
+    let (github, repository, client) = with_pull_request();
+    let sha = repository.tip("feature").unwrap();
+    let path = format!("/repos/octo-org/demo/commits/{sha}/status");
+    let first = client.get(&path);
+    let tag = first.headers["etag"].as_str();
+    assert!(tag.starts_with("W/\""), "{tag}");
+
+    github.clear_requests();
+    let again = |known: &str| {
+        let headers = [("if-none-match", known)];
+        client.send_with("GET", &path, &headers, None).unwrap()
+    };
+    for known in [tag, &tag[2..], "*", &format!("\"other\", {tag}")] {
+        let unchanged = again(known);
+        assert_eq!((unchanged.status, &unchanged.json), (304, &Value::Null));
+        assert_eq!(unchanged.headers["etag"], tag);
+    }
+    github.set_status(&sha, "flux/ephemeral-dev", "success", "ready", "flux");
+    let changed = again(tag);
+    assert_eq!(changed.status, 200);
+    assert_ne!(changed.headers["etag"], tag);
+    let answered: Vec<_> = github.requests().iter().map(|sent| sent.status).collect();
+    assert_eq!(
+        answered,
+        [Some(304), Some(304), Some(304), Some(304), Some(200)]
+    );
+
+    assert!(
+        !client
+            .get("/repos/octo-org/other")
+            .headers
+            .contains_key("etag")
+    );
+    let posted = client.post(COMMENTS, json!({"body": "hello"}));
+    assert!(!posted.headers.contains_key("etag"));
+}
+
+const DEPLOYMENTS: &str = "/repos/octo-org/demo/deployments";
+
+#[test]
+fn a_deployment_is_created_listed_and_found() {
+    let (github, repository, client) = with_pull_request();
+    let sha = repository.tip("feature").unwrap();
+    let created = client.post(
+        DEPLOYMENTS,
+        json!({
+            "ref": sha, "task": "deploy:dev", "auto_merge": false, "required_contexts": [],
+            "environment": "preview", "description": "dev", "transient_environment": true,
+            "production_environment": false,
+        }),
+    );
+    assert_eq!(created.status, 201, "{}", created.json);
+    let id = created.json["id"].as_u64().unwrap();
+    for (field, value) in [
+        ("sha", json!(sha)),
+        ("ref", json!(sha)),
+        ("task", json!("deploy:dev")),
+        ("environment", json!("preview")),
+        ("description", json!("dev")),
+        ("payload", json!({})),
+        ("transient_environment", json!(true)),
+        ("production_environment", json!(false)),
+    ] {
+        assert_eq!(created.json[field], value, "{field}");
+    }
+    assert_eq!(created.json["creator"]["login"], "github-actions[bot]");
+    assert_eq!(
+        client.get(&format!("{DEPLOYMENTS}/{id}")).json,
+        created.json
+    );
+    assert_eq!(client.get(&format!("{DEPLOYMENTS}/1")).status, 404);
+
+    let by_default = client.post(DEPLOYMENTS, json!({"ref": "feature"}));
+    assert_eq!(by_default.json["sha"], json!(sha));
+    assert_eq!(by_default.json["task"], "deploy");
+    assert_eq!(by_default.json["environment"], "production");
+    assert_eq!(by_default.json["production_environment"], true);
+    assert_eq!(by_default.json["transient_environment"], false);
+
+    let other = by_default.json["id"].as_u64().unwrap();
+    let listed = |query: &str| {
+        let answer = client.get(&format!("{DEPLOYMENTS}?{query}"));
+        let ids = answer.json.as_array().unwrap().iter();
+        ids.map(|deployment| deployment["id"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(""), [other, id]);
+    assert_eq!(listed("per_page=1"), [other]);
+    assert_eq!(listed("task=deploy%3Adev"), [id]);
+    assert_eq!(listed("environment=preview&task=deploy"), Vec::<u64>::new());
+    assert_eq!(listed("ref=feature"), [other]);
+    assert_eq!(
+        listed(&format!("sha={sha}&environment=production")),
+        [other]
+    );
+
+    let read = github.deployments();
+    assert_eq!(read.len(), 2);
+    assert_eq!(
+        (read[0].id, read[0].sha.as_str(), read[0].task.as_str()),
+        (id, sha.as_str(), "deploy:dev")
+    );
+    assert!(read[0].transient && read[0].statuses.is_empty());
+}
+
+#[test]
+fn a_deployment_that_github_refuses_is_none() {
+    let (github, repository, client) = with_pull_request();
+    let refused = |body: Value| {
+        let answer = client.post(DEPLOYMENTS, body);
+        let message = answer.json["message"].as_str().unwrap().to_owned();
+        (answer.status, message)
+    };
+    assert_eq!(refused(json!({})).0, 422);
+    assert_eq!(
+        refused(json!({"ref": "no-such-branch"})),
+        (422, "No ref found for: no-such-branch".to_owned())
+    );
+    assert_eq!(refused(json!({"ref": "feature~1"})).0, 422);
+
+    let sha = repository.tip("feature").unwrap();
+    github.set_status(&sha, "tests", "pending", "running", "ci[bot]");
+    github.set_status(&sha, "lint", "success", "clean", "ci[bot]");
+    let checks_failed = "Conflict: Commit status checks failed for feature.".to_owned();
+    assert_eq!(
+        refused(json!({"ref": "feature"})),
+        (409, checks_failed.clone())
+    );
+    for missing in ["tests", "flux"] {
+        let required = json!({"ref": "feature", "required_contexts": ["lint", missing]});
+        assert_eq!(refused(required), (409, checks_failed.clone()));
+    }
+    assert!(github.deployments().is_empty());
+    let deploy = |body: Value| client.post(DEPLOYMENTS, body).status;
+    assert_eq!(
+        deploy(json!({"ref": "feature", "required_contexts": ["lint"]})),
+        201
+    );
+    assert_eq!(
+        deploy(json!({"ref": "feature", "required_contexts": []})),
+        201
+    );
+
+    repository.commit("main", &[("later.txt", Some("later"))], "go on");
+    assert_eq!(
+        refused(json!({"ref": "feature", "required_contexts": []})),
+        (409, "Conflict merging main into feature.".to_owned())
+    );
+    let as_it_is = json!({"ref": "feature", "required_contexts": [], "auto_merge": false});
+    assert_eq!(deploy(as_it_is.clone()), 201);
+
+    github.restrict_token(&["deployments:read", "contents:write"]);
+    let answer = client.post(DEPLOYMENTS, as_it_is);
+    assert_eq!(answer.status, 403);
+    assert_eq!(
+        answer.headers["x-accepted-github-permissions"],
+        "deployments=write"
+    );
+    assert_eq!(client.get(DEPLOYMENTS).status, 200);
+    github.restrict_token(&["contents:write"]);
+    assert_eq!(client.get(DEPLOYMENTS).status, 403);
+}
+
+#[test]
+fn a_deployments_statuses_tell_how_it_went() {
+    let (github, _, client) = with_pull_request();
+    let deploy = |transient: bool| {
+        let body =
+            json!({"ref": "feature", "environment": "preview", "transient_environment": transient});
+        client.post(DEPLOYMENTS, body).json["id"].as_u64().unwrap()
+    };
+    let statuses = |id: u64| format!("{DEPLOYMENTS}/{id}/statuses");
+    let set = |id: u64, body: Value| client.post(&statuses(id), body);
+    let id = deploy(true);
+    assert_eq!(set(1, json!({"state": "success"})).status, 404);
+    let refused = |body: Value| {
+        let answer = set(id, body);
+        assert_eq!(answer.status, 422, "{}", answer.json);
+        answer.json["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        refused(json!({"state": "ready"})),
+        "state is not included in the list"
+    );
+    assert_eq!(
+        refused(json!({"state": "success", "description": "é".repeat(141)})),
+        "description is too long (maximum is 140 characters)"
+    );
+    for field in ["environment_url", "log_url", "target_url"] {
+        assert_eq!(
+            refused(json!({"state": "success", field: "javascript:alert(1)"})),
+            format!("{field} must use http(s) scheme")
+        );
+    }
+
+    set(
+        id,
+        json!({"state": "in_progress", "log_url": "https://ci.example/1"}),
+    );
+    let ready = json!({
+        "state": "success", "environment_url": "https://dev.example", "description": "é".repeat(140),
+        "auto_inactive": false,
+    });
+    let ready = set(id, ready);
+    assert_eq!(ready.status, 201);
+    assert_eq!(ready.json["environment"], "preview");
+    assert_eq!(ready.json["environment_url"], "https://dev.example");
+    let newest = client.get(&format!("{}?per_page=1", statuses(id)));
+    assert_eq!(newest.json, json!([ready.json]));
+    let newest_first = client.get(&statuses(id));
+    assert_eq!(newest_first.json[1]["target_url"], "https://ci.example/1");
+
+    let states = |id: u64| {
+        let read = github.deployments();
+        let deployment = read.iter().find(|deployment| deployment.id == id).unwrap();
+        let states = deployment.statuses.iter();
+        states
+            .map(|status| (status.state.clone(), status.auto_inactive))
+            .collect::<Vec<_>>()
+    };
+    let is = |state: &str, auto_inactive| (state.to_owned(), auto_inactive);
+    assert_eq!(states(id), [is("in_progress", true), is("success", false)]);
+
+    // One that stays, then another: the older one is inactive, the transient one is not.
+    let [older, newer] = [deploy(false), deploy(false)];
+    set(older, json!({"state": "success", "auto_inactive": false}));
+    set(newer, json!({"state": "success", "auto_inactive": false}));
+    assert_eq!(states(older).len(), 1);
+    set(newer, json!({"state": "success"}));
+    assert_eq!(states(older)[1].0, "inactive");
+    assert_eq!(states(newer).len(), 2);
+    assert_eq!(states(id).len(), 2);
+}
+
+#[test]
+fn a_status_that_somebody_sets_is_an_event() {
+    let (github, repository, client) = with_pull_request();
+    let sha = repository.tip("feature").unwrap();
+    let context = "flux/ephemeral-dev";
+    github.set_status(&sha, context, "pending", "coming", "flux-report[bot]");
+    github.set_status(&sha, "tests", "failure", "no", "ci[bot]");
+    github.set_status(&sha, context, "failure", "build failed", "flux-report[bot]");
+    let event = github.status_event(&sha, context);
+    for (pointer, value) in [
+        ("/sha", json!(sha)),
+        ("/name", json!("octo-org/demo")),
+        ("/state", json!("failure")),
+        ("/context", json!(context)),
+        ("/description", json!("build failed")),
+        ("/target_url", Value::Null),
+        ("/commit/sha", json!(sha)),
+        ("/commit/commit/message", json!("add a file")),
+        ("/commit/parents/0/sha", json!(repository.tip("main"))),
+        ("/branches/0/name", json!("feature")),
+        ("/branches/0/commit/sha", json!(sha)),
+        ("/repository/full_name", json!("octo-org/demo")),
+        ("/sender/login", json!("flux-report[bot]")),
+    ] {
+        assert_eq!(event.pointer(pointer), Some(&value), "{pointer}");
+    }
+    assert_eq!(event["branches"].as_array().unwrap().len(), 1);
+    assert!(event["id"].is_u64());
+    assert!(event["created_at"].as_str().unwrap().ends_with("+00:00"));
+
+    // As Flux's notification-controller sets it, and as the API tells it.
+    github.add_personal_token("flux", "flux-report[bot]");
+    github.set_permission("flux-report[bot]", "write");
+    let flux = Client::new(&github, "flux");
+    let body =
+        json!({"state": "success", "context": context, "description": "reconciliation succeeded"});
+    let path = format!("/repos/octo-org/demo/statuses/{sha}");
+    assert_eq!(flux.post(&path, body).status, 201);
+    assert_eq!(github.status_event(&sha, context)["state"], "success");
+    let told = client.get(&format!("/repos/octo-org/demo/commits/{sha}/statuses"));
+    assert_eq!(told.json[0]["description"], "reconciliation succeeded");
 }
 
 #[test]
