@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`run()`] reads the event and hands it to one file of `run/`: `request` for what somebody asked for, `sweep` for
-//! everything that is there. `publish` is the loop that lands a change. Each outside system has a folder or file of its own:
+//! everything that is there, `readiness` for what Flux says of an environment. `publish` is the loop that lands a change. Each outside system has a folder or file of its own:
 //! `git/`, `github/` and `runner`; the first two share `http`. The values that everything speaks of are in `model/`, and every sentence that a person
 //! reads is in `message/`. No import points up; a test holds that.
 
@@ -47,6 +47,7 @@ use crate::model::token::Token;
 pub use crate::report::OUTPUTS;
 use crate::report::Report;
 use crate::run::notify::Notifier;
+use crate::run::readiness::ReportRun;
 use crate::run::request::RequestRun;
 use crate::run::sweep::SweepRun;
 pub use crate::runner::Log;
@@ -82,6 +83,20 @@ pub async fn run(
                 now,
             };
             run.sweep(&cancellation).await
+        }
+        Triage::Report(request) => {
+            log.line(&format!(
+                "report of `{}` on {}",
+                request.object_name,
+                request.commit.short()
+            ));
+            let (notifier, now, cancellation) = set_up(&config, log)?;
+            let run = ReportRun {
+                notifier,
+                request: &request,
+                now,
+            };
+            run.report(&cancellation).await
         }
         Triage::Request(request) => {
             log.line(&format!(

@@ -11,7 +11,7 @@ use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::{Create, Decision, Destroy};
 use crate::manifest::overlay::{Listing, claimed_namespaces, listing};
-use crate::manifest::read::{deployed_at, read};
+use crate::manifest::read::{applied, deployed_at, read};
 use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
@@ -113,6 +113,9 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlanOutcome {
     Planned(Plan),
+    /// Flux applies something else afterwards, so its commit status has to be reset first: it does not repeat what the newest
+    /// one says.
+    StatusOutdated,
     /// Only GitHub can tell whether these names are former ones of the repository: instances of earlier versions, which hold
     /// no id, say that they are of them.
     Unidentified(BTreeSet<String>),
@@ -179,6 +182,7 @@ fn create(create: &Create, tip: &Tip) -> Result<PlanOutcome> {
     let Create {
         environment,
         manifest,
+        resets_status,
         ..
     } = create;
     let mut change = Change {
@@ -195,8 +199,12 @@ fn create(create: &Create, tip: &Tip) -> Result<PlanOutcome> {
             .into_iter()
             .partition(|deployed| deployed.path == environment.path);
     take_away(&removed, &mut change, tip);
-    if !is_deployed(manifest, tip.instances.get(&environment.path))? {
+    let entry = tip.instances.get(&environment.path);
+    if !is_deployed(manifest, entry)? {
         let content = manifest.render()?;
+        if *resets_status && !is_applied(&content, entry) {
+            return Ok(PlanOutcome::StatusOutdated);
+        }
         remaining = deployed_at(&environment.path, content.as_bytes())
             .into_iter()
             .collect();
@@ -309,11 +317,23 @@ fn is_deployed(manifest: &Manifest, entry: Option<&Entry>) -> Result<bool> {
     Ok(as_first_asked.render()?.as_bytes() == content)
 }
 
+/// Whether Flux applies the same already: only labels and annotations differ.
+fn is_applied(content: &str, entry: Option<&Entry>) -> bool {
+    match entry {
+        Some(Entry::File(before)) => {
+            let before = applied(before);
+            before.is_some() && before == applied(content.as_bytes())
+        }
+        Some(Entry::Other) | None => false,
+    }
+}
+
 fn refuse(create: &Create, tip: &Tip) -> Option<Refusal> {
     let Create {
         environment,
         manifest,
         limit,
+        ..
     } = create;
     let namespace = &environment.namespace;
     if let Directory::Obstructed(path) = &tip.instances_directory {
@@ -393,6 +413,11 @@ pub(crate) fn instances_of(owner: &Owner, tip: &Tip) -> Vec<DeployedInstance> {
     instances(&Search::pull_request(owner.pull_request), tip)
         .filter(|deployed| deployed.instance.owner.is(owner))
         .collect()
+}
+
+/// Returns the instance in the file `sync-<name>.yaml`.
+pub(crate) fn instance_called(name: &str, tip: &Tip) -> Option<DeployedInstance> {
+    all_instances(tip).find(|deployed| deployed.name == name)
 }
 
 /// Returns every instance of a repository.
@@ -501,12 +526,14 @@ mod tests {
             environment,
             manifest,
             limit: None,
+            resets_status: false,
         }
     }
 
     /// Take down whatever a pull request of `octo/app` has.
     fn down(pull_request: u64) -> Destroy {
         Destroy {
+            name: "dev".to_owned(),
             owner: owner("octo/app", pull_request),
             branch: "dev".to_owned(),
             requested_by: "rita".to_owned(),
@@ -534,6 +561,7 @@ mod tests {
         match super::create(create, tip).unwrap() {
             PlanOutcome::Planned(plan) => Ok(plan),
             PlanOutcome::Refused(refusal) => Err(refusal),
+            PlanOutcome::StatusOutdated => panic!("the status is reset"),
             PlanOutcome::Unidentified(names) => panic!("{names:?}"),
         }
     }

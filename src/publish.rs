@@ -48,6 +48,8 @@ pub(crate) fn target(config: &Config, client: &HttpClient, branch: &str) -> Targ
 #[derive(Debug)]
 pub(crate) enum PublishOutcome {
     Published(Published),
+    /// Flux's commit status has to be reset first.
+    StatusOutdated,
     /// GitHub has to tell first whether these are former names of the repository.
     Unidentified(BTreeSet<String>),
 }
@@ -152,6 +154,9 @@ fn land(
             PlanOutcome::Planned(plan) => plan,
             PlanOutcome::Unidentified(names) => {
                 return Ok(Landing::Not(PublishOutcome::Unidentified(names)));
+            }
+            PlanOutcome::StatusOutdated => {
+                return Ok(Landing::Not(PublishOutcome::StatusOutdated));
             }
             PlanOutcome::Refused(refusal) => {
                 let refused = Published::Refused(refusal);

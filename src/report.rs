@@ -1,28 +1,36 @@
 //! How a run ended, as values: for the pull request, the commit, the next step of the workflow and the job.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::triage::{NoOp, Request};
-use crate::decide::{Create, Decision, reason};
+use crate::decide::{Create, Decision, Destroy, reason};
 use crate::message::context::{Context, ended_in_short};
-use crate::message::deploy::{Deployed, Destroyed, InstanceSummary};
+use crate::message::deploy::{Cause, Deployed, Destroyed};
+use crate::message::readiness::Place;
 use crate::message::sections::Message;
-use crate::message::{deploy, failure, refusal, sweep};
+use crate::message::{deploy, failure, readiness, refusal, sweep};
 use crate::model::failure::Failure;
 use crate::model::instance::{DeployedInstance, fingerprint};
-use crate::model::names::can_be_followed;
-use crate::model::notification::{Reaction, StatusState};
+use crate::model::names::{can_be_followed, object_name};
+use crate::model::notification::{
+    DeploymentChange, DeploymentState, DeploymentStatus, Reaction, StatusState,
+};
+use crate::model::readiness::Readiness;
 use crate::model::ttl::Expiry;
 use crate::plan::{Plan, Published};
 
 /// The output `decision` of a sweep.
 const SWEEP: &str = "sweep";
+/// The output `decision` of a report.
+const REPORT: &str = "report";
 
 /// The names of the outputs, as `action.yml` declares them.
-pub const OUTPUTS: [&str; 10] = [
+pub const OUTPUTS: [&str; 11] = [
     "decision",
     "reason",
     "changed",
@@ -33,6 +41,7 @@ pub const OUTPUTS: [&str; 10] = [
     "environment-url",
     "comment-url",
     "swept",
+    "ready",
 ];
 
 /// What everybody learns of a run.
@@ -44,6 +53,8 @@ pub(crate) struct Report {
     pub(crate) message: Option<Message>,
     /// State and description of the commit status.
     pub(crate) status: Option<(StatusState, String)>,
+    /// What becomes of the GitHub Deployments, where there are any.
+    pub(crate) deployment: Option<DeploymentChange>,
     /// The last reaction to the command.
     pub(crate) reaction: Option<Reaction>,
     /// What is worth a warning.
@@ -66,6 +77,7 @@ pub(crate) struct Outputs {
     pub(crate) environment_url: String,
     pub(crate) comment_url: String,
     pub(crate) swept: String,
+    pub(crate) ready: &'static str,
 }
 
 impl Outputs {
@@ -82,6 +94,7 @@ impl Outputs {
             self.environment_url.clone(),
             self.comment_url.clone(),
             self.swept.clone(),
+            self.ready.to_owned(),
         ];
         OUTPUTS.into_iter().zip(values).collect()
     }
@@ -103,6 +116,44 @@ impl Report {
             },
             false => self,
         }
+    }
+
+    /// What is known of an environment.
+    fn tell(&mut self, config: &Config, context: &Context, deployed: &Deployed, name: &str) {
+        let readiness = &deployed.readiness;
+        let namespace = &deployed.place.namespace;
+        self.outputs.environment_url = deployed.environment_url.clone().unwrap_or_default();
+        self.outputs.ready = match readiness {
+            Readiness::Ready => "true",
+            Readiness::Failed(_) | Readiness::Late { .. } => "false",
+            Readiness::Unreported | Readiness::ComingUp | Readiness::Unwatched => "",
+        };
+        self.message = Some(deploy::deployed(context, deployed));
+        let description = readiness::in_short(readiness, namespace);
+        self.status = Some((status_state(readiness), description.clone()));
+        let status = DeploymentStatus {
+            state: deployment_state(readiness),
+            description: match readiness {
+                Readiness::Unreported => deploy::HANDED_OVER_IN_SHORT.to_owned(),
+                _ => description,
+            },
+            environment_url: deployed.environment_url.clone(),
+        };
+        let (name, commit) = (name.to_owned(), deployed.commit.clone());
+        let change = match deployed.cause {
+            Cause::Changed { .. } => DeploymentChange::Begin {
+                name,
+                commit,
+                status,
+                replaced: Vec::new(),
+            },
+            Cause::Unchanged | Cause::AnotherRun | Cause::Reported => DeploymentChange::Follow {
+                name,
+                commit,
+                status,
+            },
+        };
+        self.deployment = Some(change).filter(|_| config.inputs.github_environment.is_some());
     }
 
     fn tell_gone(&mut self, message: Message) {
@@ -186,28 +237,62 @@ pub(crate) fn published(
     context: &Context,
     request: &Request,
     decision: &Decision,
-    published: Published,
+    published: &Published,
+    readiness: &Readiness,
 ) -> Report {
     let (plan, commit, warning) = match published {
-        Published::Refused(refusal) => return refused_request(context, request, &refusal),
+        Published::Refused(refusal) => return refused_request(context, request, refusal),
         Published::Unchanged(plan) => (plan, None, None),
         Published::Pushed {
             plan,
             commit,
             warning,
-        } => (plan, Some(commit), warning),
+        } => (plan, Some(commit.as_str()), warning.clone()),
     };
     let mut report = match decision {
-        Decision::Create(create) => created(config, context, create, &plan, commit.as_deref()),
-        Decision::Destroy(_) => destroyed(config, context, &plan, commit.as_deref()),
+        Decision::Create(create) => created(config, context, create, plan, commit, readiness),
+        Decision::Destroy(destroy) => destroyed(config, context, destroy, plan, commit),
     };
     report.outputs.decision = word(decision);
-    report.outputs.reason = reason(request, decision);
+    report.outputs.reason = match &report.error {
+        Some(_) => readiness.code(),
+        None => reason(request, decision),
+    };
     report.outputs.changed = commit.is_some();
-    let is_silent = request.is_quiet() && commit.is_none();
-    report.outputs.commit = commit.unwrap_or_default();
+    report.outputs.commit = commit.unwrap_or_default().to_owned();
     report.warnings.extend(warning);
-    report.silent_if(is_silent)
+    report.silent_if(request.is_quiet() && commit.is_none())
+}
+
+/// Flux has said something about an instance: for the pull request and for the job, which stays green.
+pub(crate) fn reported(
+    config: &Config,
+    context: &Context,
+    instance: &DeployedInstance,
+    readiness: &Readiness,
+) -> Report {
+    let deployed = described(
+        config,
+        context,
+        std::slice::from_ref(instance),
+        Cause::Reported,
+        readiness,
+    );
+    let mut report = Report {
+        outputs: Outputs {
+            decision: REPORT,
+            reason: readiness.code(),
+            name: instance.name.clone(),
+            namespace: instance.instance.namespace.clone(),
+            manifest: instance.path.clone(),
+            ..Outputs::default()
+        },
+        ..Report::default()
+    };
+    if let Some(deployed) = deployed {
+        report.tell(config, context, &deployed, &instance.name);
+    }
+    report
 }
 
 /// What would be done, for the job alone.
@@ -325,12 +410,17 @@ pub(crate) fn swept_one(
     Report {
         message: Some(sweep::swept(context, first.reason, &destroyed)),
         status: Some((StatusState::Success, sweep::swept_in_short(first.reason))),
+        deployment: ended(
+            config,
+            removals.iter().map(|removal| &removal.deployed.name),
+        ),
         ..Report::default()
     }
 }
 
 /// A sweep broke.
 pub(crate) fn sweep_failed(config: &Config, target_branch: &str, failure: &Failure) -> Report {
+    let help_url = config.help_url();
     Report {
         outputs: Outputs {
             decision: SWEEP,
@@ -338,45 +428,90 @@ pub(crate) fn sweep_failed(config: &Config, target_branch: &str, failure: &Failu
             swept: Value::Array(Vec::new()).to_string(),
             ..Outputs::default()
         },
-        message: Some(failure::sweep_failed(
-            target_branch,
-            &config.help_url(),
-            failure,
-        )),
+        message: Some(failure::sweep_failed(target_branch, &help_url, failure)),
         error: Some(failure.to_string()),
         ..Report::default()
     }
 }
 
-/// What comment and commit status say of what another run left behind.
+/// What Flux said could not be handed on.
+pub(crate) fn report_failed(config: &Config, target_branch: &str, failure: &Failure) -> Report {
+    let help_url = config.help_url();
+    Report {
+        outputs: Outputs {
+            decision: REPORT,
+            reason: failure.code(),
+            ..Outputs::default()
+        },
+        message: Some(failure::report_failed(target_branch, &help_url, failure)),
+        error: Some(failure.to_string()),
+        ..Report::default()
+    }
+}
+
+/// What is said of what another run left behind.
 pub(crate) fn overtaken(
     config: &Config,
     context: &Context,
-    deployed: &[DeployedInstance],
-) -> (Message, String) {
-    let summary = deployed.first().map(|first| InstanceSummary {
-        namespaces: namespaces(deployed),
-        branch: first.instance.branch.clone(),
-        commit: first.instance.commit.clone(),
+    instances: &[DeployedInstance],
+    readiness: &Readiness,
+) -> Report {
+    let cause = Cause::AnotherRun;
+    let mut report = Report::default();
+    match (
+        described(config, context, instances, cause, readiness),
+        instances.first(),
+    ) {
+        (Some(deployed), Some(first)) => report.tell(config, context, &deployed, &first.name),
+        _ => report.tell_gone(deploy::destroyed_by_another(context)),
+    }
+    report
+}
+
+/// What the files of a pull request's instances say of its environment; `None` where there are none.
+fn described(
+    config: &Config,
+    context: &Context,
+    instances: &[DeployedInstance],
+    cause: Cause,
+    readiness: &Readiness,
+) -> Option<Deployed> {
+    let first = instances.first()?;
+    let instance = &first.instance;
+    let head = context.head.as_ref().map(|(_, commit)| commit.as_str());
+    let commit = instance.pinned.as_deref().or(head);
+    let inputs = &config.inputs;
+    Some(Deployed {
+        place: Place {
+            object_name: object_name(&first.name),
+            flux_namespace: inputs.flux_namespace.clone(),
+            overlay_path: inputs.overlay_path.clone(),
+            namespace: instance.namespace.clone(),
+        },
+        namespaces: namespaces(instances),
+        branch: instance.branch.clone(),
+        commit: commit.unwrap_or(&instance.commit).to_owned(),
+        requested_by: instance.requested_by.clone(),
         file_url: config.file_url(&context.target_branch, &first.path),
+        cause,
+        replaced: Vec::new(),
         environment_url: environment_url(
             config,
             &first.name,
-            &first.instance.namespace,
+            &instance.namespace,
             context.pull_request,
         ),
-        requested_by: first.instance.requested_by.clone(),
-        expires: match first.instance.expires {
+        pinned: instance.pinned.is_some(),
+        is_followable: can_be_followed(&instance.branch),
+        interval: inputs.interval.clone(),
+        timeout: inputs.timeout.clone(),
+        expires: match instance.expires {
             Expiry::At(end) => Some(end),
             Expiry::Never | Expiry::Unreadable(_) => None,
         },
-        fingerprint: fingerprint(deployed),
-    });
-    let description = match deployed.first() {
-        Some(first) => deploy::deployed_in_short(&first.instance.namespace),
-        None => deploy::DESTROYED_IN_SHORT.to_owned(),
-    };
-    (deploy::overtaken(context, summary.as_ref()), description)
+        readiness: readiness.clone(),
+        fingerprint: fingerprint(instances),
+    })
 }
 
 fn created(
@@ -385,50 +520,83 @@ fn created(
     create: &Create,
     plan: &Plan,
     commit: Option<&str>,
+    readiness: &Readiness,
 ) -> Report {
     let environment = &create.environment;
-    let number = context.pull_request;
-    let environment_url =
-        environment_url(config, &environment.name, &environment.namespace, number);
+    let manifest = &create.manifest;
+    let head = context.head.as_ref().map(|(_, commit)| commit.to_string());
+    let head = head.filter(|_| !manifest.pinned);
+    let cause = match commit {
+        Some(commit) => Cause::Changed {
+            commit_url: config.commit_url(commit),
+        },
+        None => Cause::Unchanged,
+    };
     let deployed = Deployed {
-        object_name: create.manifest.object_name.clone(),
-        namespace: environment.namespace.clone(),
+        place: Place {
+            object_name: manifest.object_name.clone(),
+            flux_namespace: manifest.flux_namespace.clone(),
+            overlay_path: manifest.overlay_path.clone(),
+            namespace: environment.namespace.clone(),
+        },
+        namespaces: vec![environment.namespace.clone()],
+        branch: manifest.branch.clone(),
+        commit: head.unwrap_or_else(|| manifest.commit.clone()),
+        requested_by: manifest.requested_by.clone(),
         file_url: config.file_url(&context.target_branch, &environment.path),
+        cause,
         replaced: namespaces(&plan.removed),
-        commit_url: commit.map(|commit| config.commit_url(commit)),
-        environment_url: environment_url.clone(),
-        pinned: create.manifest.pinned,
-        is_followable: can_be_followed(&create.manifest.branch),
-        interval: create.manifest.interval.clone(),
-        timeout: create.manifest.timeout.clone(),
-        expires: create.manifest.expires,
+        environment_url: environment_url(
+            config,
+            &environment.name,
+            &environment.namespace,
+            context.pull_request,
+        ),
+        pinned: manifest.pinned,
+        is_followable: can_be_followed(&manifest.branch),
+        interval: manifest.interval.clone(),
+        timeout: manifest.timeout.clone(),
+        expires: manifest.expires,
+        readiness: readiness.clone(),
         fingerprint: fingerprint(&plan.remaining),
     };
-    let mut outputs = Outputs {
-        environment_url: environment_url.unwrap_or_default(),
-        ..Outputs::default()
+    let mut report = Report {
+        reaction: Some(Reaction::Done),
+        ..Report::default()
     };
-    name(&mut outputs, create);
-    let warnings = plan.creates_directory.then(|| {
-        format!(
+    name(&mut report.outputs, create);
+    report.tell(config, context, &deployed, &environment.name);
+    if let Some(DeploymentChange::Begin { replaced, .. }) = &mut report.deployment {
+        *replaced = plan
+            .removed
+            .iter()
+            .map(|removed| removed.name.clone())
+            .collect();
+    }
+    // Only who waits for Flux fails with it.
+    if !config.inputs.wait.is_zero() {
+        let namespace = &environment.namespace;
+        report.error = readiness::error(readiness, namespace, &deployed.commit);
+    }
+    if report.error.is_some() {
+        report.reaction = Some(Reaction::Failed);
+    }
+    if plan.creates_directory {
+        report.warnings.push(format!(
             "`{}` did not exist on `{}`: make sure that a Flux Kustomization applies it",
             config.inputs.instances_path, context.target_branch
-        )
-    });
-    Report {
-        outputs,
-        message: Some(deploy::deployed(context, &deployed)),
-        status: Some((
-            StatusState::Success,
-            deploy::deployed_in_short(&deployed.namespace),
-        )),
-        reaction: Some(Reaction::Done),
-        warnings: warnings.into_iter().collect(),
-        error: None,
+        ));
     }
+    report
 }
 
-fn destroyed(config: &Config, context: &Context, plan: &Plan, commit: Option<&str>) -> Report {
+fn destroyed(
+    config: &Config,
+    context: &Context,
+    destroy: &Destroy,
+    plan: &Plan,
+    commit: Option<&str>,
+) -> Report {
     let message = match commit {
         Some(commit) => deploy::destroyed(
             context,
@@ -439,15 +607,46 @@ fn destroyed(config: &Config, context: &Context, plan: &Plan, commit: Option<&st
         ),
         None => deploy::nothing_to_destroy(context),
     };
-    let mut outputs = Outputs::default();
-    removed(&mut outputs, &plan.removed);
+    let names = plan.removed.iter().map(|removed| &removed.name);
     let mut report = Report {
-        outputs,
         reaction: Some(Reaction::Done),
+        // One that lost track of its instance ends as well.
+        deployment: ended(config, names.chain([&destroy.name])),
         ..Report::default()
     };
+    removed(&mut report.outputs, &plan.removed);
     report.tell_gone(message);
     report
+}
+
+/// The deployments of these names end, where there are any.
+fn ended<'a>(config: &Config, names: impl Iterator<Item = &'a String>) -> Option<DeploymentChange> {
+    config.inputs.github_environment.as_ref()?;
+    let names: BTreeSet<String> = names.cloned().collect();
+    Some(DeploymentChange::End {
+        names: names.into_iter().collect(),
+    })
+}
+
+/// The state of our commit status, given what is known of the environment.
+fn status_state(readiness: &Readiness) -> StatusState {
+    match readiness {
+        Readiness::Unreported | Readiness::Ready => StatusState::Success,
+        Readiness::ComingUp => StatusState::Pending,
+        Readiness::Failed(_) => StatusState::Failure,
+        Readiness::Late { .. } | Readiness::Unwatched => StatusState::Error,
+    }
+}
+
+/// The state of the GitHub Deployment, given what is known of the environment.
+fn deployment_state(readiness: &Readiness) -> DeploymentState {
+    match readiness {
+        Readiness::Unreported | Readiness::Ready => DeploymentState::Success,
+        Readiness::ComingUp => DeploymentState::InProgress,
+        Readiness::Failed(_) | Readiness::Late { .. } | Readiness::Unwatched => {
+            DeploymentState::Failure
+        }
+    }
 }
 
 #[cfg(test)]
@@ -522,7 +721,8 @@ mod tests {
             &context(),
             request,
             &decision(request),
-            published,
+            &published,
+            &Readiness::Unreported,
         )
     }
 
@@ -554,6 +754,7 @@ mod tests {
             environment_url: "environment-url".to_owned(),
             comment_url: "comment-url".to_owned(),
             swept: "swept".to_owned(),
+            ready: "ready",
         };
         let values = OUTPUTS.map(|name| match name {
             "changed" => (name, "true".to_owned()),
@@ -603,7 +804,7 @@ mod tests {
                 ("swept", "[]"),
             ])
         );
-        assert!(text(&failed).contains("### 👎 "));
+        assert!(text(&failed).contains("### 🔴 "));
         assert!(failed.error.is_some());
     }
 
@@ -614,7 +815,7 @@ mod tests {
             swept_away("old", 7, Reason::Closed),
         );
         let report = swept_one(&config(), &context(), &[&one, &other], COMMIT);
-        assert!(text(&report).contains("- Namespace: `dev`, `dev`\n"));
+        assert!(text(&report).contains("| **Namespace** | `dev`, `dev` |\n"));
         assert!(text(&report).contains("https://github.com/octo/app/commit/c0ffee"));
         let status = (
             StatusState::Success,
@@ -697,25 +898,30 @@ mod tests {
 
     #[test]
     fn what_another_run_left_is_told_as_it_is() {
-        let (message, short) = overtaken(&config(), &context(), &[old()]);
+        let unreported = Readiness::Unreported;
+        let overtaken = |instances: &[DeployedInstance]| {
+            let report = overtaken(&config(), &context(), instances, &unreported);
+            (report.message.unwrap(), report.status.unwrap().1)
+        };
+        let (message, short) = overtaken(&[old()]);
         assert!(message.is_state());
         assert_eq!(short, "Flux is bringing pr-old up");
         for part in [
-            "### 🚀 Flux is bringing ",
-            "- Namespace: `pr-old`\n",
-            "- Branch: `old` at `0123456`\n",
-            "- File: https://github.com/octo/app/blob/main/i/sync-old.yaml\n",
+            "### 🟡 Flux is bringing ",
+            "| **Namespace** | `pr-old` |\n",
+            "| **Branch** | `old` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaa",
+            "[file](<https://github.com/octo/app/blob/main/i/sync-old.yaml>) on `main`",
             "as `rita` requested",
             "To destroy it, comment `/destroy-ephemeral`",
         ] {
             assert!(message.text().contains(part), "{part}: {}", message.text());
         }
-        let (message, short) = overtaken(&config(), &context(), &[]);
+        let (message, short) = overtaken(&[]);
         assert_eq!(short, "Destroyed");
         assert!(
             message
                 .text()
-                .starts_with("### 🚀 Flux is removing the environment\n")
+                .starts_with("### ⚪ Flux is removing the environment\n")
         );
         assert!(message.text().contains("To deploy again, "));
     }
@@ -739,7 +945,7 @@ mod tests {
                     ("commit", COMMIT),
                 ])
             );
-            assert!(text(&report).contains("- Namespace: `pr-old`\n"));
+            assert!(text(&report).contains("| **Namespace** | `pr-old` |\n"));
             assert_eq!(
                 report.status,
                 Some((StatusState::Success, "Destroyed".to_owned()))
@@ -782,7 +988,7 @@ mod tests {
                         ("changed", "false")
                     ])
                 );
-                assert!(text(&report).starts_with("### 😕 Refused"));
+                assert!(text(&report).starts_with("### 🚫 Refused: "));
                 assert_eq!(report.reaction, Some(Reaction::Refused));
                 assert_eq!(report.error, None);
             }
@@ -878,7 +1084,7 @@ mod tests {
             assert!(!report.outputs.changed && report.outputs.commit.is_empty());
             assert_eq!(report.error, Some(failure.to_string()));
             assert_eq!(report.reaction, Some(Reaction::Failed));
-            assert!(text(&report).starts_with("### 👎 Failed"));
+            assert!(text(&report).starts_with("### 🔴 Failed: "));
         }
     }
 

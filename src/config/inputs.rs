@@ -21,8 +21,16 @@ use crate::model::ttl::{TTL_FORMAT, Ttl, parse_duration};
 /// Longest name of a label, in characters ([GitHub's own bound](https://docs.github.com/rest/issues/labels#create-a-label)).
 const LABEL_LENGTH: usize = 50;
 
+/// Longest name of a GitHub environment, in characters
+/// ([docs](https://docs.github.com/actions/how-tos/deploy/configure-and-manage-deployments/manage-environments)).
+const ENVIRONMENT_LENGTH: usize = 255;
+
+/// The longest wait: GitHub ends a job after six hours, unless its workflow says otherwise
+/// ([docs](https://docs.github.com/actions/reference/limits)).
+const WAIT_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// Every input and its default, as `action.yml` declares them.
-pub const INPUTS: [(&str, &str); 23] = [
+pub const INPUTS: [(&str, &str); 26] = [
     ("token", "${{ github.token }}"),
     ("deploy-command", "/deploy-ephemeral"),
     ("destroy-command", "/destroy-ephemeral"),
@@ -41,6 +49,9 @@ pub const INPUTS: [(&str, &str); 23] = [
     ("track", "branch"),
     ("substitute", ""),
     ("environment-url", ""),
+    ("github-environment", ""),
+    ("readiness", "off"),
+    ("wait", "0s"),
     ("push-timeout", "60s"),
     ("ttl", ""),
     ("max-environments", "0"),
@@ -85,6 +96,12 @@ pub(crate) struct Inputs {
     pub(crate) substitute: BTreeMap<String, String>,
     /// Where the environment will be, with placeholders.
     pub(crate) environment_url: Option<UrlTemplate>,
+    /// Name of the GitHub environment for Deployments.
+    pub(crate) github_environment: Option<String>,
+    /// Whether Flux reports to GitHub.
+    pub(crate) does_flux_report: bool,
+    /// How long a run waits for Flux's report; zero where it does not wait.
+    pub(crate) wait: Duration,
     /// How long a push is tried again.
     pub(crate) push_timeout: Duration,
     /// How long an environment may live, unless the command says otherwise.
@@ -162,6 +179,9 @@ struct RawInputs {
     track: String,
     substitute: String,
     environment_url: String,
+    github_environment: String,
+    readiness: String,
+    wait: String,
     push_timeout: String,
     ttl: String,
     max_environments: String,
@@ -212,6 +232,8 @@ impl Inputs {
                 "a word other than `deploy-command`"
             )
         );
+        let dry_run = boolean("dry-run", &raw.dry_run)?;
+        let wait = wait("wait", &raw.wait, dry_run)?;
         Ok(Inputs {
             token: token(raw.token)?,
             commands,
@@ -239,13 +261,19 @@ impl Inputs {
             environment_url: optional(&raw.environment_url)
                 .map(|value| url_template("environment-url", value))
                 .transpose()?,
+            github_environment: optional(&raw.github_environment)
+                .map(|value| github_environment("github-environment", value))
+                .transpose()?,
+            // Waiting is waiting for a report.
+            does_flux_report: does_flux_report("readiness", &raw.readiness)? || !wait.is_zero(),
+            wait,
             push_timeout: flux_duration("push-timeout", &raw.push_timeout)?.1,
             ttl: optional(&raw.ttl).map_or(Ok(Ttl::Unlimited), |value| ttl("ttl", value))?,
             max_environments: count("max-environments", &raw.max_environments)?,
             label: optional(&raw.label)
                 .map(|value| label("label", value))
                 .transpose()?,
-            dry_run: boolean("dry-run", &raw.dry_run)?,
+            dry_run,
         })
     }
 }
@@ -397,6 +425,41 @@ fn flux_duration(input: &str, value: &str) -> Result<(String, Duration)> {
         Some(duration) if !duration.is_zero() => Ok((value.to_owned(), duration)),
         _ => Err(invalid(input, value, allowed)),
     }
+}
+
+/// How long a run waits for Flux, which it cannot where it deploys nothing.
+fn wait(input: &str, value: &str, dry_run: bool) -> Result<Duration> {
+    let wait = parse_duration(value)
+        .filter(|wait| !value.is_empty() && *wait <= WAIT_LIMIT)
+        .ok_or_else(|| {
+            let allowed = "a duration from `0s` to `6h`, like `10m` (units ms, s, m, h)";
+            invalid(input, value, allowed)
+        })?;
+    ensure!(
+        wait.is_zero() || !dry_run,
+        "the input `{input}` is {value:?}, and `dry-run` is `true`: a dry run deploys nothing to wait for, so leave out one of the two"
+    );
+    Ok(wait)
+}
+
+fn does_flux_report(input: &str, value: &str) -> Result<bool> {
+    match value {
+        "off" => Ok(false),
+        "flux" => Ok(true),
+        _ => Err(invalid(input, value, "`off` or `flux`")),
+    }
+}
+
+/// What GitHub takes for an environment's name.
+fn github_environment(input: &str, value: &str) -> Result<String> {
+    let good = value.trim() == value
+        && value.chars().count() <= ENVIRONMENT_LENGTH
+        && !value.contains(|c: char| c.is_control() || "'\"`,;\\".contains(c));
+    let allowed = format!(
+        "the name of a GitHub environment, like `preview`: at most {ENVIRONMENT_LENGTH} characters in one line, none of them \
+         a quote, a backtick, a comma, a semicolon or a backslash"
+    );
+    checked(input, value, good, &allowed)
 }
 
 fn ttl(input: &str, value: &str) -> Result<Ttl> {

@@ -1,5 +1,6 @@
 //! What an event asks for, and what is decided about it. Nothing here reads or writes anything.
 
+pub(crate) mod readiness;
 pub(crate) mod refusal;
 pub(crate) mod sweep;
 #[cfg(test)]
@@ -54,6 +55,13 @@ impl Decision {
         }
     }
 
+    /// Keeps that Flux's commit status was reset, or that there was no way to.
+    pub(crate) fn note_reset(&mut self) {
+        if let Decision::Create(create) = self {
+            create.resets_status = false;
+        }
+    }
+
     /// Keeps what GitHub said of another name of a repository.
     pub(crate) fn note_name(&mut self, name: &str, is_ours: bool) {
         let owner = match self {
@@ -73,11 +81,15 @@ pub(crate) struct Create {
     pub(crate) manifest: Manifest,
     /// How many environments there may be with it.
     pub(crate) limit: Option<NonZeroUsize>,
+    /// Whether Flux's commit status has to be reset before something else is applied.
+    pub(crate) resets_status: bool,
 }
 
 /// An environment to take down, whatever it is called by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destroy {
+    /// What it would be called if it were deployed now.
+    pub(crate) name: String,
     /// The pull request it belongs to.
     pub(crate) owner: Owner,
     /// Head branch of the pull request.
@@ -158,7 +170,12 @@ fn refuse_person(
 
 /// What takes down whatever the pull request has.
 pub(crate) fn destroy(request: &Request, pull_request: &PullRequest, config: &Config) -> Destroy {
+    let fork = match &pull_request.head {
+        Head::Fork { owner, .. } => Some(owner.as_str()),
+        Head::Here | Head::Deleted => None,
+    };
     Destroy {
+        name: environment(pull_request, fork, &config.inputs).name,
         owner: owner(request, config),
         branch: pull_request.branch.clone(),
         requested_by: request.login.clone(),
@@ -172,6 +189,15 @@ fn owner(request: &Request, config: &Config) -> Owner {
         repository: RepositoryIdentity::new(&name, request.repository_id),
         pull_request: request.pull_request,
     }
+}
+
+fn environment(pull_request: &PullRequest, fork: Option<&str>, inputs: &Inputs) -> Environment {
+    Environment::new(
+        &pull_request.branch,
+        fork,
+        &inputs.namespace_prefix,
+        &inputs.instances_path,
+    )
 }
 
 fn create(
@@ -209,12 +235,8 @@ fn create(
     if arguments.commit.is_none() && was_pushed_since(request, pull_request) {
         return Err(Refusal::PushedSince { head: head.clone() });
     }
-    let environment = Environment::new(
-        &pull_request.branch,
-        fork.as_ref().map(|(owner, _)| owner.as_str()),
-        &inputs.namespace_prefix,
-        &inputs.instances_path,
-    );
+    let owner_of_fork = fork.as_ref().map(|(owner, _)| owner.as_str());
+    let environment = environment(pull_request, owner_of_fork, inputs);
     let namespace = &environment.namespace;
     // Flux's own goes with the environment otherwise, whatever the patterns say.
     if *namespace == inputs.flux_namespace {
@@ -260,6 +282,7 @@ fn create(
         environment,
         manifest,
         limit: inputs.max_environments,
+        resets_status: inputs.does_flux_report,
     })
 }
 

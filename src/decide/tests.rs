@@ -737,17 +737,23 @@ fn fluxs_own_namespace_is_protected_whatever_the_patterns_say() {
 
 #[test]
 fn a_destroy_command_works_on_whatever_became_of_the_pull_request() {
-    for pull_request in [
-        pull_request(),
-        PullRequest {
-            state: State::Closed,
-            ..pull_request()
-        },
-        PullRequest {
-            head: Head::Deleted,
-            ..pull_request()
-        },
-        fork("ssh://nowhere"),
+    for (pull_request, name) in [
+        (pull_request(), "dev"),
+        (
+            PullRequest {
+                state: State::Closed,
+                ..pull_request()
+            },
+            "dev",
+        ),
+        (
+            PullRequest {
+                head: Head::Deleted,
+                ..pull_request()
+            },
+            "dev",
+        ),
+        (fork("ssh://nowhere"), "mallory-dev"),
     ] {
         assert_eq!(
             decided(
@@ -756,6 +762,7 @@ fn a_destroy_command_works_on_whatever_became_of_the_pull_request() {
                 &[]
             ),
             Ok(Decision::Destroy(Destroy {
+                name: name.to_owned(),
                 owner: ours(),
                 branch: "dev".to_owned(),
                 requested_by: "rita".to_owned(),

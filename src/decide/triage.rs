@@ -2,8 +2,9 @@
 
 use crate::command::{Command, UsageError, parse};
 use crate::config::inputs::Inputs;
+use crate::decide::readiness::object_in;
 use crate::decide::refusal::Refusal;
-use crate::event::{Event, Ignored, PullRequestAction, SweepEvent};
+use crate::event::{Event, Ignored, PullRequestAction, StatusEvent, SweepEvent};
 use crate::model::pull_request::PullRequest;
 use crate::model::sha::Sha;
 
@@ -16,6 +17,8 @@ pub(crate) enum Triage {
     Request(Request),
     /// Everything that is there is to be looked after.
     Sweep(SweepEvent),
+    /// Flux has said something about an environment.
+    Report(ReportRequest),
 }
 
 /// Why there is nothing to do.
@@ -37,6 +40,14 @@ pub(crate) enum NoOp {
     AnotherLabel,
     /// A close whose pull request is open: it was reopened since, or the job ran again later.
     PullRequestIsOpen,
+    /// The status is not Flux's about an environment.
+    AnotherStatus,
+    /// Flux has not said how it went.
+    StatusPending,
+    /// There is no environment of this name.
+    NoEnvironment,
+    /// The status is about a commit that the environment does not run any more, or that is of a closed pull request.
+    NotCurrent,
 }
 
 impl NoOp {
@@ -51,6 +62,10 @@ impl NoOp {
             NoOp::NotACommand => "not-a-command",
             NoOp::AnotherLabel => "another-label",
             NoOp::PullRequestIsOpen => "pull-request-is-open",
+            NoOp::AnotherStatus => "another-status",
+            NoOp::StatusPending => "status-pending",
+            NoOp::NoEnvironment => "no-environment",
+            NoOp::NotCurrent => "not-current",
         }
     }
 }
@@ -64,6 +79,19 @@ pub(crate) struct Request {
     pub(crate) login: String,
     /// How it was asked for.
     pub(crate) trigger: Trigger,
+    /// The repository's default branch.
+    pub(crate) default_branch: String,
+    /// GitHub's id of the repository.
+    pub(crate) repository_id: Option<u64>,
+}
+
+/// What Flux said something about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReportRequest {
+    /// Name of the `Kustomization`.
+    pub(crate) object_name: String,
+    /// The commit that has the status.
+    pub(crate) commit: Sha,
     /// The repository's default branch.
     pub(crate) default_branch: String,
     /// GitHub's id of the repository.
@@ -138,6 +166,20 @@ pub(crate) fn triage(event: Event, inputs: &Inputs) -> Triage {
             default_branch: event.default_branch,
         }),
         Event::Sweep(event) => Triage::Sweep(event),
+        Event::Status(event) => report(event),
+    }
+}
+
+fn report(event: StatusEvent) -> Triage {
+    match object_in(&event.context) {
+        None => Triage::None(NoOp::AnotherStatus),
+        Some(_) if event.is_pending => Triage::None(NoOp::StatusPending),
+        Some(object_name) => Triage::Report(ReportRequest {
+            object_name: object_name.to_owned(),
+            commit: event.sha,
+            default_branch: event.default_branch,
+            repository_id: event.repository_id,
+        }),
     }
 }
 

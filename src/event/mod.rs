@@ -8,13 +8,14 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
 use crate::event::payload::{
-    Action, CommentPayload, LabelPayload, PullRequestPayload, SweepPayload, User,
+    Action, CommentPayload, LabelPayload, PullRequestPayload, StatusPayload, SweepPayload, User,
 };
 use crate::model::pull_request::{PullRequest, is_label};
+use crate::model::sha::Sha;
 
 /// What happened.
 ///
@@ -23,6 +24,7 @@ use crate::model::pull_request::{PullRequest, is_label};
 /// - The state and the labels of the pull request: they are asked for, and what is there now counts.
 /// - The head of the pull request, and the time of a comment: they are meant to be old. Only what was there when the command
 ///   was given may be deployed from a fork.
+/// - The state of a commit: it is asked for.
 /// - The text of a comment: it is the command as it was given. Editing a comment gives no new command.
 /// - A login, and the default branch: a renamed one is not found, and the run fails or refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) enum Event {
     PullRequest(PullRequestEvent),
     /// It is time to look after what is there, or somebody asked for that.
     Sweep(SweepEvent),
+    /// Somebody set the status of a commit.
+    Status(StatusEvent),
     /// Something else, by the name and the action of the event.
     Ignored(Ignored),
 }
@@ -101,6 +105,21 @@ pub(crate) struct SweepEvent {
     pub(crate) repository_id: Option<u64>,
 }
 
+/// A commit's status that was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatusEvent {
+    /// The commit.
+    pub(crate) sha: Sha,
+    /// What the status is about.
+    pub(crate) context: String,
+    /// Whether it says that something has begun, and no more.
+    pub(crate) is_pending: bool,
+    /// The repository's default branch.
+    pub(crate) default_branch: String,
+    /// GitHub's id of the repository.
+    pub(crate) repository_id: Option<u64>,
+}
+
 /// Why an event is ignored, judged by its name and action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ignored {
@@ -118,7 +137,12 @@ pub(crate) enum Ignored {
 pub(crate) fn has_payload(name: &str) -> bool {
     matches!(
         name,
-        "issue_comment" | "pull_request" | "pull_request_target" | "schedule" | "workflow_dispatch"
+        "issue_comment"
+            | "pull_request"
+            | "pull_request_target"
+            | "schedule"
+            | "status"
+            | "workflow_dispatch"
     )
 }
 
@@ -171,6 +195,10 @@ pub(crate) fn parse(name: &str, payload: &[u8], label: Option<&str>) -> Result<E
             }
             Ok(Event::PullRequest(event))
         }
+        "status" => {
+            let payload: StatusPayload = read(name, payload)?;
+            Ok(Event::Status(payload.try_into()?))
+        }
         _ => Ok(Event::Ignored(Ignored::Event)),
     }
 }
@@ -190,6 +218,27 @@ fn read<T: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(payload);
     serde_path_to_error::deserialize(&mut json)
         .with_context(|| format!("the payload of the event `{name}` is not as GitHub documents it"))
+}
+
+impl TryFrom<StatusPayload> for StatusEvent {
+    type Error = anyhow::Error;
+
+    fn try_from(payload: StatusPayload) -> Result<StatusEvent> {
+        let Some(sha) = Sha::parse(&payload.sha) else {
+            bail!(
+                "the payload of the event `status` is not as GitHub documents it: sha: {:?} is not a commit's 40 hexadecimal \
+                 digits",
+                payload.sha
+            );
+        };
+        Ok(StatusEvent {
+            sha,
+            context: payload.context,
+            is_pending: payload.state == "pending",
+            default_branch: payload.repository.default_branch,
+            repository_id: payload.repository.id,
+        })
+    }
 }
 
 impl From<CommentPayload> for CommentEvent {

@@ -53,6 +53,14 @@ pub(crate) struct SweepPayload {
 }
 
 #[derive(Deserialize)]
+pub(crate) struct StatusPayload {
+    pub(crate) sha: String,
+    pub(crate) context: String,
+    pub(crate) state: String,
+    pub(crate) repository: Repository,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct LabelPayload {
     /// Missing once the label is deleted from the repository.
     pub(crate) label: Option<Label>,

@@ -139,6 +139,21 @@ impl GitHub {
         }
     }
 
+    /// Edits our comment, and creates none: `None` where somebody deleted it since it was found.
+    ///
+    /// # Errors
+    /// The comment does not say what it should.
+    pub(crate) async fn edit_status_comment(
+        &self,
+        existing: &StatusComment,
+        body: &impl Fn(Option<&str>) -> String,
+    ) -> Result<Option<StatusComment>, ApiError> {
+        match self.edit(existing, body).await {
+            Err(error) if error.is_not_found() => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
     async fn delete(&self, comment: &StatusComment) -> Result<(), ApiError> {
         let route = self.route(&format!("issues/comments/{}", comment.id));
         let send = || {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use octocrab::Octocrab;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -114,6 +116,11 @@ impl ApiError {
         self.status == Some(403) && !self.is_rate_limit && !self.words.contains("is locked")
     }
 
+    /// How long GitHub asked to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// Whether GitHub asked to be left alone for a while.
     pub(crate) fn is_rate_limit(&self) -> bool {
         self.is_rate_limit
@@ -151,6 +158,28 @@ pub(crate) struct Headers {
     reset: Option<u64>,
     /// Where a redirect leads.
     location: Option<String>,
+    /// The version of what was answered.
+    etag: Option<String>,
+}
+
+/// What is asked for again and again, and its last answer. GitHub does not count a request whose answer is still the same
+/// ([docs](https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate)).
+#[derive(Debug)]
+pub(crate) struct Watched<T> {
+    url: String,
+    etag: Option<String>,
+    answer: Option<T>,
+}
+
+impl<T> Watched<T> {
+    /// Nothing is sent yet.
+    pub(crate) fn new(url: String) -> Watched<T> {
+        Watched {
+            url,
+            etag: None,
+            answer: None,
+        }
+    }
 }
 
 impl Headers {
@@ -161,6 +190,7 @@ impl Headers {
             remaining: number("x-ratelimit-remaining"),
             reset: number("x-ratelimit-reset"),
             location: header("location").map(str::to_owned),
+            etag: header("etag").map(str::to_owned),
         }
     }
 
@@ -317,6 +347,26 @@ impl Http {
         Ok(answer)
     }
 
+    /// Asks again, once and no more, and returns the answer of now.
+    pub(crate) async fn look<'w, T: DeserializeOwned>(
+        &self,
+        watched: &'w mut Watched<T>,
+    ) -> Result<&'w T, ApiError> {
+        let url = &watched.url;
+        let known = watched.etag.as_deref();
+        let answer = self.exchange(&Method::Get, url, None::<&Value>, known);
+        let (status, headers, text) = answer.await?;
+        let answer = match (status, watched.answer.take()) {
+            (StatusCode::NOT_MODIFIED, Some(known)) => known,
+            _ => {
+                let (answer, headers) = self.read(&Method::Get, url, status, headers, &text)?;
+                watched.etag = headers.etag;
+                answer
+            }
+        };
+        Ok(watched.answer.insert(answer))
+    }
+
     /// The same, with what the answer's headers say about trying again.
     pub(crate) async fn send_for_headers<T: DeserializeOwned>(
         &self,
@@ -324,12 +374,26 @@ impl Http {
         url: &str,
         body: Option<&impl Serialize>,
     ) -> Result<(T, Headers), ApiError> {
-        let attempted = format!("{} {url}", method.as_str());
-        let failed = |words: String| self.error(&attempted, &words);
+        let answer = self.exchange(&method, url, body, None);
+        let (status, headers, text) = answer.await?;
+        self.read(&method, url, status, headers, &text)
+    }
+
+    /// Sends a request and waits for all of the answer, whatever that says. `known` is the version of a GET's answer that need
+    /// not be sent again.
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Option<&impl Serialize>,
+        known: Option<&str>,
+    ) -> Result<(StatusCode, Headers, String), ApiError> {
         let sent = Instant::now();
+        let condition = known.and_then(|known| HeaderValue::from_str(known).ok());
+        let condition = condition.map(|known| HeaderMap::from_iter([(IF_NONE_MATCH, known)]));
         let answer = async {
             let response = match method {
-                Method::Get => self.octocrab._get(url).await,
+                Method::Get => self.octocrab._get_with_headers(url, condition).await,
                 Method::Post => self.octocrab._post(url, body).await,
                 Method::Patch => self.octocrab._patch(url, body).await,
                 Method::Delete => self.octocrab._delete(url, body).await,
@@ -343,15 +407,29 @@ impl Http {
             Ok(answer) => answer.map_err(|error| chain(&error)),
             Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
         };
-        let (status, headers, text) = answer.map_err(|words| {
+        let answer = answer.map_err(|words| {
             let outage = self.outage.get();
             self.outage.set(outage.extended(sent, Instant::now()));
-            failed(self.client.explained(url, &words))
+            let attempted = format!("{} {url}", method.as_str());
+            self.error(&attempted, &self.client.explained(url, &words))
         })?;
         self.outage.set(Outage::None);
+        Ok(answer)
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        url: &str,
+        status: StatusCode,
+        headers: Headers,
+        text: &str,
+    ) -> Result<(T, Headers), ApiError> {
+        let attempted = format!("{} {url}", method.as_str());
+        let failed = |words: String| self.error(&attempted, &words);
         if status.is_success() {
             // The answer to a DELETE has no content.
-            let text = if text.is_empty() { "null" } else { &text };
+            let text = if text.is_empty() { "null" } else { text };
             let mut json = serde_json::Deserializer::from_str(text);
             return match serde_path_to_error::deserialize(&mut json) {
                 Ok(answer) => Ok((answer, headers)),
@@ -361,7 +439,7 @@ impl Http {
                 }),
             };
         }
-        let mut words = words::of_rest(&text, |words| self.redact(words));
+        let mut words = words::of_rest(text, |words| self.redact(words));
         // Secondary rate limits may come without a header.
         let is_rate_limit = headers.is_rate_limit() || words.contains("rate limit");
         if let Some(location) = &headers.location {

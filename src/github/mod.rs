@@ -4,6 +4,7 @@
 
 pub(crate) mod author;
 pub(crate) mod comments;
+pub(crate) mod deployments;
 pub(crate) mod graphql;
 pub(crate) mod http;
 pub(crate) mod outage;
@@ -20,10 +21,11 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::github::author::Viewer;
-use crate::github::http::Http;
+use crate::github::http::{ApiError, Http, Watched};
 use crate::http::HttpClient;
 use crate::model::pull_request::{PullRequest, PullRequestObject};
 use crate::model::repository::{Access, Permission, RepositoryName};
+use crate::model::sha::Sha;
 use crate::model::token::Token;
 use crate::model::url::without_slash;
 
@@ -65,6 +67,18 @@ struct PermissionObject {
     role_name: Option<String>,
 }
 
+/// A pull request, as far as a run that waits has to know.
+#[derive(Debug, Deserialize)]
+pub(crate) struct WatchedPullRequest {
+    state: String,
+    head: WatchedHead,
+}
+
+#[derive(Debug, Deserialize)]
+struct WatchedHead {
+    sha: String,
+}
+
 #[derive(Deserialize)]
 struct RepositoryObject {
     id: u64,
@@ -100,6 +114,23 @@ impl GitHub {
         let route = self.route(&format!("pulls/{number}"));
         let object: PullRequestObject = self.http.get(&route).await?;
         object.try_into()
+    }
+
+    /// Looks at a pull request again and again.
+    pub(crate) fn watched_pull_request(&self, number: u64) -> Watched<WatchedPullRequest> {
+        Watched::new(self.route(&format!("pulls/{number}")))
+    }
+
+    /// Looks once. Returns whether it is open, and its head.
+    ///
+    /// # Errors
+    /// GitHub gives no usable answer.
+    pub(crate) async fn look_at_pull_request(
+        &self,
+        pull_request: &mut Watched<WatchedPullRequest>,
+    ) -> Result<(bool, Option<Sha>), ApiError> {
+        let now = self.http.look(pull_request).await?;
+        Ok((now.state != "closed", Sha::parse(&now.head.sha)))
     }
 
     /// Whether the repository with this id has, or had, this name. A file says the name, so it may be anything.

@@ -1,15 +1,49 @@
-//! Our commit status.
+//! Commit statuses: ours, and Flux's.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::github::http::{ApiError, Method};
+use crate::github::http::{ApiError, Method, Watched};
 use crate::github::{GitHub, PAGE};
 use crate::model::notification::StatusState;
+use crate::model::readiness::FluxStatus;
+use crate::model::sha::Sha;
 
 /// Name of our commit status.
 const STATUS_CONTEXT: &str = "flux-ephemeral-env";
+
+/// The newest status of each context of a commit.
+#[derive(Deserialize)]
+pub(crate) struct CombinedObject {
+    statuses: Vec<NewestObject>,
+}
+
+/// The newest status of a context.
+#[derive(Deserialize)]
+struct NewestObject {
+    state: String,
+    context: String,
+    description: Option<String>,
+}
+
+impl CombinedObject {
+    /// Returns the newest status of a context.
+    pub(crate) fn newest(&self, context: &str) -> Option<FluxStatus> {
+        let mut statuses = self.statuses.iter();
+        let newest = statuses.find(|status| status.context == context)?;
+        Some(newest.found())
+    }
+}
+
+impl NewestObject {
+    fn found(&self) -> FluxStatus {
+        FluxStatus {
+            state: self.state.clone(),
+            description: self.description.clone().unwrap_or_default(),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct StatusObject {
@@ -20,6 +54,56 @@ struct StatusObject {
 }
 
 impl GitHub {
+    /// Looks at the newest status of each context of a commit, again and again.
+    pub(crate) fn watched_statuses(&self, commit: &Sha) -> Watched<CombinedObject> {
+        Watched::new(self.route(&format!("commits/{commit}/status?per_page={PAGE}")))
+    }
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// GitHub gives no usable answer.
+    pub(crate) async fn look_at_status(
+        &self,
+        statuses: &mut Watched<CombinedObject>,
+        context: &str,
+    ) -> Result<Option<FluxStatus>, ApiError> {
+        Ok(self.http.look(statuses).await?.newest(context))
+    }
+
+    /// Fetches the newest status of a context on a commit.
+    ///
+    /// # Errors
+    /// GitHub gives no usable answer.
+    pub(crate) async fn flux_status(
+        &self,
+        commit: &str,
+        context: &str,
+    ) -> Result<Option<FluxStatus>, ApiError> {
+        let route = self.route(&format!("commits/{commit}/status?per_page={PAGE}"));
+        let combined: CombinedObject = self.http.get(&route).await?;
+        Ok(combined.newest(context))
+    }
+
+    /// Fetches what the newest status of a context said before it was reset to pending.
+    ///
+    /// # Errors
+    /// GitHub gives no usable answer.
+    pub(crate) async fn flux_status_before_reset(
+        &self,
+        commit: &str,
+        context: &str,
+    ) -> Result<Option<FluxStatus>, ApiError> {
+        let route = self.route(&format!("commits/{commit}/statuses?per_page={PAGE}"));
+        let newest_first: Vec<NewestObject> = self.http.get(&route).await?;
+        let mut of_context = newest_first
+            .iter()
+            .filter(|status| status.context == context);
+        Ok(of_context
+            .find(|status| status.state != StatusState::Pending.as_str())
+            .map(NewestObject::found))
+    }
+
     /// Sets our status on a commit.
     ///
     /// # Errors
@@ -31,6 +115,23 @@ impl GitHub {
         description: &str,
         run_url: &str,
     ) -> Result<(), ApiError> {
+        let state = state.as_str();
+        self.set_status_of(STATUS_CONTEXT, sha, state, description, run_url)
+            .await
+    }
+
+    /// Sets the status of a context on a commit. `state` is GitHub's word.
+    ///
+    /// # Errors
+    /// The status is not there.
+    pub(crate) async fn set_status_of(
+        &self,
+        context: &str,
+        sha: &str,
+        state: &str,
+        description: &str,
+        run_url: &str,
+    ) -> Result<(), ApiError> {
         #[derive(Serialize)]
         struct Body<'a> {
             state: &'a str,
@@ -39,10 +140,10 @@ impl GitHub {
             context: &'a str,
         }
         let body = Body {
-            state: state.as_str(),
+            state,
             target_url: run_url,
             description,
-            context: STATUS_CONTEXT,
+            context,
         };
         let route = self.route(&format!("statuses/{sha}"));
         let statuses = self.route(&format!("commits/{sha}/statuses?per_page={PAGE}"));
@@ -59,9 +160,9 @@ impl GitHub {
                 .await?;
             let is_there = newest
                 .iter()
-                .find(|status| status.context == STATUS_CONTEXT)
+                .find(|status| status.context == context)
                 .is_some_and(|status| {
-                    status.state == state.as_str()
+                    status.state == state
                         && status.target_url.as_deref() == Some(run_url)
                         && status
                             .description

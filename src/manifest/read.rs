@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::manifest::as_flux_reads;
 use crate::model::instance::{
@@ -35,6 +36,13 @@ type ReadStrings = BTreeMap<String, Option<String>>;
 struct ReadSpec {
     #[serde(default, deserialize_with = "or_default")]
     post_build: ReadPostBuild,
+    #[serde(default, deserialize_with = "or_default")]
+    r#ref: ReadReference,
+}
+
+#[derive(Deserialize, Default)]
+struct ReadReference {
+    commit: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -81,9 +89,40 @@ pub(crate) fn read(file: &[u8]) -> Option<Instance> {
         namespace,
         branch: annotation(BRANCH).unwrap_or_default(),
         commit: annotation(COMMIT).unwrap_or_default(),
+        pinned: documents
+            .iter()
+            .find_map(|document| document.spec.r#ref.commit.clone()),
         requested_by: annotation(REQUESTED_BY).unwrap_or_default(),
         expires: annotation(EXPIRES).map_or(Expiry::Never, |text| Expiry::read(&text)),
     })
+}
+
+/// What a file has Flux apply: of each document what it is, its name and its `spec`, without labels and annotations. Flux
+/// does nothing anew where two files agree in it. `None` for what is not YAML.
+pub(crate) fn applied(file: &[u8]) -> Option<Vec<Applied>> {
+    let text = std::str::from_utf8(file).ok()?;
+    serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Applied {
+    #[serde(default)]
+    api_version: Value,
+    #[serde(default)]
+    kind: Value,
+    #[serde(default)]
+    metadata: AppliedMetadata,
+    #[serde(default)]
+    spec: Value,
+}
+
+#[derive(Deserialize, PartialEq, Default)]
+struct AppliedMetadata {
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    namespace: Value,
 }
 
 impl Read {

@@ -548,12 +548,15 @@ proptest! {
 
     #[test]
     fn the_instance_is_read_back(manifest in manifests()) {
+        let text = rendered(&manifest);
+        let branch = manifest.branch.clone();
         prop_assert_eq!(
-            read(rendered(&manifest).as_bytes()),
+            read(text.as_bytes()),
             Some(Instance {
                 owner: manifest.owner,
                 namespace: manifest.namespace,
                 branch: manifest.branch,
+                pinned: (manifest.pinned || !can_be_followed(&branch)).then(|| manifest.commit.clone()),
                 commit: manifest.commit,
                 requested_by: manifest.requested_by,
                 expires: manifest.expires.map_or(Expiry::Never, Expiry::At),
@@ -595,6 +598,7 @@ fn instance() -> Instance {
         namespace: "dev".to_owned(),
         branch: "dev".to_owned(),
         commit: manifest().commit,
+        pinned: None,
         requested_by: "rita".to_owned(),
         expires: Expiry::Never,
     }

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::message::markdown::{code, shortened};
-use crate::message::sections::Message;
+use crate::message::markdown::{code, link, shortened};
 use crate::model::sha::{Sha, short};
 
 /// The longest description of a commit status, in characters
@@ -19,6 +18,8 @@ pub(crate) struct Context {
     /// Whether the pull request is neither closed nor merged, as far as is known.
     pub(crate) is_open: bool,
     pub(crate) target_branch: String,
+    /// The page of the repository.
+    pub(crate) repository_url: String,
     pub(crate) run_url: String,
     /// The page about refusals and failures, with a heading for each reason.
     pub(crate) help_url: String,
@@ -30,16 +31,35 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The line that names the branch, or the pull request where the branch is not known.
-    pub(crate) fn head_line(&self) -> String {
+    /// The branch and its commit, or the pull request where the branch is not known.
+    pub(crate) fn head_row(&self) -> (&'static str, String) {
         match &self.head {
-            Some((branch, commit)) => branch_line(branch, commit.as_str()),
-            None => format!("- Pull request: {}", self.pull_request),
+            Some((branch, commit)) => self.branch_row(branch, commit.as_str()),
+            None => ("Pull request", self.pull_request.to_string()),
         }
     }
 
-    pub(crate) fn run_line(&self) -> String {
-        format!("- Run: {}", self.run_url)
+    /// A branch, and a commit with a link to its page.
+    pub(crate) fn branch_row(&self, branch: &str, commit: &str) -> (&'static str, String) {
+        let commit = match Sha::parse(commit) {
+            Some(sha) => {
+                let page = format!("{}/commit/{sha}", self.repository_url);
+                link(&code(sha.short()), &page)
+            }
+            None => code(short(commit)),
+        };
+        ("Branch", format!("{} at {commit}", code(branch)))
+    }
+
+    /// What the action did on the target branch, and in which run.
+    pub(crate) fn change_row(&self, words: &str, url: &str) -> (&'static str, String) {
+        let change = format!("{} on {}", link(words, url), code(&self.target_branch));
+        ("Change", format!("{change} · {}", self.run()))
+    }
+
+    /// A link to this run.
+    pub(crate) fn run(&self) -> String {
+        link("run", &self.run_url)
     }
 
     /// When Flux sees a change.
@@ -48,11 +68,6 @@ impl Context {
             "Flux polls {} every minute by default, or immediately when a webhook notifies it.",
             code(&self.target_branch)
         )
-    }
-
-    /// The line that leads to the commit on the target branch.
-    pub(crate) fn commit_line(&self, url: &str) -> String {
-        format!("- Commit on {}: {url}", code(&self.target_branch))
     }
 
     pub(crate) fn how_to_deploy_again(&self) -> String {
@@ -68,35 +83,32 @@ impl Context {
         code(&format!("{} {argument}", self.deploy_command))
     }
 
-    /// A message about what went wrong on the pull request.
-    pub(crate) fn notice(&self, title: &str, why: &str, remedy: &str, reason: &str) -> Message {
-        let facts = [
-            self.head_line(),
-            self.run_line(),
-            help_line(&self.help_url, reason),
-        ];
-        notice(title, why, remedy, &facts)
+    /// What stands below a message about what went wrong.
+    pub(crate) fn footer(&self, reason: &str) -> String {
+        let head = match &self.head {
+            Some((branch, commit)) => format!("{} at {}", code(branch), code(commit.short())),
+            None => format!("Pull request {}", self.pull_request),
+        };
+        format!("{head} · {} · {}", more(&self.help_url, reason), self.run())
     }
 }
 
-pub(crate) fn branch_line(branch: &str, commit: &str) -> String {
-    format!("- Branch: {} at {}", code(branch), code(short(commit)))
+/// A link to what the docs say of a reason.
+pub(crate) fn more(help_url: &str, reason: &str) -> String {
+    link("More about this", &format!("{help_url}#{reason}"))
 }
 
-pub(crate) fn help_line(help_url: &str, reason: &str) -> String {
-    format!("- More about this: {help_url}#{reason}")
+/// The text of a message that says why something did not happen, what to do, and where to read on.
+pub(crate) fn notice(title: &str, why: &str, remedy: &str, footer: &str) -> String {
+    format!("{title}\n\n{why}\n\n**What to do:** {remedy}\n\n{footer}")
 }
 
-/// A message that says why something did not happen, what to do, and the facts.
-pub(crate) fn notice(title: &str, why: &str, remedy: &str, facts: &[String]) -> Message {
-    let facts = facts.join("\n");
-    Message::notice(format!(
-        "{title}\n\n{why}\n\n**What to do:** {remedy}\n\n{facts}"
-    ))
+/// A word and a reason, as a person reads it.
+pub(crate) fn with_reason(word: &str, reason: &str) -> String {
+    format!("{word}: {}", reason.replace('-', " "))
 }
 
 /// The description of a commit status that ends with a reason.
 pub(crate) fn ended_in_short(word: &str, reason: &str) -> String {
-    let text = format!("{word}: {}", reason.replace('-', " "));
-    shortened(&text, DESCRIPTION_LENGTH)
+    shortened(&with_reason(word, reason), DESCRIPTION_LENGTH)
 }

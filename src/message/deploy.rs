@@ -2,25 +2,37 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::message::context::{Context, DESCRIPTION_LENGTH, branch_line};
-use crate::message::markdown::{code, codes, shortened};
+use crate::message::context::Context;
+use crate::message::markdown::{address, code, codes, folded, link, table};
+use crate::message::readiness::{self, Place};
 use crate::message::sections::Message;
+use crate::model::readiness::Readiness;
 use crate::model::ttl::{date, distance};
 
 /// The description of the commit status while the action works.
 pub(crate) const PENDING: &str = "The action is working on it";
 /// The description of the commit status once the environment is destroyed.
 pub(crate) const DESTROYED_IN_SHORT: &str = "Destroyed";
+/// The description of Flux's commit status where nothing was deployed.
+pub(crate) const NOT_DEPLOYED_IN_SHORT: &str = "Not deployed";
+/// The description of a GitHub Deployment where Flux reports nothing.
+pub(crate) const HANDED_OVER_IN_SHORT: &str = "Handed to Flux";
+/// The title of what is folded.
+const NEXT: &str = "What happens next, and where to look";
 
 /// An environment that Flux brings up.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployed {
-    /// The name of the `Kustomization`.
-    pub(crate) object_name: String,
-    pub(crate) namespace: String,
+    pub(crate) place: Place,
+    /// More than one only where somebody edited files by hand.
+    pub(crate) namespaces: Vec<String>,
+    pub(crate) branch: String,
+    /// The commit that the environment is meant to run.
+    pub(crate) commit: String,
+    pub(crate) requested_by: String,
     pub(crate) file_url: String,
-    /// The page of the commit; `None` where the file was there already.
-    pub(crate) commit_url: Option<String>,
+    /// Who brought it to this.
+    pub(crate) cause: Cause,
     /// Namespaces of the same pull request that it replaces: its branch was renamed.
     pub(crate) replaced: Vec<String>,
     pub(crate) environment_url: Option<String>,
@@ -32,8 +44,22 @@ pub(crate) struct Deployed {
     /// How long Flux waits for readiness.
     pub(crate) timeout: String,
     pub(crate) expires: Option<DateTime<Utc>>,
-    /// Of the instance.
+    pub(crate) readiness: Readiness,
+    /// Of the instances.
     pub(crate) fingerprint: String,
+}
+
+/// Why the pull request is told of an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// This run changed its file: the page of the commit.
+    Changed { commit_url: String },
+    /// Its file was there already.
+    Unchanged,
+    /// Another run changed it while this one worked.
+    AnotherRun,
+    /// Flux has said something about it.
+    Reported,
 }
 
 /// An environment that Flux removes.
@@ -43,52 +69,85 @@ pub(crate) struct Destroyed {
     pub(crate) commit_url: String,
 }
 
-/// An environment as another run left it.
-#[derive(Debug, Clone)]
-pub(crate) struct InstanceSummary {
-    /// More than one only where somebody edited files by hand.
-    pub(crate) namespaces: Vec<String>,
-    pub(crate) branch: String,
-    pub(crate) commit: String,
-    pub(crate) file_url: String,
-    pub(crate) environment_url: Option<String>,
-    pub(crate) requested_by: String,
-    pub(crate) expires: Option<DateTime<Utc>>,
-    /// Of the instances.
-    pub(crate) fingerprint: String,
+/// There is an environment.
+pub(crate) fn deployed(context: &Context, deployed: &Deployed) -> Message {
+    let namespaces = codes(&deployed.namespaces);
+    let mut parts = vec![title(deployed, &namespaces)];
+    parts.extend(readiness::what_it_means(
+        context,
+        &deployed.readiness,
+        &deployed.place,
+    ));
+    parts.extend(
+        deployed
+            .environment_url
+            .as_deref()
+            .map(|url| door(&deployed.readiness, url)),
+    );
+    let mut rows = vec![
+        ("Namespace", namespaces),
+        context.branch_row(&deployed.branch, &deployed.commit),
+        ("Requested by", code(&deployed.requested_by)),
+    ];
+    if let Some(end) = deployed.expires {
+        rows.push(("Expires", expiry(context, end)));
+    }
+    if !deployed.replaced.is_empty() {
+        rows.push(("Replaces", codes(&deployed.replaced)));
+    }
+    rows.push(match &deployed.cause {
+        Cause::Changed { commit_url } => context.change_row("commit", commit_url),
+        _ => context.change_row("file", &deployed.file_url),
+    });
+    parts.push(table(&rows));
+    parts.push(folded(NEXT, &what_is_next(context, deployed)));
+    Message::of_state(&parts, &deployed.fingerprint)
 }
 
-/// The environment was deployed, or was deployed already.
-pub(crate) fn deployed(context: &Context, deployed: &Deployed) -> Message {
-    let namespace = code(&deployed.namespace);
-    let mut lines = vec![
-        match deployed.commit_url {
-            Some(_) => coming_up(&namespace),
-            None => format!("### 🚀 {namespace} is deployed already: nothing changed"),
-        },
-        String::new(),
-        format!("- Namespace: {namespace}"),
-        context.head_line(),
-        match &deployed.commit_url {
-            Some(url) => context.commit_line(url),
-            None => format!("- File: {}", deployed.file_url),
-        },
-        context.run_line(),
-    ];
-    if !deployed.replaced.is_empty() {
-        lines.push(format!("- Replaces: {}", codes(&deployed.replaced)));
+fn title(deployed: &Deployed, namespaces: &str) -> String {
+    let is_unchanged = deployed.cause == Cause::Unchanged;
+    match &deployed.readiness {
+        Readiness::Unreported if is_unchanged => {
+            format!("### 🟡 {namespaces} is deployed already: nothing changed")
+        }
+        readiness => readiness::title(readiness, namespaces),
     }
-    lines.extend(deployed.environment_url.as_deref().map(address_line));
-    lines.push(String::new());
-    if deployed.commit_url.is_some() {
+}
+
+/// The one thing to open.
+fn door(readiness: &Readiness, url: &str) -> String {
+    match readiness {
+        Readiness::Ready => format!("**{}**", link(&format!("Open {}", address(url)), url)),
+        _ => format!(
+            "Once it is ready, it is at **{}**.",
+            link(&address(url), url)
+        ),
+    }
+}
+
+fn what_is_next(context: &Context, deployed: &Deployed) -> Vec<String> {
+    let mut lines = Vec::new();
+    if deployed.cause == Cause::AnotherRun {
         lines.push(format!(
-            "{} Then it fetches the pull request's branch, applies the overlay and waits up to {} until everything is \
-             ready. This comment does not change then: {} shows it.",
-            context.next_poll(),
-            deployed.timeout,
-            code(&format!("flux get kustomizations {}", deployed.object_name))
+            "Another run for this pull request deployed it at the same time, as {} requested.",
+            code(&deployed.requested_by)
         ));
     }
+    let is_coming = matches!(
+        deployed.readiness,
+        Readiness::Unreported | Readiness::ComingUp | Readiness::Unwatched
+    );
+    if is_coming && deployed.cause != Cause::Unchanged {
+        lines.push(format!(
+            "{} Then it fetches the pull request's branch, applies the overlay and waits up to {} until everything is ready.",
+            context.next_poll(),
+            deployed.timeout
+        ));
+    }
+    lines.push(readiness::where_to_look(
+        &deployed.readiness,
+        &deployed.place,
+    ));
     let pinned = match deployed.is_followable {
         true => "The environment stays on this commit.",
         false => {
@@ -105,35 +164,24 @@ pub(crate) fn deployed(context: &Context, deployed: &Deployed) -> Message {
             deployed.interval
         ),
     });
-    lines.extend(deployed.expires.map(|end| expiry(context, end)));
-    lines.push(String::new());
+    if deployed.expires.is_some() {
+        lines.push(format!(
+            "The next sweep after its expiry destroys it. To keep it, comment {} (72 hours from that comment) or {} (until the \
+             pull request closes).",
+            context.deploy_with("ttl=72h"),
+            context.deploy_with("ttl=never")
+        ));
+    }
     lines.push(how_to_destroy(context));
-    Message::of_state(&lines, &deployed.fingerprint)
-}
-
-fn coming_up(namespaces: &str) -> String {
-    format!("### 🚀 Flux is bringing {namespaces} up")
-}
-
-fn address_line(url: &str) -> String {
-    format!("- URL: <{url}>")
+    lines
 }
 
 fn expiry(context: &Context, end: DateTime<Utc>) -> String {
     let date = date(end);
-    let until = if end <= context.now {
-        format!("The environment expired at {date}; the next sweep destroys it.")
-    } else {
-        let distance = distance(end, context.now);
-        format!(
-            "The environment expires at {date}, in {distance}; the next sweep after that destroys it."
-        )
-    };
-    format!(
-        "{until} To keep it, comment {} (72 hours from that comment) or {} (until the pull request closes).",
-        context.deploy_with("ttl=72h"),
-        context.deploy_with("ttl=never")
-    )
+    match end <= context.now {
+        true => format!("{date}: the next sweep destroys it"),
+        false => format!("{date}, in {}", distance(end, context.now)),
+    }
 }
 
 fn how_to_destroy(context: &Context) -> String {
@@ -148,97 +196,65 @@ fn how_to_destroy(context: &Context) -> String {
 
 /// The environment was destroyed.
 pub(crate) fn destroyed(context: &Context, destroyed: &Destroyed) -> Message {
-    let title = removing(&destroyed.namespaces);
     Message::of_no_environment(&[
-        title,
-        String::new(),
-        removal(context, destroyed),
-        String::new(),
+        removing(&destroyed.namespaces),
         context.how_to_deploy_again(),
+        removal(context, destroyed),
+        what_goes(context),
     ])
 }
 
 /// Names the namespaces, where the files name any.
 fn removing(namespaces: &[String]) -> String {
     match codes(namespaces) {
-        named if named.is_empty() => "### 🚀 Flux is removing the environment".to_owned(),
-        named => format!("### 🚀 Flux is removing {named}"),
+        named if named.is_empty() => "### ⚪ Flux is removing the environment".to_owned(),
+        named => format!("### ⚪ Flux is removing {named}"),
     }
 }
 
-/// What Flux removes, and when.
+/// What is removed, in a table.
 pub(crate) fn removal(context: &Context, destroyed: &Destroyed) -> String {
-    [
-        format!("- Namespace: {}", codes(&destroyed.namespaces)),
-        context.head_line(),
-        context.commit_line(&destroyed.commit_url),
-        context.run_line(),
-        String::new(),
-        format!(
-            "{} It then removes everything that it had applied.",
-            context.next_poll()
-        ),
-    ]
-    .join("\n")
+    table(&[
+        ("Namespace", codes(&destroyed.namespaces)),
+        context.head_row(),
+        context.change_row("commit", &destroyed.commit_url),
+    ])
+}
+
+/// What Flux removes, and when.
+pub(crate) fn what_goes(context: &Context) -> String {
+    let next = format!(
+        "{} It then removes everything that it had applied.",
+        context.next_poll()
+    );
+    folded(NEXT, &[next])
 }
 
 /// There was nothing to destroy.
 pub(crate) fn nothing_to_destroy(context: &Context) -> Message {
     Message::of_no_environment(&[
-        "### 🚀 Nothing to destroy: this pull request has no environment".to_owned(),
-        String::new(),
-        context.head_line(),
-        context.run_line(),
-        String::new(),
-        format!(
-            "There is no file for it on {}.",
-            code(&context.target_branch)
-        ),
-        String::new(),
+        "### ⚪ Nothing to destroy: this pull request has no environment".to_owned(),
         context.how_to_deploy_again(),
+        format!(
+            "There is no file for it on {} · {}",
+            code(&context.target_branch),
+            context.run()
+        ),
     ])
 }
 
-/// Another run changed the environment while this one worked; `None` where it destroyed it.
-pub(crate) fn overtaken(context: &Context, instance: Option<&InstanceSummary>) -> Message {
-    let Some(instance) = instance else {
-        return Message::of_no_environment(&[
-            removing(&[]),
-            String::new(),
-            context.head_line(),
-            context.run_line(),
-            String::new(),
-            "Another run for this pull request destroyed it at the same time.".to_owned(),
-            context.next_poll(),
-            String::new(),
-            context.how_to_deploy_again(),
-        ]);
-    };
-    let namespaces = codes(&instance.namespaces);
-    let mut lines = vec![
-        coming_up(&namespaces),
-        String::new(),
-        format!("- Namespace: {namespaces}"),
-        branch_line(&instance.branch, &instance.commit),
-        format!("- File: {}", instance.file_url),
-        context.run_line(),
-    ];
-    lines.extend(instance.environment_url.as_deref().map(address_line));
-    lines.extend([
-        String::new(),
-        format!(
-            "Another run for this pull request deployed it at the same time, as {} requested.",
-            code(&instance.requested_by)
+/// Another run destroyed the environment while this one worked.
+pub(crate) fn destroyed_by_another(context: &Context) -> Message {
+    Message::of_no_environment(&[
+        removing(&[]),
+        context.how_to_deploy_again(),
+        table(&[context.head_row(), ("Seen by", context.run())]),
+        folded(
+            NEXT,
+            &[
+                "Another run for this pull request destroyed it at the same time.".to_owned(),
+                context.next_poll(),
+            ],
         ),
-        context.next_poll(),
-    ]);
-    lines.extend(instance.expires.map(|end| expiry(context, end)));
-    lines.extend([String::new(), how_to_destroy(context)]);
-    Message::of_state(&lines, &instance.fingerprint)
-}
-
-/// The description of the commit status once the environment is deployed.
-pub(crate) fn deployed_in_short(namespace: &str) -> String {
-    let text = format!("Flux is bringing {namespace} up");
-    shortened(&text, DESCRIPTION_LENGTH)
+    ])
 }

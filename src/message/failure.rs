@@ -1,6 +1,6 @@
 //! Something broke: what was attempted, what the server said, and what to do.
 
-use crate::message::context::{Context, help_line, notice};
+use crate::message::context::{Context, more, notice, with_reason};
 use crate::message::markdown::{block, code};
 use crate::message::sections::{FAILED, Message};
 use crate::model::failure::{Barrier, Failure};
@@ -13,15 +13,45 @@ pub(crate) fn failed(context: &Context, failure: &Failure) -> Message {
         false => format!("comment {}.", code(&context.destroy_command)),
     };
     let (why, remedy) = words(&context.target_branch, again, failure);
-    context.notice(FAILED, &why, &remedy, failure.code())
+    let title = with_reason(FAILED, failure.code());
+    let footer = context.footer(failure.code());
+    Message::above(&notice(&title, &why, &remedy, &footer))
 }
 
 /// A sweep failed. This is for the summary of its job, for there is no pull request to notify.
 pub(crate) fn sweep_failed(target_branch: &str, help_url: &str, failure: &Failure) -> Message {
-    let again = "run this job again, or leave it to the next sweep.".to_owned();
-    let (why, remedy) = words(target_branch, again, failure);
-    let help = help_line(help_url, failure.code());
-    notice("### 👎 The sweep failed", &why, &remedy, &[help])
+    let again = "run this job again, or leave it to the next sweep.";
+    job_failed(
+        "### 🔴 The sweep failed",
+        again,
+        target_branch,
+        help_url,
+        failure,
+    )
+}
+
+/// What Flux said could not be handed on. This is for the summary of the job, for the pull request is not known.
+pub(crate) fn report_failed(target_branch: &str, help_url: &str, failure: &Failure) -> Message {
+    let again = "run this job again.";
+    job_failed(
+        "### 🔴 The report failed",
+        again,
+        target_branch,
+        help_url,
+        failure,
+    )
+}
+
+fn job_failed(
+    title: &str,
+    again: &str,
+    target_branch: &str,
+    help_url: &str,
+    failure: &Failure,
+) -> Message {
+    let (why, remedy) = words(target_branch, again.to_owned(), failure);
+    let help = more(help_url, failure.code());
+    Message::above(&notice(title, &why, &remedy, &help))
 }
 
 /// Why it failed, and the remedy. `again` says how to try again.

@@ -4,7 +4,7 @@
 const NAME_LIMIT: usize = 10;
 
 /// Longest name, path or argument in a comment, in characters; real ones are shorter.
-pub(crate) const NAME_LENGTH: usize = 1_000;
+pub(crate) const NAME_LENGTH: usize = 500;
 
 /// Longest piece of a server's answer in a comment, in characters.
 const ANSWER_LENGTH: usize = 4_000;
@@ -36,6 +36,45 @@ pub(crate) fn code(text: &str) -> String {
         ""
     };
     format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// Rows of a table, each a word and what it stands for ([spec](https://github.github.com/gfm/#tables-extension-)).
+pub(crate) fn table(rows: &[(&str, String)]) -> String {
+    let rows = rows.iter().map(|(word, value)| {
+        // A bar would end the cell, in code as well.
+        format!("| **{word}** | {} |", value.replace('|', "\\|"))
+    });
+    let mut lines: Vec<String> = rows.collect();
+    // GitHub shows no table without a head.
+    lines.insert(1.min(lines.len()), "| :-- | :-- |".to_owned());
+    lines.join("\n")
+}
+
+/// Text that unfolds where somebody clicks on its title.
+pub(crate) fn folded(title: &str, lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("- {line}")).collect();
+    format!(
+        "<details><summary>{title}</summary>\n\n{}\n\n</details>",
+        lines.join("\n")
+    )
+}
+
+/// A link. The URL is ours or the configuration's.
+pub(crate) fn link(words: &str, url: &str) -> String {
+    format!("[{words}](<{url}>)")
+}
+
+/// A URL as the words of a link: without its scheme, and without effect.
+pub(crate) fn address(url: &str) -> String {
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let mut words = String::new();
+    for c in address.trim_end_matches('/').chars() {
+        if c.is_ascii_punctuation() && !"-./:".contains(c) {
+            words.push('\\');
+        }
+        words.push(c);
+    }
+    words
 }
 
 /// Untrusted text of several lines as a code block, cut to a length that leaves room for the rest.

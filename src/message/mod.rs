@@ -6,6 +6,7 @@ pub(crate) mod context;
 pub(crate) mod deploy;
 pub(crate) mod failure;
 pub(crate) mod markdown;
+pub(crate) mod readiness;
 pub(crate) mod refusal;
 pub(crate) mod sections;
 #[cfg(test)]

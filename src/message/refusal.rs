@@ -2,21 +2,23 @@
 
 use crate::command::{Problem, UsageError};
 use crate::decide::refusal::Refusal;
-use crate::message::context::Context;
+use crate::message::context::{Context, notice, with_reason};
 use crate::message::markdown::{block, code, listed};
 use crate::message::sections::Message;
 use crate::model::instance::Owner;
 use crate::model::repository::Permission;
 use crate::model::ttl::TTL_FORMAT;
 
-const TITLE: &str = "### 😕 Refused";
+const TITLE: &str = "### 🚫 Refused";
 const OTHER_NAME: &str = "rename the branch, or set the input `namespace-prefix`.";
 const BRANCH_HERE: &str = "push the branch to this repository and open a pull request from there.";
 
 /// A request is not granted.
 pub(crate) fn refused(context: &Context, refusal: &Refusal) -> Message {
     let (why, remedy) = words(context, refusal);
-    context.notice(TITLE, &why, &remedy, refusal.code())
+    let title = with_reason(TITLE, refusal.code());
+    let footer = context.footer(refusal.code());
+    Message::below(&notice(&title, &why, &remedy, &footer))
 }
 
 /// Why the request is refused, and the remedy.

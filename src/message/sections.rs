@@ -1,4 +1,4 @@
-//! The comment as a whole: the newest message, and what is known of the environment from one run to the next.
+//! The comment as a whole: what is known of the environment from one run to the next, and what the last command came to.
 
 use crate::model::instance::fingerprint;
 use crate::model::notification::MARKER;
@@ -8,64 +8,103 @@ use crate::model::notification::MARKER;
 const STATE: (&str, &str) = ("<!-- state ", "<!-- /state -->");
 /// The end of the first line.
 const STATE_CLOSED: &str = " -->";
-/// The title of a failure.
-pub(crate) const FAILED: &str = "### 👎 Failed";
+/// What the title of every failure starts with.
+pub(crate) const FAILED: &str = "### 🔴 Failed";
 /// The longest comment that GitHub takes, in characters.
 pub(crate) const COMMENT_LENGTH: usize = 65_536;
+/// Between what is known and what the last command came to.
+const RULE: &str = "\n---\n\n";
 
-/// A message, and whether it replaces what the comment said of the environment.
+/// A message, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     text: String,
-    /// The fingerprint of the instances that it describes, if it does.
-    fingerprint: Option<String>,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// In place of what was known of the environment: the fingerprint of the instances that it describes.
+    State(String),
+    /// Above what is known, which may be wrong by now.
+    Above,
+    /// Below what is known, with which it has nothing to do.
+    Below,
 }
 
 impl Message {
-    /// A message that describes the environment.
-    pub(crate) fn of_state(lines: &[String], fingerprint: &str) -> Message {
+    /// A message that describes the environment, in paragraphs.
+    pub(crate) fn of_state(parts: &[String], fingerprint: &str) -> Message {
         Message {
-            text: lines.join("\n"),
-            fingerprint: Some(fingerprint.to_owned()),
+            text: parts.join("\n\n"),
+            place: Place::State(fingerprint.to_owned()),
         }
     }
 
     /// A message after which there is no environment.
-    pub(crate) fn of_no_environment(lines: &[String]) -> Message {
-        Message::of_state(lines, &fingerprint(&[]))
+    pub(crate) fn of_no_environment(parts: &[String]) -> Message {
+        Message::of_state(parts, &fingerprint(&[]))
     }
 
-    /// A message beside what is known of the environment.
-    pub(crate) fn notice(text: String) -> Message {
+    /// A message that may change what is known of the environment.
+    pub(crate) fn above(text: &str) -> Message {
+        Message::beside(text, Place::Above)
+    }
+
+    /// A message that has nothing to do with the environment.
+    pub(crate) fn below(text: &str) -> Message {
+        Message::beside(text, Place::Below)
+    }
+
+    fn beside(text: &str, place: Place) -> Message {
         Message {
-            text,
-            fingerprint: None,
+            // A server's words may hold our markers.
+            text: text.replace("<!--", "<!\u{2060}--"),
+            place,
         }
     }
 
-    /// The whole comment, given what it said before.
+    /// The whole comment after a command, given what it said before.
     pub(crate) fn body(&self, before: Option<&str>) -> String {
-        if let Some(fingerprint) = &self.fingerprint {
-            return format!("{MARKER}\n{}", section(fingerprint, &self.text));
-        }
         let alone = format!("{MARKER}\n{}\n", self.text);
-        let Some((fingerprint, state)) = before.and_then(state) else {
-            return alone;
+        let known = || {
+            let (fingerprint, state) = before.and_then(state)?;
+            Some(section(&fingerprint, &state))
         };
-        let both = format!(
-            "{alone}\n---\n\nLast known state of the environment:\n\n{}",
-            section(fingerprint, &state)
-        );
-        // Somebody may have edited the comment. The newest message comes first where there is no room for both.
+        let body = match &self.place {
+            Place::State(fingerprint) => {
+                return format!("{MARKER}\n{}", section(fingerprint, &self.text));
+            }
+            Place::Above => known().map(|known| {
+                format!("{alone}{RULE}Last known state of the environment:\n\n{known}")
+            }),
+            Place::Below => known().map(|known| format!("{MARKER}\n{known}{RULE}{}\n", self.text)),
+        };
+        // Somebody may have edited the comment. The newest message counts where there is no room for both.
+        body.filter(|body| body.chars().count() <= COMMENT_LENGTH)
+            .unwrap_or(alone)
+    }
+
+    /// The whole comment after nobody's command: what the last one came to stays.
+    pub(crate) fn body_between_commands(&self, before: &str) -> String {
+        let body = self.body(None);
+        let lines: Vec<&str> = before.lines().collect();
+        let (Some(sections), Place::State(fingerprint)) = (Sections::read(&lines), &self.place)
+        else {
+            return body;
+        };
+        let text = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect();
+        let (above, below): (String, String) = (text(sections.above), text(sections.below));
+        let both = format!("{above}{}{below}", section(fingerprint, &self.text));
         match both.chars().count() > COMMENT_LENGTH {
-            true => alone,
+            true => body,
             false => both,
         }
     }
 
     /// Whether it describes the environment.
     pub(crate) fn is_state(&self) -> bool {
-        self.fingerprint.is_some()
+        matches!(self.place, Place::State(_))
     }
 
     /// The message alone, for the job summary.
@@ -79,26 +118,49 @@ pub(crate) fn section(fingerprint: &str, text: &str) -> String {
     format!("{start}{fingerprint}{STATE_CLOSED}\n{text}\n{end}\n")
 }
 
-/// Returns fingerprint and text of the section that [`Message::body`] puts last. Markers elsewhere are somebody's text.
-pub(crate) fn state(body: &str) -> Option<(&str, String)> {
-    let lines: Vec<&str> = body.trim_end().lines().collect();
-    let (_, lines) = lines.split_last().filter(|(last, _)| **last == STATE.1)?;
-    let mut backwards = lines.iter().enumerate().rev();
-    let (start, fingerprint) = backwards.find_map(|(index, line)| {
-        let fingerprint = line.strip_prefix(STATE.0)?.strip_suffix(STATE_CLOSED)?;
-        Some((index, fingerprint))
-    })?;
-    Some((fingerprint, lines.get(start + 1..)?.join("\n")))
+/// What a comment says of the environment, as [`Message::body`] puts it.
+struct Sections<'a> {
+    above: &'a [&'a str],
+    fingerprint: &'a str,
+    state: &'a [&'a str],
+    below: &'a [&'a str],
+}
+
+impl<'a> Sections<'a> {
+    fn read(lines: &'a [&'a str]) -> Option<Sections<'a>> {
+        let mut all = lines.iter().enumerate();
+        let (start, fingerprint) = all.find_map(|(index, line)| {
+            let fingerprint = line.strip_prefix(STATE.0)?.strip_suffix(STATE_CLOSED)?;
+            Some((index, fingerprint))
+        })?;
+        let (end, _) = all.find(|(_, line)| **line == STATE.1)?;
+        Some(Sections {
+            above: lines.get(..start)?,
+            fingerprint,
+            state: lines.get(start + 1..end)?,
+            below: lines.get(end + 1..)?,
+        })
+    }
+}
+
+/// Returns fingerprint and text of what a comment says of the environment.
+pub(crate) fn state(body: &str) -> Option<(String, String)> {
+    let lines: Vec<&str> = body.lines().collect();
+    let sections = Sections::read(&lines)?;
+    Some((sections.fingerprint.to_owned(), sections.state.join("\n")))
 }
 
 /// Returns the fingerprint of the instances that a comment of ours describes, if it describes any that were.
-pub(crate) fn fingerprint_in(body: &str) -> Option<&str> {
+pub(crate) fn fingerprint_in(body: &str) -> Option<String> {
     state(body).map(|(fingerprint, _)| fingerprint)
 }
 
 /// Whether a comment of ours is wrong about a pull request without an environment: it describes one, or says that removing
 /// it failed.
 pub(crate) fn is_outdated_without_environment(body: &str) -> bool {
-    let is_failure = || body.lines().nth(1) == Some(FAILED);
+    let is_failure = || {
+        let title = body.lines().nth(1);
+        title.is_some_and(|title| title.starts_with(FAILED))
+    };
     fingerprint_in(body).is_some_and(|described| described != fingerprint(&[]) || is_failure())
 }

@@ -1,5 +1,7 @@
 //! The words of each message, as a person reads them. `cargo insta test --accept` takes over a change of wording.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 
 use crate::decide::refusal::Refusal;
@@ -8,10 +10,10 @@ use crate::decide::sweep::{Reason, Removal, Unresolved};
 use crate::decide::tests::{now, refusals};
 use crate::message::context::{Context, ended_in_short};
 use crate::message::deploy::{
-    Deployed, InstanceSummary, deployed, deployed_in_short, destroyed, nothing_to_destroy,
-    overtaken,
+    Cause, Deployed, deployed, destroyed, destroyed_by_another, nothing_to_destroy,
 };
 use crate::message::failure::{failed, sweep_failed};
+use crate::message::readiness::{Place, error, in_short};
 use crate::message::refusal::refused;
 use crate::message::sections::Message;
 use crate::message::summary::summary;
@@ -20,6 +22,7 @@ use crate::message::tests::{context, environment, failures, gone};
 use crate::message::warning::{self, StopReason};
 use crate::model::failure::Failure;
 use crate::model::notification::Channel;
+use crate::model::readiness::Readiness;
 use crate::model::ttl::tests::at;
 
 fn closed() -> Context {
@@ -38,110 +41,147 @@ fn a_deployment() {
     assert_snapshot!(deployed(&context(), &environment()).body(None), @"
     <!-- flux-ephemeral-env -->
     <!-- state 0123456789abcdef -->
-    ### 🚀 Flux is bringing `pr-dev` up
+    ### 🟡 Flux is bringing `pr-dev` up
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-    - URL: <https://pr-dev.example.com>
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
-    Flux picks up a push to the branch within 1m0s.
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    To destroy it, comment `/destroy-ephemeral` or close the pull request.
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
     <!-- /state -->
     ");
 }
 
 #[test]
 fn a_deployment_that_changes_nothing() {
-    assert_snapshot!(text(&deployed(&context(), &Deployed { commit_url: None, environment_url: None, ..environment() })), @"
-    ### 🚀 `pr-dev` is deployed already: nothing changed
+    assert_snapshot!(text(&deployed(&context(), &Deployed { cause: Cause::Unchanged, environment_url: None, ..environment() })), @"
+    ### 🟡 `pr-dev` is deployed already: nothing changed
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - File: https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml
-    - Run: https://github.com/octo/app/actions/runs/42
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [file](<https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    Flux picks up a push to the branch within 1m0s.
+    <details><summary>What happens next, and where to look</summary>
 
-    To destroy it, comment `/destroy-ephemeral` or close the pull request.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_pinned_deployment_in_place_of_another() {
     assert_snapshot!(text(&deployed(&context(), &Deployed { pinned: true, replaced: vec!["pr-old".to_owned(), String::new()], ..environment() })), @"
-    ### 🚀 Flux is bringing `pr-dev` up
+    ### 🟡 Flux is bringing `pr-dev` up
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-    - Replaces: `pr-old`
-    - URL: <https://pr-dev.example.com>
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
-    The environment stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`.
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Replaces** | `pr-old` |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    To destroy it, comment `/destroy-ephemeral` or close the pull request.
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - The environment stays on this commit. To move it to the newest one, comment `/deploy-ephemeral`.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_deployment_by_label() {
     assert_snapshot!(text(&deployed(&Context { label: Some("pre`view".to_owned()), ..context() }, &environment())), @"
-    ### 🚀 Flux is bringing `pr-dev` up
+    ### 🟡 Flux is bringing `pr-dev` up
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-    - URL: <https://pr-dev.example.com>
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
-    Flux picks up a push to the branch within 1m0s.
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    To destroy it, comment `/destroy-ephemeral`, remove the label ``pre`view`` or close the pull request.
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral`, remove the label ``pre`view`` or close the pull request.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_deployment_that_expires() {
     assert_snapshot!(text(&deployed(&context(), &Deployed { expires: Some(at("2026-03-02T12:00:00Z")), ..environment() })), @"
-    ### 🚀 Flux is bringing `pr-dev` up
+    ### 🟡 Flux is bringing `pr-dev` up
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-    - URL: <https://pr-dev.example.com>
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
-    Flux picks up a push to the branch within 1m0s.
-    The environment expires at 2026-03-02 12:00 UTC, in 3 days; the next sweep after that destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Expires** | 2026-03-02 12:00 UTC, in 3 days |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    To destroy it, comment `/destroy-ephemeral` or close the pull request.
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - Flux picks up a push to the branch within 1m0s.
+    - The next sweep after its expiry destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_deployment_that_has_expired() {
     assert_snapshot!(text(&deployed(&context(), &Deployed { expires: Some(at("2026-02-27T12:00:00Z")), ..environment() })), @"
-    ### 🚀 Flux is bringing `pr-dev` up
+    ### 🟡 Flux is bringing `pr-dev` up
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-    - URL: <https://pr-dev.example.com>
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.
-    Flux picks up a push to the branch within 1m0s.
-    The environment expired at 2026-02-27 12:00 UTC; the next sweep destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Expires** | 2026-02-27 12:00 UTC: the next sweep destroys it |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    To destroy it, comment `/destroy-ephemeral` or close the pull request.
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - Flux picks up a push to the branch within 1m0s.
+    - The next sweep after its expiry destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
     ");
 }
 
@@ -150,16 +190,20 @@ fn a_removal() {
     assert_snapshot!(destroyed(&context(), &gone()).body(None), @"
     <!-- flux-ephemeral-env -->
     <!-- state e3b0c44298fc1c14 -->
-    ### 🚀 Flux is removing `pr-dev`, `pr-old`
-
-    - Namespace: `pr-dev`, `pr-old`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+    ### ⚪ Flux is removing `pr-dev`, `pr-old`
 
     To deploy again, comment `/deploy-ephemeral`.
+
+    | **Namespace** | `pr-dev`, `pr-old` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+
+    </details>
     <!-- /state -->
     ");
 }
@@ -167,141 +211,393 @@ fn a_removal() {
 #[test]
 fn a_removal_after_the_close() {
     assert_snapshot!(text(&destroyed(&closed(), &gone())), @"
-    ### 🚀 Flux is removing `pr-dev`, `pr-old`
-
-    - Namespace: `pr-dev`, `pr-old`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+    ### ⚪ Flux is removing `pr-dev`, `pr-old`
 
     To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
+
+    | **Namespace** | `pr-dev`, `pr-old` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+
+    </details>
     ");
 }
 
 #[test]
 fn nothing_to_remove() {
     assert_snapshot!(text(&nothing_to_destroy(&context())), @"
-    ### 🚀 Nothing to destroy: this pull request has no environment
-
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-
-    There is no file for it on `main`.
+    ### ⚪ Nothing to destroy: this pull request has no environment
 
     To deploy again, comment `/deploy-ephemeral`.
+
+    There is no file for it on `main` · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
     assert_snapshot!(text(&nothing_to_destroy(&closed())), @"
-    ### 🚀 Nothing to destroy: this pull request has no environment
-
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-
-    There is no file for it on `main`.
+    ### ⚪ Nothing to destroy: this pull request has no environment
 
     To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
+
+    There is no file for it on `main` · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
 }
 
 #[test]
 fn another_run_that_deployed() {
-    assert_snapshot!(text(&overtaken(&context(), Some(&instance()))), @"
-    ### 🚀 Flux is bringing `pr-dev` up
+    assert_snapshot!(text(&deployed(&context(), &by_another())), @"
+    ### 🟡 Flux is bringing `pr-dev` up
 
-    - Namespace: `pr-dev`
-    - Branch: `dev` at `aaaaaaa`
-    - File: https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml
-    - Run: https://github.com/octo/app/actions/runs/42
-    - URL: <https://dev.example.com>
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
 
-    Another run for this pull request deployed it at the same time, as `otto` requested.
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it.
-    The environment expires at 2026-03-02 12:00 UTC, in 3 days; the next sweep after that destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `otto` |
+    | **Expires** | 2026-03-02 12:00 UTC, in 3 days |
+    | **Change** | [file](<https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    To destroy it, comment `/destroy-ephemeral` or close the pull request.
+    <details><summary>What happens next, and where to look</summary>
+
+    - Another run for this pull request deployed it at the same time, as `otto` requested.
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.
+    - Flux picks up a push to the branch within 1m0s.
+    - The next sweep after its expiry destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
     ");
 }
 
-fn instance() -> InstanceSummary {
-    InstanceSummary {
-        namespaces: vec!["pr-dev".to_owned()],
-        branch: "dev".to_owned(),
-        commit: "a".repeat(40),
-        file_url: "https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml".to_owned(),
-        environment_url: Some("https://dev.example.com".to_owned()),
+fn by_another() -> Deployed {
+    Deployed {
+        cause: Cause::AnotherRun,
         requested_by: "otto".to_owned(),
         expires: Some(at("2026-03-02T12:00:00Z")),
-        fingerprint: "0123456789abcdef".to_owned(),
+        ..environment()
+    }
+}
+
+fn flux_says(readiness: Readiness) -> Deployed {
+    Deployed {
+        cause: Cause::Reported,
+        readiness,
+        ..environment()
     }
 }
 
 #[test]
+fn an_environment_that_flux_reports_on() {
+    let coming = Deployed {
+        readiness: Readiness::ComingUp,
+        ..environment()
+    };
+    assert_snapshot!(text(&deployed(&context(), &coming)), @"
+    ### 🟡 Flux is bringing `pr-dev` up
+
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
+
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux reports to this pull request, also after each push. `flux get kustomizations ephemeral-dev` shows more.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
+    ");
+    let unwatched = Deployed {
+        readiness: Readiness::Unwatched,
+        ..environment()
+    };
+    assert_snapshot!(text(&deployed(&context(), &unwatched)), @"
+    ### 🟡 Flux is bringing `pr-dev` up
+
+    The run that waited for Flux was cancelled. The environment stays, and Flux goes on.
+
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
+
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.
+    - Flux reports to this pull request, also after each push. `flux get kustomizations ephemeral-dev` shows more.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
+    ");
+}
+
+#[test]
+fn an_environment_that_is_ready() {
+    assert_snapshot!(text(&deployed(&context(), &flux_says(Readiness::Ready))), @"
+    ### 🟢 `pr-dev` is ready
+
+    **[Open pr-dev.example.com](<https://pr-dev.example.com>)**
+
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [file](<https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux reports to this pull request, also after each push. `flux get kustomizations ephemeral-dev` shows more.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
+    ");
+}
+
+/// Each of Flux's reasons, and words of somebody else's.
+#[test]
+fn an_environment_that_flux_could_not_bring_up() {
+    let words = [
+        "build failed",
+        "health check failed",
+        "artifact failed",
+        "reconciliation failed",
+        "prune failed",
+        "dependency not ready",
+        "<b>`@mallory`",
+    ];
+    let messages = words.map(|words| {
+        let failed = flux_says(Readiness::Failed(words.to_owned()));
+        let message = deployed(&context(), &failed);
+        let text = text(&message).split("\n\nOnce").next().unwrap_or_default();
+        format!("{text}\n")
+    });
+    assert_snapshot!(messages.join("\n"), @"
+    ### 🔴 `pr-dev` is not ready: build failed
+
+    This usually means that kustomize cannot build the overlay, or that a variable in it has no value.
+
+    **What to do:** run `kubectl kustomize k8s/overlay` on the branch. `flux get kustomizations ephemeral-dev` shows Flux's own message. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+
+    ### 🔴 `pr-dev` is not ready: health check failed
+
+    This usually means that a pod crashes, or that its image cannot be pulled.
+
+    **What to do:** look at the pods: `kubectl -n pr-dev get pods`. `flux get kustomizations ephemeral-dev` names what is not ready. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+
+    ### 🔴 `pr-dev` is not ready: artifact failed
+
+    This usually means that the commit has no directory of the overlay's name, or that Flux could not fetch the branch.
+
+    **What to do:** check that `k8s/overlay` is on the branch, and that Flux can fetch it: `flux get sources git ephemeral-dev`. `flux get kustomizations ephemeral-dev` shows Flux's own message. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+
+    ### 🔴 `pr-dev` is not ready: reconciliation failed
+
+    This usually means that the Kubernetes API refuses something in the overlay, or that Flux may not apply it.
+
+    **What to do:** run `flux get kustomizations ephemeral-dev`, which shows Flux's own message. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+
+    ### 🔴 `pr-dev` is not ready: prune failed
+
+    This usually means that Flux could not remove something that the overlay no longer has.
+
+    **What to do:** run `flux get kustomizations ephemeral-dev`, which shows Flux's own message. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+
+    ### 🔴 `pr-dev` is not ready: dependency not ready
+
+    This usually means that something that the environment depends on (`dependsOn`) is not ready.
+
+    **What to do:** run `flux get kustomizations ephemeral-dev`, which shows Flux's own message. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+
+    ### 🔴 `pr-dev` is not ready: `` <b>`@mallory` ``
+
+    Flux could not bring the environment up.
+
+    **What to do:** run `flux get kustomizations ephemeral-dev`, which shows Flux's own message. Then push a fix: Flux picks it up by itself. [More about this](<https://github.com/octo/action/blob/v1/help.md#flux-failed>).
+    ");
+    let elsewhere = Deployed {
+        place: Place {
+            flux_namespace: "flux".to_owned(),
+            ..environment().place
+        },
+        ..flux_says(Readiness::Failed("build failed".to_owned()))
+    };
+    assert!(
+        text(&deployed(&context(), &elsewhere))
+            .contains("`flux get kustomizations ephemeral-dev -n flux`")
+    );
+}
+
+#[test]
+fn an_environment_that_is_not_ready_in_time() {
+    let late = |answer: Option<&str>| {
+        flux_says(Readiness::Late {
+            waited: Duration::from_secs(90),
+            answer: answer.map(str::to_owned),
+        })
+    };
+    assert_snapshot!(text(&deployed(&context(), &late(None))), @"
+    ### 🔴 `pr-dev` is not ready yet
+
+    Flux has not said within 1m30s whether it is ready.
+
+    **What to do:** see whether Flux could fetch the branch, which it reports nowhere: `flux get sources git ephemeral-dev`. Then run `flux get kustomizations ephemeral-dev`. If the environment is ready there, Flux does not report to GitHub. [More about this](<https://github.com/octo/action/blob/v1/help.md#not-ready-in-time>).
+
+    Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
+
+    | **Namespace** | `pr-dev` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Requested by** | `rita` |
+    | **Change** | [file](<https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux reports to this pull request, also after each push. `flux get kustomizations ephemeral-dev` shows more.
+    - Flux picks up a push to the branch within 1m0s.
+    - To destroy it, comment `/destroy-ephemeral` or close the pull request.
+
+    </details>
+    ");
+    let message = deployed(&context(), &late(Some("403: no")));
+    let (top, _) = text(&message).split_once("\n\nOnce").unwrap();
+    assert_snapshot!(top, @"
+    ### 🔴 `pr-dev` is not ready yet
+
+    GitHub did not say what Flux reports:
+
+    ```text
+    403: no
+    ```
+
+    **What to do:** see whether Flux could fetch the branch, which it reports nowhere: `flux get sources git ephemeral-dev`. Then run `flux get kustomizations ephemeral-dev`. If the environment is ready there, Flux does not report to GitHub. [More about this](<https://github.com/octo/action/blob/v1/help.md#not-ready-in-time>).
+    ");
+}
+
+#[test]
+fn readiness_in_short_and_why_a_job_fails() {
+    let late = |answer: Option<&str>| Readiness::Late {
+        waited: Duration::from_secs(3_661),
+        answer: answer.map(str::to_owned),
+    };
+    let all = [
+        Readiness::Unreported,
+        Readiness::ComingUp,
+        Readiness::Unwatched,
+        Readiness::Ready,
+        Readiness::Failed("build failed".to_owned()),
+        late(None),
+        late(Some("403: no")),
+    ];
+    let lines = all.iter().map(|readiness| {
+        let error = error(readiness, "pr-dev", &"a".repeat(40));
+        format!(
+            "{} | {}\n",
+            in_short(readiness, "pr-dev"),
+            error.unwrap_or_default()
+        )
+    });
+    assert_snapshot!(lines.collect::<String>(), @"
+    Flux is bringing pr-dev up | 
+    Flux is bringing pr-dev up | 
+    The run that waited for Flux was cancelled | the run was cancelled while it waited for Flux; the environment pr-dev stays
+    pr-dev is ready | 
+    Flux: build failed | Flux could not bring pr-dev up at aaaaaaa: build failed; the environment stays
+    Not ready within 1h1m1s | Flux has not said within 1h1m1s that pr-dev is ready at aaaaaaa; the environment stays
+    Not ready within 1h1m1s | cannot tell whether pr-dev is ready at aaaaaaa: 403: no; the environment stays
+    ");
+}
+
+#[test]
 fn another_run_that_destroyed() {
-    assert_snapshot!(text(&overtaken(&context(), None)), @"
-    ### 🚀 Flux is removing the environment
-
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-
-    Another run for this pull request destroyed it at the same time.
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it.
+    assert_snapshot!(text(&destroyed_by_another(&context())), @"
+    ### ⚪ Flux is removing the environment
 
     To deploy again, comment `/deploy-ephemeral`.
+
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | :-- | :-- |
+    | **Seen by** | [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Another run for this pull request destroyed it at the same time.
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_sweep_after_a_close() {
     assert_snapshot!(text(&swept(&closed(), Reason::Closed, &gone())), @"
-    ### 🧹 A sweep destroyed the environment
+    ### ⚪ A sweep destroyed the environment: closed
 
-    The pull request was closed, but its environment was still there.
+    The pull request was closed, but its environment was still there. To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
 
-    - Namespace: `pr-dev`, `pr-old`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
+    | **Namespace** | `pr-dev`, `pr-old` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+    <details><summary>What happens next, and where to look</summary>
 
-    To deploy again, reopen the pull request and comment `/deploy-ephemeral`.
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_sweep_after_a_fork_was_deleted() {
     assert_snapshot!(text(&swept(&context(), Reason::HeadDeleted, &gone())), @"
-    ### 🧹 A sweep destroyed the environment
+    ### ⚪ A sweep destroyed the environment: head deleted
 
-    The repository of the head branch was deleted.
+    The repository of the head branch was deleted. To deploy again, push the branch to this repository, open a pull request from there and comment `/deploy-ephemeral`.
 
-    - Namespace: `pr-dev`, `pr-old`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
+    | **Namespace** | `pr-dev`, `pr-old` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+    <details><summary>What happens next, and where to look</summary>
 
-    To deploy again, push the branch to this repository, open a pull request from there and comment `/deploy-ephemeral`.
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+
+    </details>
     ");
 }
 
 #[test]
 fn a_sweep_after_the_expiry() {
     assert_snapshot!(text(&swept(&context(), Reason::Expired(now()), &gone())), @"
-    ### 🧹 A sweep destroyed the environment
+    ### ⚪ A sweep destroyed the environment: expired
 
-    It expired at 2026-02-27 12:00 UTC.
+    It expired at 2026-02-27 12:00 UTC. To deploy again, comment `/deploy-ephemeral`, or `/deploy-ephemeral ttl=72h` to keep it for 72 hours.
 
-    - Namespace: `pr-dev`, `pr-old`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
+    | **Namespace** | `pr-dev`, `pr-old` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
 
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+    <details><summary>What happens next, and where to look</summary>
 
-    To deploy again, comment `/deploy-ephemeral`, or `/deploy-ephemeral ttl=72h` to keep it for 72 hours.
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+
+    </details>
     ");
 }
 
@@ -363,62 +659,52 @@ fn every_refusal() {
     });
     assert_snapshot!(messages.collect::<Vec<_>>().join("\n"), @"
     unknown-argument
-    ### 😕 Refused
+    ### 🚫 Refused: unknown argument
 
     `` `sam` `` is not a valid argument.
 
     **What to do:** write `` `sam` ``.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#unknown-argument
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#unknown-argument>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     repeated-argument
-    ### 😕 Refused
+    ### 🚫 Refused: repeated argument
 
     `` `sam` `` is one argument too many: give at most one commit and one TTL.
 
     **What to do:** write `` `sam` ``.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#repeated-argument
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#repeated-argument>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     bad-ttl
-    ### 😕 Refused
+    ### 🚫 Refused: bad ttl
 
     `` `sam` `` is not a valid TTL: give a duration from `1s` to ten years, like `72h` or `1h30m` (units s, m, h), or `never`.
 
     **What to do:** write `` `sam` ``.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#bad-ttl
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#bad-ttl>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     limit-reached
-    ### 😕 Refused
+    ### 🚫 Refused: limit reached
 
     `max-environments` is 2. These environments exist: `` `sam` `` (pull request 3), `` `sam` `` (pull request 5).
 
     **What to do:** comment `/destroy-ephemeral` on a pull request that no longer needs its environment (the oldest is pull request 3, with `` `sam` ``), or raise the input `max-environments`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#limit-reached
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#limit-reached>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     not-permitted
-    ### 😕 Refused
+    ### 🚫 Refused: not permitted
 
     `` `sam` `` has the permission `read` on this repository, and the command needs `write`.
 
     **What to do:** ask somebody with `write` to comment, or lower the input `allowed-permission`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#not-permitted
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#not-permitted>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     permission-unknown
-    ### 😕 Refused
+    ### 🚫 Refused: permission unknown
 
     GitHub gave no clear answer about the permission of `` `sam` `` on this repository, which counts as no:
 
@@ -428,152 +714,124 @@ fn every_refusal() {
 
     **What to do:** comment again in a minute. If that does not help, set the input `token` to a token that may read the repository's collaborators.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#permission-unknown
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#permission-unknown>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     pull-request-is-closed
-    ### 😕 Refused
+    ### 🚫 Refused: pull request is closed
 
     The pull request is closed.
 
     **What to do:** reopen it, then comment `/deploy-ephemeral`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     branch-is-watched
-    ### 😕 Refused
+    ### 🚫 Refused: branch is watched
 
     The head branch of this pull request is `` `sam` ``, the branch that the action commits to. Each deploy would move the head, and so ask for another deploy.
 
     **What to do:** set the input `branch` to a separate branch for the instances, and let Flux watch it.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#branch-is-watched
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#branch-is-watched>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     fork-not-allowed
-    ### 😕 Refused
+    ### 🚫 Refused: fork not allowed
 
     The pull request comes from a fork. Forks are not allowed here, because their code would run in the cluster.
 
     **What to do:** push the branch to this repository and open a pull request from there, or set the input `allow-forks` to `true`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#fork-not-allowed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#fork-not-allowed>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     head-repository-deleted
-    ### 😕 Refused
+    ### 🚫 Refused: head repository deleted
 
     The repository of the head branch was deleted.
 
     **What to do:** push the branch to this repository and open a pull request from there.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#head-repository-deleted
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#head-repository-deleted>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     fork-url-not-https
-    ### 😕 Refused
+    ### 🚫 Refused: fork url not https
 
     The fork cannot be cloned over https: its URL is `` `sam` ``.
 
     **What to do:** push the branch to this repository and open a pull request from there.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#fork-url-not-https
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#fork-url-not-https>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     branch-has-moved
-    ### 😕 Refused
+    ### 🚫 Refused: branch has moved
 
     The branch has moved: its head is `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`, not `bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb`.
 
     **What to do:** look at what was pushed, then comment `/deploy-ephemeral aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#branch-has-moved
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#branch-has-moved>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     fork-pushed-since
-    ### 😕 Refused
+    ### 🚫 Refused: fork pushed since
 
     The fork was pushed to after the command, so its head may be a commit that nobody has looked at.
 
     **What to do:** look at `aaaaaaa`, then comment `/deploy-ephemeral aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#fork-pushed-since
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#fork-pushed-since>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     namespace-protected
-    ### 😕 Refused
+    ### 🚫 Refused: namespace protected
 
     The namespace `` `sam` `` is protected.
 
     **What to do:** rename the branch, or set the input `namespace-prefix`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#namespace-protected
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#namespace-protected>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     namespace-claimed
-    ### 😕 Refused
+    ### 🚫 Refused: namespace claimed
 
     The namespace `` `sam` `` belongs to the overlay `` `sam` ``.
 
     **What to do:** rename the branch, or set the input `namespace-prefix`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#namespace-claimed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#namespace-claimed>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     namespace-taken
-    ### 😕 Refused
+    ### 🚫 Refused: namespace taken
 
     The namespace `` `sam` `` belongs to the environment of pull request 7 of `` `sam` ``.
 
     **What to do:** close that pull request or comment `/destroy-ephemeral` on it, or rename this branch.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#namespace-taken
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#namespace-taken>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     owned-by-another-pull-request
-    ### 😕 Refused
+    ### 🚫 Refused: owned by another pull request
 
     The file `` `sam` `` belongs to pull request 7 of `` `sam` ``.
 
     **What to do:** close that pull request or comment `/destroy-ephemeral` on it, then comment `/deploy-ephemeral` here.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#owned-by-another-pull-request
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#owned-by-another-pull-request>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     instances-not-listed
-    ### 😕 Refused
+    ### 🚫 Refused: instances not listed
 
     Flux would not apply `` `sam` ``, because `` `sam` `` on `main` does not list it.
 
     **What to do:** remove `` `sam` ``: without it, Flux applies every YAML file in the directory. What it changes in the instances goes into `spec.patches` of the Kustomization that applies the directory.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#instances-not-listed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#instances-not-listed>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     file-not-ours
-    ### 😕 Refused
+    ### 🚫 Refused: file not ours
 
     There is already something at `` `sam` `` on `main` that this action did not create, so the action leaves it alone.
 
     **What to do:** move that file, rename the branch, or set the input `instances-path`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#file-not-ours
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#file-not-ours>) · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
 }
 
@@ -586,15 +844,13 @@ fn a_limit_with_many_environments() {
             .collect(),
     };
     assert_snapshot!(text(&refused(&context(), &refusal)), @"
-    ### 😕 Refused
+    ### 🚫 Refused: limit reached
 
     `max-environments` is 2. These environments exist: `b1` (pull request 1), `b2` (pull request 2), `b3` (pull request 3), `b4` (pull request 4), `b5` (pull request 5), `b6` (pull request 6), `b7` (pull request 7), `b8` (pull request 8), `b9` (pull request 9), `b10` (pull request 10) and 2 more.
 
     **What to do:** comment `/destroy-ephemeral` on a pull request that no longer needs its environment (the oldest is pull request 1, with `b1`), or raise the input `max-environments`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#limit-reached
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#limit-reached>) · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
 }
 
@@ -611,7 +867,7 @@ fn every_failure() {
     });
     assert_snapshot!(messages.collect::<Vec<_>>().join("\n"), @"
     push-rejected
-    ### 👎 Failed
+    ### 🔴 Failed: push rejected
 
     The server rejected the push to `main`:
 
@@ -621,12 +877,10 @@ fn every_failure() {
 
     **What to do:** set the input `token` to the token of a GitHub App that may bypass the rules of `main`, or set the input `branch` to a branch without such rules.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#push-rejected
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#push-rejected>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     push-forbidden
-    ### 👎 Failed
+    ### 🔴 Failed: push forbidden
 
     The Git server refused the token:
 
@@ -641,12 +895,10 @@ fn every_failure() {
       contents: write
     ```
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#push-forbidden
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#push-forbidden>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     branch-missing
-    ### 👎 Failed
+    ### 🔴 Failed: branch missing
 
     The target branch does not exist:
 
@@ -656,12 +908,10 @@ fn every_failure() {
 
     **What to do:** set the input `branch` to the branch that Flux watches.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#branch-missing
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#branch-missing>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     push-timeout
-    ### 👎 Failed
+    ### 🔴 Failed: push timeout
 
     Git did not finish within 60s, so the change may not have landed. The last response was:
 
@@ -671,23 +921,19 @@ fn every_failure() {
 
     **What to do:** give the command again. If this repeats, raise the input `push-timeout`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#push-timeout
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#push-timeout>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     interrupted
-    ### 👎 Failed
+    ### 🔴 Failed: interrupted
 
     The run was cancelled, so the change may not have landed.
 
     **What to do:** give the command again.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#interrupted
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#interrupted>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     github-refused
-    ### 👎 Failed
+    ### 🔴 Failed: github refused
 
     GitHub refused the token:
 
@@ -702,12 +948,10 @@ fn every_failure() {
       pull-requests: write
     ```
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#github-refused
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#github-refused>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     github-failed
-    ### 👎 Failed
+    ### 🔴 Failed: github failed
 
     GitHub's API gave no usable answer:
 
@@ -717,12 +961,10 @@ fn every_failure() {
 
     **What to do:** give the command again.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#github-failed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#github-failed>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     git-failed
-    ### 👎 Failed
+    ### 🔴 Failed: git failed
 
     Something broke:
 
@@ -732,37 +974,33 @@ fn every_failure() {
 
     **What to do:** give the command again.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#git-failed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#git-failed>) · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
 }
 
 #[test]
 fn a_failure_after_the_close_and_without_the_head() {
     assert_snapshot!(text(&failed(&Context { head: None, ..closed() }, &Failure::Interrupted)), @"
-    ### 👎 Failed
+    ### 🔴 Failed: interrupted
 
     The run was cancelled, so the change may not have landed.
 
     **What to do:** comment `/destroy-ephemeral`.
 
-    - Pull request: 7
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#interrupted
+    Pull request 7 · [More about this](<https://github.com/octo/action/blob/v1/help.md#interrupted>) · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
 }
 
 #[test]
 fn a_sweep_that_fails() {
     assert_snapshot!(text(&sweep_failed("main", "https://github.com/octo/action/blob/v1/help.md", &Failure::Interrupted)), @"
-    ### 👎 The sweep failed
+    ### 🔴 The sweep failed
 
     The run was cancelled, so the change may not have landed.
 
     **What to do:** run this job again, or leave it to the next sweep.
 
-    - More about this: https://github.com/octo/action/blob/v1/help.md#interrupted
+    [More about this](<https://github.com/octo/action/blob/v1/help.md#interrupted>)
     ");
 }
 
@@ -770,38 +1008,37 @@ fn a_sweep_that_fails() {
 fn a_refusal_below_which_the_environment_is_known() {
     assert_snapshot!(refused(&context(), &Refusal::Closed).body(Some(&destroyed(&context(), &gone()).body(None))), @"
     <!-- flux-ephemeral-env -->
-    ### 😕 Refused
+    <!-- state e3b0c44298fc1c14 -->
+    ### ⚪ Flux is removing `pr-dev`, `pr-old`
+
+    To deploy again, comment `/deploy-ephemeral`.
+
+    | **Namespace** | `pr-dev`, `pr-old` |
+    | :-- | :-- |
+    | **Branch** | `dev` at [`aaaaaaa`](<https://github.com/octo/app/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>) |
+    | **Change** | [commit](<https://github.com/octo/app/commit/c0ffee>) on `main` · [run](<https://github.com/octo/app/actions/runs/42>) |
+
+    <details><summary>What happens next, and where to look</summary>
+
+    - Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
+
+    </details>
+    <!-- /state -->
+
+    ---
+
+    ### 🚫 Refused: pull request is closed
 
     The pull request is closed.
 
     **What to do:** reopen it, then comment `/deploy-ephemeral`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed
-
-    ---
-
-    Last known state of the environment:
-
-    <!-- state e3b0c44298fc1c14 -->
-    ### 🚀 Flux is removing `pr-dev`, `pr-old`
-
-    - Namespace: `pr-dev`, `pr-old`
-    - Branch: `dev` at `aaaaaaa`
-    - Commit on `main`: https://github.com/octo/app/commit/c0ffee
-    - Run: https://github.com/octo/app/actions/runs/42
-
-    Flux polls `main` every minute by default, or immediately when a webhook notifies it. It then removes everything that it had applied.
-
-    To deploy again, comment `/deploy-ephemeral`.
-    <!-- /state -->
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed>) · [run](<https://github.com/octo/app/actions/runs/42>)
     ");
 }
 
 #[test]
 fn descriptions_of_the_commit_status() {
-    assert_snapshot!(deployed_in_short("pr-dev"), @"Flux is bringing pr-dev up");
     assert_snapshot!(ended_in_short("Refused", "branch-has-moved"), @"Refused: branch has moved");
     assert_snapshot!(swept_in_short(Reason::HeadDeleted), @"Destroyed by a sweep: head deleted");
 }
@@ -811,15 +1048,13 @@ fn the_job_summary() {
     assert_snapshot!(summary(&[("decision", "refuse".to_owned()), ("name", String::new())], Some(&refused(&context(), &Refusal::Closed))), @"
     ## flux-ephemeral-env
 
-    ### 😕 Refused
+    ### 🚫 Refused: pull request is closed
 
     The pull request is closed.
 
     **What to do:** reopen it, then comment `/deploy-ephemeral`.
 
-    - Branch: `dev` at `aaaaaaa`
-    - Run: https://github.com/octo/app/actions/runs/42
-    - More about this: https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed
+    `dev` at `aaaaaaa` · [More about this](<https://github.com/octo/action/blob/v1/help.md#pull-request-is-closed>) · [run](<https://github.com/octo/app/actions/runs/42>)
 
     - decision: `refuse`
     ");

@@ -2,7 +2,7 @@
 
 use crate::decide::sweep::{Reason, Removal};
 use crate::message::context::{Context, ended_in_short};
-use crate::message::deploy::{Destroyed, removal};
+use crate::message::deploy::{Destroyed, removal, what_goes};
 use crate::message::markdown::code;
 use crate::message::sections::Message;
 use crate::model::ttl::date;
@@ -31,13 +31,13 @@ pub(crate) fn swept(context: &Context, reason: Reason, destroyed: &Destroyed) ->
         ),
     };
     Message::of_no_environment(&[
-        "### 🧹 A sweep destroyed the environment".to_owned(),
-        String::new(),
-        why,
-        String::new(),
+        format!(
+            "### ⚪ A sweep destroyed the environment: {}",
+            reason.code().replace('-', " ")
+        ),
+        format!("{why} {how_to_deploy_again}"),
         removal(context, destroyed),
-        String::new(),
-        how_to_deploy_again,
+        what_goes(context),
     ])
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn sweep_summary(removals: &[Removal], is_done: bool, warnings: usize
         Some(lines.join("\n")).filter(|lines| !lines.is_empty()),
         Some(unresolved).filter(|_| warnings > 0),
     ];
-    Message::notice(parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))
+    Message::above(&parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))
 }
 
 /// The description of the commit status once a sweep has destroyed the environment.

@@ -8,16 +8,18 @@ use crate::decide::refusal::Refusal;
 use crate::decide::tests::{now, refusals};
 use crate::message::context::{Context, ended_in_short};
 use crate::message::deploy::{
-    Deployed, Destroyed, deployed, deployed_in_short, destroyed, nothing_to_destroy, overtaken,
+    Cause, Deployed, Destroyed, deployed, destroyed, destroyed_by_another, nothing_to_destroy,
 };
 use crate::message::failure::failed;
 use crate::message::markdown::{block, code, shortened};
+use crate::message::readiness::{Place, in_short};
 use crate::message::refusal::refused;
 use crate::message::sections::{
     self, COMMENT_LENGTH, Message, fingerprint_in, is_outdated_without_environment, section,
 };
 use crate::model::failure::{Barrier, Failure};
 use crate::model::notification::MARKER;
+use crate::model::readiness::Readiness;
 use crate::model::sha::Sha;
 
 pub(super) fn sha(digit: &str) -> Sha {
@@ -30,6 +32,7 @@ pub(crate) fn context() -> Context {
         head: Some(("dev".to_owned(), sha("a"))),
         is_open: true,
         target_branch: "main".to_owned(),
+        repository_url: "https://github.com/octo/app".to_owned(),
         run_url: "https://github.com/octo/app/actions/runs/42".to_owned(),
         help_url: "https://github.com/octo/action/blob/v1/help.md".to_owned(),
         deploy_command: "/deploy-ephemeral".to_owned(),
@@ -41,11 +44,20 @@ pub(crate) fn context() -> Context {
 
 pub(super) fn environment() -> Deployed {
     Deployed {
-        object_name: "ephemeral-dev".to_owned(),
-        namespace: "pr-dev".to_owned(),
+        place: Place {
+            object_name: "ephemeral-dev".to_owned(),
+            flux_namespace: "flux-system".to_owned(),
+            overlay_path: "k8s/overlay".to_owned(),
+            namespace: "pr-dev".to_owned(),
+        },
+        namespaces: vec!["pr-dev".to_owned()],
+        branch: "dev".to_owned(),
+        commit: sha("a").to_string(),
+        requested_by: "rita".to_owned(),
         file_url: "https://github.com/octo/app/blob/main/k8s/instances/sync-dev.yaml".to_owned(),
         replaced: Vec::new(),
-        commit_url: Some("https://github.com/octo/app/commit/c0ffee".to_owned()),
+        cause: changed(),
+        readiness: Readiness::Unreported,
         environment_url: Some("https://pr-dev.example.com".to_owned()),
         pinned: false,
         is_followable: true,
@@ -53,6 +65,12 @@ pub(super) fn environment() -> Deployed {
         timeout: "5m0s".to_owned(),
         expires: None,
         fingerprint: "0123456789abcdef".to_owned(),
+    }
+}
+
+fn changed() -> Cause {
+    Cause::Changed {
+        commit_url: "https://github.com/octo/app/commit/c0ffee".to_owned(),
     }
 }
 
@@ -100,7 +118,7 @@ fn every_refusal_and_failure_says_something_of_its_own_with_a_remedy_and_a_link(
         assert!(rest.starts_with(char::is_lowercase), "{rest}");
         assert!(!reasons.contains(&why.to_owned()), "{why}");
         reasons.push(why.to_owned());
-        let link = "\n- More about this: https://github.com/octo/action/blob/v1/help.md#";
+        let link = " · [More about this](<https://github.com/octo/action/blob/v1/help.md#";
         let (_, reason) = rest.rsplit_once(link).unwrap();
         assert!(!reason.contains('\n'), "{text}");
     }
@@ -125,13 +143,20 @@ fn the_state_outlives_refusals_and_failures() {
             body.trim_end().to_owned(),
         ] {
             let fingerprint = environment().fingerprint;
-            let known = (fingerprint.as_str(), state.text().to_owned());
+            let known = (fingerprint.clone(), state.text().to_owned());
             assert_eq!(sections::state(&body), Some(known));
-            assert_eq!(fingerprint_in(&body), Some(fingerprint.as_str()));
+            assert_eq!(fingerprint_in(&body), Some(fingerprint));
         }
-        assert!(body.starts_with(&format!("{MARKER}\n{}\n", notice.text())));
+        let title = notice.text().lines().next().unwrap();
+        match title.starts_with("### 🔴 ") {
+            true => assert!(body.starts_with(&format!("{MARKER}\n{}\n", notice.text()))),
+            false => {
+                assert!(body.starts_with(stated.trim_end()), "{body}");
+                assert!(body.ends_with(&format!("\n---\n\n{}\n", notice.text())));
+            }
+        }
         assert_eq!(
-            body.matches("### 🚀 Flux is bringing `pr-dev` up\n")
+            body.matches("### 🟡 Flux is bringing `pr-dev` up\n")
                 .count(),
             1
         );
@@ -160,7 +185,7 @@ fn only_what_became_of_the_environment_is_a_state() {
         deployed(&context(), &environment()),
         destroyed(&context(), &gone()),
         nothing_to_destroy(&context()),
-        overtaken(&context(), None),
+        destroyed_by_another(&context()),
     ] {
         assert!(message.is_state());
     }
@@ -378,9 +403,9 @@ proptest! {
             ..context()
         };
         let environment = Deployed {
-            namespace: text.clone(),
+            namespaces: vec![text.clone(); 100],
             replaced: vec![text.clone(); 100],
-            commit_url: None,
+            readiness: Readiness::Failed(text.clone()),
             ..environment()
         };
         let state = deployed(&context, &environment).body(None);
@@ -393,7 +418,7 @@ proptest! {
                 prop_assert!(notice.body(Some(before)).chars().count() <= 65_536);
             }
         }
-        for short in [deployed_in_short(&environment.namespace), ended_in_short("Failed", &text)] {
+        for short in [in_short(&environment.readiness, &text), ended_in_short("Failed", &text)] {
             prop_assert!(short.chars().count() <= 140);
         }
     }

@@ -41,6 +41,7 @@ fn context() -> Context {
         head: None,
         is_open: true,
         target_branch: "main".to_owned(),
+        repository_url: "https://github.com/octo-org/demo".to_owned(),
         run_url: "https://github.com/octo-org/demo/actions/runs/42".to_owned(),
         help_url: "https://github.com/octo-org/flux-ephemeral-env/blob/v1/docs/troubleshooting.md"
             .to_owned(),

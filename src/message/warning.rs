@@ -29,6 +29,11 @@ pub(crate) fn not_written(channel: Channel, words: &str) -> String {
     format!("{} could not be written: {words}", channel.name())
 }
 
+/// Flux's commit status still says that it is pending, although nothing was deployed.
+pub(crate) fn not_restored(context: &str, words: &str) -> String {
+    format!("the commit status {context} could not be set back: {words}")
+}
+
 /// An instance stays that may have to go.
 pub(crate) fn unresolved(unresolved: &Unresolved) -> String {
     match unresolved {

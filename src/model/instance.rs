@@ -62,6 +62,8 @@ pub(crate) struct Instance {
     pub(crate) branch: String,
     /// Head commit when it was deployed; empty where the file does not say.
     pub(crate) commit: String,
+    /// The one commit that Flux stays on, where it follows no branch.
+    pub(crate) pinned: Option<String>,
     /// Login of the requester; empty where the file does not say.
     pub(crate) requested_by: String,
     /// From when on it may go.

@@ -7,6 +7,7 @@ pub(crate) mod names;
 pub(crate) mod notification;
 pub(crate) mod proxy;
 pub(crate) mod pull_request;
+pub(crate) mod readiness;
 pub(crate) mod repository;
 pub(crate) mod sha;
 pub(crate) mod token;

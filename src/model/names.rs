@@ -52,8 +52,16 @@ impl Environment {
 
     /// The name of the environment's `GitRepository` and `Kustomization`.
     pub(crate) fn object_name(&self) -> String {
-        format!("ephemeral-{}", self.name)
+        object_name(&self.name)
     }
+}
+
+/// What stands in front of an environment's name in the name of its `GitRepository` and `Kustomization`.
+pub(crate) const OBJECT_PREFIX: &str = "ephemeral-";
+
+/// The name of the `GitRepository` and `Kustomization` of the environment `name`.
+pub(crate) fn object_name(name: &str) -> String {
+    format!("{OBJECT_PREFIX}{name}")
 }
 
 /// What the file name of every instance starts with.

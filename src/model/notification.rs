@@ -10,6 +10,8 @@ pub(crate) enum Channel {
     /// To the comment with the command.
     Reaction,
     CommitStatus,
+    /// GitHub's record of a deployment.
+    Deployment,
 }
 
 impl Channel {
@@ -18,6 +20,7 @@ impl Channel {
             Channel::Comment => "the comment",
             Channel::Reaction => "the reaction",
             Channel::CommitStatus => "the commit status",
+            Channel::Deployment => "the deployment",
         }
     }
 
@@ -26,6 +29,7 @@ impl Channel {
         match self {
             Channel::Comment | Channel::Reaction => "pull-requests: write",
             Channel::CommitStatus => "statuses: write",
+            Channel::Deployment => "deployments: write",
         }
     }
 }
@@ -76,6 +80,89 @@ impl StatusState {
             StatusState::Success => "success",
             StatusState::Failure => "failure",
             StatusState::Error => "error",
+        }
+    }
+}
+
+/// State of a GitHub Deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeploymentState {
+    InProgress,
+    Success,
+    Failure,
+    /// It is gone.
+    Inactive,
+}
+
+impl DeploymentState {
+    /// GitHub's word ([API](https://docs.github.com/rest/deployments/statuses#create-a-deployment-status)).
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            DeploymentState::InProgress => "in_progress",
+            DeploymentState::Success => "success",
+            DeploymentState::Failure => "failure",
+            DeploymentState::Inactive => "inactive",
+        }
+    }
+}
+
+/// What GitHub's deployment box says of an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeploymentStatus {
+    pub(crate) state: DeploymentState,
+    /// At most 140 characters.
+    pub(crate) description: String,
+    pub(crate) environment_url: Option<String>,
+}
+
+/// What becomes of the GitHub Deployments of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DeploymentChange {
+    /// A new one of this commit, in place of the older ones of these names.
+    Begin {
+        /// Name of the environment.
+        name: String,
+        commit: String,
+        status: DeploymentStatus,
+        /// Names that it replaces.
+        replaced: Vec<String>,
+    },
+    /// More is known of the newest one of this name. Where there is none, one of this commit begins.
+    Follow {
+        name: String,
+        commit: String,
+        status: DeploymentStatus,
+    },
+    /// The environments of these names are gone.
+    End { names: Vec<String> },
+}
+
+impl DeploymentChange {
+    /// The same where it has begun already.
+    #[must_use]
+    pub(crate) fn begun(self) -> DeploymentChange {
+        match self {
+            DeploymentChange::Begin {
+                name,
+                commit,
+                status,
+                ..
+            } => DeploymentChange::Follow {
+                name,
+                commit,
+                status,
+            },
+            other => other,
+        }
+    }
+
+    /// The environment that there is with it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            DeploymentChange::Begin { name, .. } | DeploymentChange::Follow { name, .. } => {
+                Some(name)
+            }
+            DeploymentChange::End { .. } => None,
         }
     }
 }

@@ -7,15 +7,19 @@ use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::decide::readiness::{readiness, status_context};
 use crate::git::{Session, Target};
 use crate::github::GitHub;
 use crate::github::comments::StatusComment;
+use crate::github::deployments::DeploymentPlace;
 use crate::github::http::ApiError;
 use crate::http::HttpClient;
 use crate::message::context::Context;
 use crate::message::sections::{self, Message};
-use crate::model::instance::{Owner, fingerprint};
-use crate::model::notification::{Channel, Reaction, StatusState};
+use crate::model::instance::{DeployedInstance, Owner, fingerprint};
+use crate::model::names::object_name;
+use crate::model::notification::{Channel, DeploymentChange, Reaction, StatusState};
+use crate::model::readiness::Readiness;
 use crate::model::repository::RepositoryIdentity;
 use crate::plan::{self, Plan};
 use crate::publish::{read, target};
@@ -36,6 +40,8 @@ pub(crate) enum CommentLookup {
     Unknown,
     Missing,
     Found(StatusComment),
+    /// Found, to say what is known of the environment by now: what the last command came to stays. None is created.
+    ToUpdate(StatusComment),
 }
 
 impl From<Result<Option<StatusComment>, ApiError>> for CommentLookup {
@@ -52,6 +58,18 @@ impl From<Result<Option<StatusComment>, ApiError>> for CommentLookup {
 pub(crate) struct WrittenComment {
     comment: StatusComment,
     message: Message,
+    /// The environment whose GitHub Deployment speaks of it.
+    deployment: Option<String>,
+}
+
+impl WrittenComment {
+    fn new(comment: StatusComment, message: Message) -> WrittenComment {
+        WrittenComment {
+            comment,
+            message,
+            deployment: None,
+        }
+    }
 }
 
 /// Notifies pull requests.
@@ -82,6 +100,7 @@ impl Notifier<'_> {
             head: None,
             is_open: true,
             target_branch: target_branch.to_owned(),
+            repository_url: config.remote_url(),
             run_url: config.run_url(),
             help_url: config.help_url(),
             deploy_command: config.inputs.commands.deploy.clone(),
@@ -131,18 +150,59 @@ impl Notifier<'_> {
                 _ => Ok(()),
             }
         };
-        let (comment, status, reaction) = tokio::join!(comment, status, reaction);
+        let deployment = async {
+            match &report.deployment {
+                Some(change) if !undelivered.is_forbidden(Channel::Deployment) => {
+                    self.update_deployments(change).await
+                }
+                _ => Ok(()),
+            }
+        };
+        let (comment, status, reaction, deployment) =
+            tokio::join!(comment, status, reaction, deployment);
         if let Some((outcome, taken)) = status {
             undelivered.note_status(outcome, taken);
         }
         undelivered.note(Channel::Reaction, reaction);
+        undelivered.note(Channel::Deployment, deployment);
         let written = comment.unwrap_or_else(|error| {
             undelivered.note(Channel::Comment, Err(error));
             None
         })?;
         undelivered.note(Channel::Comment, Ok(()));
         report.outputs.comment_url.clone_from(&written.comment.url);
-        Some(written)
+        let deployment = report.deployment.as_ref().and_then(DeploymentChange::name);
+        Some(WrittenComment {
+            deployment: deployment.map(str::to_owned),
+            ..written
+        })
+    }
+
+    async fn update_deployments(&self, change: &DeploymentChange) -> Result<(), ApiError> {
+        let Some(environment) = &self.config.inputs.github_environment else {
+            return Ok(());
+        };
+        let place = DeploymentPlace {
+            environment,
+            run_url: &self.config.run_url(),
+        };
+        self.github.update_deployments(&place, change).await
+    }
+
+    /// Returns what Flux says of a commit, where it reports to GitHub.
+    pub(crate) async fn readiness(&self, object_name: &str, commit: &str) -> Readiness {
+        if !self.config.inputs.does_flux_report {
+            return Readiness::Unreported;
+        }
+        let context = status_context(object_name);
+        match self.github.flux_status(commit, &context).await {
+            Ok(newest) => readiness(newest.as_ref()),
+            Err(error) => {
+                self.log
+                    .line(&format!("could not look what Flux reports: {error}"));
+                Readiness::ComingUp
+            }
+        }
     }
 
     async fn write_comment(
@@ -158,6 +218,14 @@ impl Notifier<'_> {
         let existing = match existing {
             CommentLookup::Found(comment) => Some(comment),
             CommentLookup::Missing => None,
+            CommentLookup::ToUpdate(comment) => {
+                let body = |before: Option<&str>| {
+                    let before = before.unwrap_or_default();
+                    self.log.redact(&message.body_between_commands(before))
+                };
+                let edited = self.github.edit_status_comment(&comment, &body).await?;
+                return Ok(edited.map(|comment| WrittenComment::new(comment, message)));
+            }
             // What went wrong before may have passed.
             CommentLookup::Unknown => self.github.status_comment(number).await?,
         };
@@ -167,7 +235,7 @@ impl Notifier<'_> {
             .github
             .write_status_comment(number, existing.as_ref(), &body)
             .await?;
-        Ok(Some(WrittenComment { comment, message }))
+        Ok(Some(WrittenComment::new(comment, message)))
     }
 
     /// Corrects the comment where another run of the same pull request has changed the environment meanwhile.
@@ -175,7 +243,8 @@ impl Notifier<'_> {
     /// Each run looks at the target branch after it has written, and again after each correction. So whoever writes last
     /// has looked after the last change, or made it, and the comment says what is there.
     ///
-    /// `session` is the one to look with, if there is one. It is there afterwards, unless Git gave no answer.
+    /// `session` is the one to look with, if there is one. It is there afterwards, unless Git gave no answer. Returns the
+    /// comment as it is then.
     pub(crate) async fn look_again(
         &self,
         context: &Context,
@@ -183,33 +252,38 @@ impl Notifier<'_> {
         written: WrittenComment,
         session: &mut Option<Session>,
         undelivered: &mut Undelivered,
-    ) {
+    ) -> StatusComment {
         let owner = Owner {
             repository: repository.clone(),
             pull_request: context.pull_request,
         };
-        let corrected = self.correct(context, &owner, written, session, undelivered);
+        let mut written = written;
+        let corrected = self.correct(context, &owner, &mut written, session, undelivered);
         let words = match timeout(CHECK_TIMEOUT * 3, corrected).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => "no answer".to_owned(),
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(format!("{error:#}")),
+            Err(_) => Some("no answer".to_owned()),
         };
-        self.log.line(&format!(
-            "could not check whether the comment is still true: {words}"
-        ));
+        if let Some(words) = words {
+            self.log.line(&format!(
+                "could not check whether the comment is still true: {words}"
+            ));
+        }
+        written.comment
     }
 
     async fn correct(
         &self,
         context: &Context,
         owner: &Owner,
-        written: WrittenComment,
+        written: &mut WrittenComment,
         session: &mut Option<Session>,
         undelivered: &mut Undelivered,
     ) -> Result<()> {
         let WrittenComment {
-            mut comment,
+            comment,
             message,
+            deployment,
         } = written;
         for _ in 0..CORRECTIONS {
             let Some(described) = sections::fingerprint_in(&comment.body) else {
@@ -228,25 +302,45 @@ impl Notifier<'_> {
             if fingerprint(&instances) == described {
                 return Ok(());
             }
-            let (state, description) = report::overtaken(self.config, context, &instances);
-            let body = match message.is_state() {
-                true => state.body(None),
-                false => message.body(Some(&state.body(None))),
+            let readiness = self.readiness_of(context, &instances).await;
+            let now = report::overtaken(self.config, context, &instances, &readiness);
+            let Some(state) = &now.message else {
+                return Ok(());
             };
-            let body = |_: Option<&str>| self.log.redact(&body);
+            let body = |before: Option<&str>| {
+                let body = match before {
+                    Some(before) => state.body_between_commands(before),
+                    None => state.body(None),
+                };
+                self.log.redact(&body)
+            };
             let number = context.pull_request;
             let corrected = self
                 .github
-                .write_status_comment(number, Some(&comment), &body);
+                .write_status_comment(number, Some(&*comment), &body);
             let status = async {
+                let (state, description) = now.status.as_ref()?;
                 if !message.is_state() || undelivered.is_forbidden(Channel::CommitStatus) {
                     return None;
                 }
-                let set = self.set_status(context, StatusState::Success, &description);
+                let set = self.set_status(context, *state, description);
                 // The comment is checked again in any case, which needs time, too.
                 Some(timeout(CHECK_TIMEOUT, set).await)
             };
-            let (corrected, status) = tokio::join!(corrected, status);
+            let ended = deployment.clone().filter(|_| instances.is_empty());
+            let change = match ended {
+                Some(name) => Some(DeploymentChange::End { names: vec![name] }),
+                None => now.deployment.clone(),
+            };
+            let change = change.filter(|_| !undelivered.is_forbidden(Channel::Deployment));
+            let deployed = async {
+                match &change {
+                    Some(change) => self.update_deployments(change).await,
+                    None => Ok(()),
+                }
+            };
+            let (corrected, status, deployed) = tokio::join!(corrected, status, deployed);
+            undelivered.note(Channel::Deployment, deployed);
             match status {
                 Some(Ok(status)) => undelivered.note(Channel::CommitStatus, status),
                 Some(Err(_)) => self.log.warning(&format!(
@@ -255,9 +349,20 @@ impl Notifier<'_> {
                 )),
                 None => {}
             }
-            comment = corrected?;
+            *comment = corrected?;
         }
         Ok(())
+    }
+
+    /// Returns what Flux says of the instances that a pull request has.
+    async fn readiness_of(&self, context: &Context, instances: &[DeployedInstance]) -> Readiness {
+        let head = context.head.as_ref().map(|(_, commit)| commit.as_str());
+        let first = instances.first();
+        let commit = first.and_then(|first| first.instance.pinned.as_deref().or(head));
+        match (first, commit) {
+            (Some(first), Some(commit)) => self.readiness(&object_name(&first.name), commit).await,
+            _ => Readiness::Unreported,
+        }
     }
 
     /// Reacts to the comment with the command, where there is one.

@@ -8,23 +8,27 @@ use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::decide::readiness::status_context;
 use crate::decide::refusal::Refusal;
 use crate::decide::triage::{Request, Trigger};
-use crate::decide::{Decision, Facts, decide, destroy, nothing_to_do};
+use crate::decide::{Create, Decision, Facts, decide, destroy, nothing_to_do};
 use crate::git::Session;
 use crate::github::comments::StatusComment;
 use crate::github::http::{ApiError, unanswered};
 use crate::message::context::Context;
 use crate::message::deploy;
-use crate::message::sections;
+use crate::message::readiness::in_short;
+use crate::message::{sections, warning};
 use crate::model::failure::Failure;
-use crate::model::notification::{Channel, Reaction, StatusState};
+use crate::model::notification::{Channel, DeploymentChange, Reaction, StatusState};
 use crate::model::pull_request::{PullRequest, State, unknown_state};
+use crate::model::readiness::Readiness;
 use crate::model::repository::{Access, RepositoryIdentity};
 use crate::plan::{PlanOutcome, Published, plan};
 use crate::publish::{PublishOutcome, cancel_grace_over, publish, read};
 use crate::report::{self, Report};
 use crate::run::notify::{CommentLookup, Notifier};
+use crate::run::readiness::Wait;
 use crate::run::undelivered::Undelivered;
 
 /// How long 👀 on the command may take.
@@ -49,6 +53,10 @@ struct Outcome {
     comment: CommentLookup,
     /// The session that the change was made in.
     session: Option<Session>,
+    /// What came of resetting Flux's commit status, where that was necessary.
+    reset: Option<Result<(), ApiError>>,
+    /// The deploy that Flux has not reported on, where the run waits for that.
+    awaited: Option<(Decision, Published)>,
 }
 
 impl Outcome {
@@ -58,6 +66,8 @@ impl Outcome {
             report,
             comment: CommentLookup::Unknown,
             session: None,
+            reset: None,
+            awaited: None,
         }
     }
 }
@@ -97,6 +107,10 @@ impl RequestRun<'_> {
                     session = Some(used);
                     self.identify(names, &mut decision).await;
                 }
+                Ok((PlanOutcome::StatusOutdated, used)) => {
+                    session = Some(used);
+                    decision.note_reset();
+                }
                 Ok((PlanOutcome::Planned(plan), _)) => {
                     self.notifier.preview(&plan);
                     return report::previewed(config, self.request, &decision, &plan);
@@ -126,6 +140,14 @@ impl RequestRun<'_> {
             self.decide_and_land(cancellation, &mut undelivered)
         );
         undelivered.note(Channel::Reaction, acknowledged);
+        if let Some((decision, published)) = outcome.awaited.take() {
+            // The last reaction comes with the last word.
+            outcome.report.reaction = None;
+            self.notify(&mut outcome, cancellation, &mut undelivered)
+                .await;
+            self.wait(&mut outcome, &decision, &published, cancellation)
+                .await;
+        }
         self.notify(&mut outcome, cancellation, &mut undelivered)
             .await;
         let mut report = outcome.report;
@@ -255,6 +277,9 @@ impl RequestRun<'_> {
         };
         outcome.comment = comment;
         undelivered.note(Channel::CommitStatus, pending);
+        if let Some(Err(error)) = outcome.reset.take() {
+            undelivered.note(Channel::CommitStatus, Err(error));
+        }
         if self.is_close() && outcome.report.message.is_none() {
             let stale = tokio::select! {
                 stale = self.stale_comment() => stale,
@@ -303,19 +328,159 @@ impl RequestRun<'_> {
             (Decision::Create(_), Ok(published)) => published.landed(),
             _ => None,
         };
-        let config = self.notifier.config;
-        outcome.report = match published {
-            Ok(published) => {
-                report::published(config, &outcome.context, self.request, decision, published)
+        match published {
+            Ok(published) => self.take_over(outcome, decision, published).await,
+            Err(failure) => {
+                outcome.report = report::failed(&outcome.context, Some(decision), &failure);
+                // Otherwise it may have landed.
+                if failure.is_rejection() {
+                    self.undo_reset(outcome, decision).await;
+                }
             }
-            Err(failure) => report::failed(&outcome.context, Some(decision), &failure),
-        };
+        }
         if let Some(deployed) = deployed
             && let Some(pull_request) = self.closed_meanwhile(cancellation).await
         {
             self.take_back(outcome, deployed, &pull_request, cancellation)
                 .await;
         }
+    }
+
+    /// Reports what was published, with what Flux says of it.
+    async fn take_over(&self, outcome: &mut Outcome, decision: &Decision, published: Published) {
+        let config = self.notifier.config;
+        let readiness = match (decision, &published, &outcome.reset) {
+            (Decision::Destroy(_), _, _) => Readiness::Unreported,
+            (Decision::Create(_), Published::Refused(_), reset) => {
+                if reset.is_some() {
+                    self.undo_reset(outcome, decision).await;
+                }
+                Readiness::Unreported
+            }
+            (Decision::Create(_), _, Some(Err(error))) if !config.inputs.wait.is_zero() => {
+                Readiness::Late {
+                    waited: Duration::ZERO,
+                    answer: Some(error.to_string()),
+                }
+            }
+            (Decision::Create(_), _, Some(_)) => Readiness::ComingUp,
+            (Decision::Create(create), _, None) => {
+                let manifest = &create.manifest;
+                self.notifier
+                    .readiness(&manifest.object_name, &manifest.commit)
+                    .await
+            }
+        };
+        let context = &outcome.context;
+        outcome.report = report::published(
+            config,
+            context,
+            self.request,
+            decision,
+            &published,
+            &readiness,
+        );
+        if readiness == Readiness::ComingUp && !config.inputs.wait.is_zero() {
+            outcome.awaited = Some((decision.clone(), published));
+        }
+    }
+
+    /// Waits for Flux to report on what was published. Holds nothing meanwhile.
+    async fn wait(
+        &self,
+        outcome: &mut Outcome,
+        decision: &Decision,
+        published: &Published,
+        cancellation: &CancellationToken,
+    ) {
+        let (Decision::Create(create), Some((_, head))) = (decision, &mut outcome.context.head)
+        else {
+            return;
+        };
+        outcome.session = None;
+        let wait = Wait {
+            github: &self.notifier.github,
+            log: self.notifier.log,
+            pull_request: self.request.pull_request,
+            object_name: &create.manifest.object_name,
+            is_pinned: create.manifest.pinned,
+            limit: self.notifier.config.inputs.wait,
+        };
+        let readiness = wait.until_reported(head, cancellation).await;
+        let comment_url = std::mem::take(&mut outcome.report.outputs.comment_url);
+        let Some(readiness) = readiness else {
+            // The run for the close speaks of it.
+            let report = &mut outcome.report;
+            report.outputs.ready = "false";
+            report.reaction = Some(Reaction::Done);
+            (report.message, report.status, report.deployment) = (None, None, None);
+            report.outputs.comment_url = comment_url;
+            return;
+        };
+        outcome.report = report::published(
+            self.notifier.config,
+            &outcome.context,
+            self.request,
+            decision,
+            published,
+            &readiness,
+        );
+        let begun = outcome.report.deployment.take();
+        outcome.report.deployment = begun.map(DeploymentChange::begun);
+        outcome.report.outputs.comment_url = comment_url;
+    }
+
+    /// Sets Flux's commit status to pending: Flux does not repeat what the newest one says, so that of an earlier deploy would
+    /// be taken for one about this deploy.
+    async fn reset(&self, create: &Create) -> Result<(), ApiError> {
+        let description = in_short(&Readiness::ComingUp, &create.environment.namespace);
+        self.set_flux_status(create, StatusState::Pending.as_str(), &description)
+            .await
+    }
+
+    /// Brings back what Flux had said, for nothing has changed.
+    async fn undo_reset(&self, outcome: &Outcome, decision: &Decision) {
+        let (Decision::Create(create), Some(Ok(()))) = (decision, &outcome.reset) else {
+            return;
+        };
+        let manifest = &create.manifest;
+        let context = status_context(&manifest.object_name);
+        let github = &self.notifier.github;
+        let before = github
+            .flux_status_before_reset(&manifest.commit, &context)
+            .await;
+        let undone = match before {
+            Ok(Some(before)) => {
+                self.set_flux_status(create, &before.state, &before.description)
+                    .await
+            }
+            Ok(None) => {
+                let state = StatusState::Error.as_str();
+                self.set_flux_status(create, state, deploy::NOT_DEPLOYED_IN_SHORT)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = undone {
+            self.notifier
+                .log
+                .warning(&warning::not_restored(&context, &error.to_string()));
+        }
+    }
+
+    async fn set_flux_status(
+        &self,
+        create: &Create,
+        state: &str,
+        description: &str,
+    ) -> Result<(), ApiError> {
+        let manifest = &create.manifest;
+        let context = status_context(&manifest.object_name);
+        let run_url = self.notifier.config.run_url();
+        self.notifier
+            .github
+            .set_status_of(&context, &manifest.commit, state, description, &run_url)
+            .await
     }
 
     async fn take_back(
@@ -330,6 +495,7 @@ impl RequestRun<'_> {
         let published = self.publish(outcome, &destroy, cancellation).await;
         let removal = published.as_ref().ok().and_then(Published::landed);
         let (commit, later_warning) = removal.unwrap_or((commit, None));
+        outcome.awaited = None;
         outcome.context.is_open = false;
         let mut report = match published {
             Ok(_) => report::refused(&outcome.context, &Refusal::Closed),
@@ -360,6 +526,15 @@ impl RequestRun<'_> {
             outcome.session = session;
             match published? {
                 PublishOutcome::Published(published) => return Ok(published),
+                PublishOutcome::StatusOutdated => {
+                    if let Decision::Create(create) = &decision {
+                        outcome.reset = Some(tokio::select! {
+                            reset = self.reset(create) => reset,
+                            () = cancellation.cancelled() => return Err(Failure::Interrupted),
+                        });
+                    }
+                    decision.note_reset();
+                }
                 PublishOutcome::Unidentified(names) => tokio::select! {
                     () = self.identify(names, &mut decision) => {}
                     () = cancellation.cancelled() => return Err(Failure::Interrupted),
@@ -425,6 +600,7 @@ impl RequestRun<'_> {
             report,
             comment,
             session,
+            ..
         } = outcome;
         let comment = std::mem::take(comment);
         let command_id = self.request.comment_id();
@@ -439,10 +615,10 @@ impl RequestRun<'_> {
         if let Some(written) = written {
             let name = self.notifier.config.repository.to_string();
             let repository = RepositoryIdentity::new(&name, self.request.repository_id);
-            tokio::select! {
-                () = self.notifier.look_again(context, &repository, written, session, undelivered) => {}
-                () = cancel_grace_over(cancellation) => {}
-            }
+            outcome.comment = tokio::select! {
+                comment = self.notifier.look_again(context, &repository, written, session, undelivered) => CommentLookup::Found(comment),
+                () = cancel_grace_over(cancellation) => CommentLookup::Unknown,
+            };
         }
     }
 

@@ -212,7 +212,11 @@ impl SweepRun<'_> {
                 warning,
             })) => (those_of(removals, &plan), commit, warning),
             // Nothing of it is left: others were faster.
-            Ok(PublishOutcome::Published(_) | PublishOutcome::Unidentified(_)) => {
+            Ok(
+                PublishOutcome::Published(_)
+                | PublishOutcome::Unidentified(_)
+                | PublishOutcome::StatusOutdated,
+            ) => {
                 return report::swept(self.event.code, &[], None, unresolved);
             }
             Err(failure) => {

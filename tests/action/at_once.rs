@@ -60,9 +60,9 @@ fn a_strangers_refusal_does_not_bury_a_deployment_that_is_told_at_the_same_time(
     assert_eq!(ending(&outcome), ("refuse", "not-permitted", "false"));
     let told = story.status_comment();
     for words in [
-        "### 😕 Refused\n",
-        "### 🚀 Flux is bringing ",
-        "- Namespace: `dev`\n",
+        "### 🚫 Refused: ",
+        "### 🟡 Flux is bringing ",
+        "| **Namespace** | `dev` |\n",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }
@@ -90,7 +90,7 @@ fn a_deploy_that_cannot_be_taken_back_after_the_close_says_how_it_comes_down() {
     );
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
-    for words in ["### 👎 Failed\n", "comment `/destroy-ephemeral`"] {
+    for words in ["### 🔴 Failed: ", "comment `/destroy-ephemeral`"] {
         assert!(told.contains(words), "no {words} in {told}");
     }
     assert!(!told.contains("give the command again"), "{told}");
@@ -243,9 +243,12 @@ fn a_destroy_that_a_deploy_overtakes_is_told_as_deployed() {
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
     assert!(says_up(&told), "{told}");
-    assert!(told.contains("- Namespace: `dev`\n"), "{told}");
+    assert!(told.contains("| **Namespace** | `dev` |\n"), "{told}");
     assert!(told.contains("as `rita` requested"), "{told}");
-    for words in ["- URL: <https://dev.example.com>\n", "Flux polls `main`"] {
+    for words in [
+        "[dev.example.com](<https://dev.example.com>)",
+        "Flux polls `main`",
+    ] {
         assert!(told.contains(words), "no {words} in {told}");
     }
     assert!(!says_down(&told), "{told}");
@@ -268,7 +271,7 @@ fn a_refusal_that_a_close_overtakes_does_not_bring_back_what_was_known_before() 
 
     assert_eq!(ending(&outcome), ("refuse", "unknown-argument", "false"));
     let told = story.status_comment();
-    assert!(told.contains("### 😕 Refused\n"), "{told}");
+    assert!(told.contains("### 🚫 Refused: "), "{told}");
     assert!(says_down(&told), "{told}");
     assert!(!says_up(&told), "{told}");
 }
@@ -292,7 +295,7 @@ fn a_failure_that_a_destroy_overtakes_does_not_bring_back_what_was_known_before(
 
     assert_eq!(ending(&outcome), ("create", "push-forbidden", "false"));
     let told = story.status_comment();
-    assert!(told.contains("### 👎 Failed\n"), "{told}");
+    assert!(told.contains("### 🔴 Failed: "), "{told}");
     assert!(says_down(&told), "{told}");
     assert!(!says_up(&told), "{told}");
 }

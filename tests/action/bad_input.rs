@@ -49,6 +49,9 @@ fn every_input_with_bad_values_is_rejected_by_name() {
             "environment-url",
             ["example.com", "ftp://h/", "https://{host}/"],
         ),
+        ("github-environment", ["a,b", " preview", "a\nb"]),
+        ("readiness", ["", "on", "Flux"]),
+        ("wait", ["", "7h", "6h0m1s"]),
         ("push-timeout", ["", "60", "-1s"]),
         ("ttl", ["soon", "0s", "-1h"]),
         ("max-environments", ["", "many", "-1"]),
@@ -75,6 +78,13 @@ fn every_input_with_bad_values_is_rejected_by_name() {
             assert!(shown != may_hold_a_password, "{input}={value}: {error}");
         }
     }
+    let error = rejected(&story, |job| {
+        job.input("wait", "5m").input("dry-run", "true")
+    });
+    assert!(
+        error.ends_with("a dry run deploys nothing to wait for, so leave out one of the two"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -15,14 +15,14 @@ fn one_comment_is_created_and_then_edited() {
         .into_iter()
         .find(|comment| comment.login.ends_with("[bot]"))
         .unwrap();
-    assert!(first.body.contains("### 🚀 Flux is bringing "));
+    assert!(first.body.contains("### 🟡 Flux is bringing "));
 
     let outcome = succeed(&story.destroy());
-    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
+    assert!(story.status_comment().contains("### ⚪ Flux is removing "));
     assert_eq!(outcome.outputs["comment-url"], first.url);
 
     succeed(&story.deploy());
-    assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
+    assert!(story.status_comment().contains("### 🟡 Flux is bringing "));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn our_comment_is_found_behind_a_hundred_others() {
     }
     succeed(&story.destroy());
 
-    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
+    assert!(story.status_comment().contains("### ⚪ Flux is removing "));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_strangers_comment_with_our_marker_is_not_ours() {
 
     succeed(&story.deploy());
 
-    assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
+    assert!(story.status_comment().contains("### 🟡 Flux is bringing "));
     let mallorys: Vec<_> = story
         .github
         .comments(story.number)
@@ -68,9 +68,8 @@ fn a_refusal_keeps_what_is_known_of_the_environment() {
         succeed(&job);
     }
     let told = story.status_comment();
-    let state = deployed.split_once("<!-- state ").unwrap().1;
-    assert!(told.ends_with(state), "{told}");
-    assert_eq!(told.matches("### 😕 Refused").count(), 1, "{told}");
+    assert!(told.starts_with(&deployed), "{told}");
+    assert_eq!(told.matches("### 🚫 Refused").count(), 1, "{told}");
 
     succeed(&story.destroy());
     let told = story.status_comment();
@@ -89,7 +88,7 @@ fn nothing_of_a_strangers_text_takes_effect() {
 
     let told = story.status_comment();
     assert!(
-        told.contains(&format!("- Branch: ``{branch}`` at `")),
+        told.contains(&format!("| **Branch** | ``{branch}`` at [`")),
         "{told}"
     );
     let manifest = story
@@ -152,7 +151,7 @@ fn a_comment_of_ours_that_was_deleted_is_written_anew() {
     let outcome = finish(running);
 
     assert!(!outcome.stdout.contains("::warning"), "{}", outcome.stdout);
-    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
+    assert!(story.status_comment().contains("### ⚪ Flux is removing "));
 }
 
 #[test]

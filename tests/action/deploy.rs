@@ -52,6 +52,7 @@ fn a_comment_becomes_a_commit() {
             ("environment-url", ""),
             ("comment-url", &story.github.comments(1)[1].url),
             ("swept", ""),
+            ("ready", ""),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
@@ -70,12 +71,18 @@ fn a_comment_becomes_a_commit() {
     assert_eq!(
         format!("{first}{rest}"),
         format!(
-            "<!-- flux-ephemeral-env --> -->\n### 🚀 Flux is bringing `dev` up\n\n- Namespace: `dev`\n- Branch: `dev` at `{}`\n\
-             - Commit on `main`: {server}/commit/{commit}\n- Run: {server}/actions/runs/1\n\n\
-             Flux polls `main` every minute by default, or immediately when a webhook notifies it. \
-             Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready. This comment does not change then: `flux get kustomizations ephemeral-dev` shows it.\n\
-             Flux picks up a push to the branch within 1m0s.\n\n\
-             To destroy it, comment `/destroy-ephemeral` or close the pull request.\n<!-- /state -->\n",
+            "<!-- flux-ephemeral-env --> -->\n### 🟡 Flux is bringing `dev` up\n\n\
+             | **Namespace** | `dev` |\n| :-- | :-- |\n\
+             | **Branch** | `dev` at [`{}`](<{server}/commit/{head}>) |\n\
+             | **Requested by** | `rita` |\n\
+             | **Change** | [commit](<{server}/commit/{commit}>) on `main` · [run](<{server}/actions/runs/1>) |\n\n\
+             <details><summary>What happens next, and where to look</summary>\n\n\
+             - Flux polls `main` every minute by default, or immediately when a webhook notifies it. \
+             Then it fetches the pull request's branch, applies the overlay and waits up to 5m0s until everything is ready.\n\
+             - Flux does not report here, so this comment does not say when it is ready: `flux get kustomizations ephemeral-dev` does.\n\
+             - Flux picks up a push to the branch within 1m0s.\n\
+             - To destroy it, comment `/destroy-ephemeral` or close the pull request.\n\n\
+             </details>\n<!-- /state -->\n",
             &head[..7]
         )
     );
@@ -338,7 +345,7 @@ fn a_deleted_forks_instance_is_destroyed_by_command() {
 
     assert_eq!(ending(&outcome), ("destroy", "destroy-command", "true"));
     assert_eq!(story.instances(), [] as [String; 0]);
-    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
+    assert!(story.status_comment().contains("### ⚪ Flux is removing "));
     assert_eq!(story.landed().len(), 2);
 }
 
@@ -355,7 +362,11 @@ fn a_renamed_branchs_instance_moves_with_it() {
     let landed = story.landed();
     assert_eq!(landed.len(), 2);
     assert_eq!(landed[0].0, "[ci skip] create ephemeral env from develop");
-    assert!(story.status_comment().contains("- Replaces: `dev`\n"));
+    assert!(
+        story
+            .status_comment()
+            .contains("| **Replaces** | `dev` |\n")
+    );
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn the_command_removes_the_file() {
     );
     let comment_text = story.status_comment();
     assert!(
-        comment_text.contains("### 🚀 Flux is removing "),
+        comment_text.contains("### ⚪ Flux is removing "),
         "{comment_text}"
     );
     assert!(
@@ -141,7 +141,7 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
     );
     succeed(&close);
     story.github.clear_faults();
-    assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
+    assert!(story.status_comment().contains("### 🟡 Flux is bringing "));
 
     let outcome = succeed(&close);
 
@@ -150,7 +150,7 @@ fn a_close_tells_what_a_cancelled_one_could_not() {
         ("destroy", "pull-request-closed", "false")
     );
     let told = story.status_comment();
-    assert!(told.contains("### 🚀 Nothing to destroy"), "{told}");
+    assert!(told.contains("### ⚪ Nothing to destroy"), "{told}");
     assert!(!told.contains("Flux is bringing"), "{told}");
     assert_eq!(story.landed().len(), 2);
     // And then there is no more to say.

@@ -160,6 +160,7 @@ fn reasons() -> Vec<String> {
         ("decide/triage", "Request"),
         ("decide/refusal", "Refusal"),
         ("model/failure", "Failure"),
+        ("model/readiness", "Readiness"),
     ];
     let coded = places
         .into_iter()
@@ -408,6 +409,10 @@ fn the_troubleshooting_page_explains_every_refusal_and_failure() {
     assert_eq!(
         sorted(explained("What fails")),
         sorted(codes("model/failure", "Failure"))
+    );
+    assert_eq!(
+        explained("What Flux says"),
+        ["flux-failed", "not-ready-in-time"]
     );
 }
 

@@ -438,7 +438,7 @@ fn no_place_for_our_own_repository_is_told_by_path_and_put_right_by_a_second_run
         assert!(error.contains(words) && error.contains(&path), "{error}");
         assert_eq!(story.landed(), []);
         let told = story.status_comment();
-        assert!(told.contains("### 👎 Failed"), "{told}");
+        assert!(told.contains("### 🔴 Failed"), "{told}");
         assert!(told.contains(words) && told.contains(&path), "{told}");
         assert_eq!(story.statuses().last().unwrap(), "error");
     }

@@ -152,7 +152,7 @@ fn a_rejection_is_told_in_the_servers_words_and_not_tried_again() {
         "{error}"
     );
     let told = story.status_comment();
-    assert!(told.contains("### 👎 Failed"), "{told}");
+    assert!(told.contains("### 🔴 Failed"), "{told}");
     assert!(
         told.contains("````text\npre-receive hook declined\nGH006: Protected branch update failed for refs/heads/main.\n@everyone ```\n````"),
         "{told}"
@@ -190,7 +190,7 @@ fn every_rejection_that_will_not_change_is_told_at_once() {
         assert!(error.contains(words), "{error}");
         let told = story.status_comment();
         assert!(
-            told.contains("### 👎 Failed") && told.contains(words),
+            told.contains("### 🔴 Failed") && told.contains(words),
             "{told}"
         );
         assert!(!told.contains('\u{1b}'), "{told}");
@@ -626,7 +626,7 @@ fn a_cancelled_run_ends_and_a_second_one_puts_everything_right() {
         assert!(signalled.elapsed() < Duration::from_secs(15));
         assert_eq!(outcome.status, 1, "{}", outcome.stdout);
         assert_eq!(ending(&outcome), ("create", "interrupted", "false"));
-        assert!(story.status_comment().contains("### 👎 Failed"));
+        assert!(story.status_comment().contains("### 🔴 Failed"));
         assert_eq!(story.statuses(), ["pending", "error"]);
 
         assert_eq!(
@@ -736,6 +736,6 @@ fn an_api_that_does_not_answer_a_fact_is_a_failure() {
 
     assert_eq!(ending(&outcome), ("none", "github-refused", "false"));
     assert!(error.contains("/pulls/1: 404: Not Found"), "{error}");
-    assert!(story.status_comment().contains("### 👎 Failed"));
+    assert!(story.status_comment().contains("### 🔴 Failed"));
     assert_eq!(story.landed(), []);
 }

@@ -67,7 +67,7 @@ fn our_comment_is_found_where_graphql_does_not_tell_who_we_are() {
             let ours = comments_of(&story, token.1);
             let commands = usize::from(token.1 == REVIEWER);
             assert_eq!(ours.len(), 1 + commands, "{token:?}: {ours:#?}");
-            assert!(ours[0].contains("### 🚀 Flux is bringing "), "{}", ours[0]);
+            assert!(ours[0].contains("### 🟡 Flux is bringing "), "{}", ours[0]);
             assert_eq!(untouched(&story), others);
             assert_eq!(story.requests()["GET /user"], 3);
         }
@@ -95,7 +95,7 @@ fn our_comment_is_found_while_graphql_is_down_and_is_the_same_afterwards() {
                 assert_eq!(ours.len(), 1, "{token:?}: {ours:#?}");
             }
             let ours = comments_of(&story, token.1).remove(0);
-            assert!(ours.contains("### 🚀 Flux is bringing "), "{ours}");
+            assert!(ours.contains("### 🟡 Flux is bringing "), "{ours}");
             assert_eq!(untouched(&story), others);
             assert_eq!(story.requests()["GET /user"], 2);
         }
@@ -149,7 +149,7 @@ fn a_rate_limit_of_graphql_is_waited_for() {
         assert_eq!(annotations(&outcome, "warning"), [] as [&str; 0]);
         let waited = outcome.duration >= Duration::from_secs(4);
         assert!(waited, "{:?}: {}", outcome.duration, outcome.stdout);
-        assert!(story.status_comment().contains("### 🚀 Flux is bringing "));
+        assert!(story.status_comment().contains("### 🟡 Flux is bringing "));
         assert_eq!(story.requests()["POST /graphql"], 2);
         assert!(!story.requests().contains_key("GET /user"));
     }

@@ -73,7 +73,7 @@ fn the_image_is_cancelled_as_process_1_and_a_second_run_puts_everything_right() 
         assert!(signalled.elapsed() < Duration::from_secs(15));
         assert_eq!(outcome.status, 1, "{}{}", outcome.stdout, outcome.stderr);
         assert_eq!(ending(&outcome), ("create", "interrupted", "false"));
-        assert!(story.status_comment().contains("### 👎 Failed"));
+        assert!(story.status_comment().contains("### 🔴 Failed"));
         assert_eq!(story.statuses(), ["pending", "error"]);
         assert_eq!(story.landed(), []);
 

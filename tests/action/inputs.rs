@@ -237,11 +237,7 @@ fn environment_url_is_told() {
 
     let url = "https://p-dev.example.com/dev?pr=1";
     assert_eq!(outcome.outputs["environment-url"], url);
-    assert!(
-        story
-            .status_comment()
-            .contains(&format!("- URL: <{url}>\n"))
-    );
+    assert!(story.status_comment().contains(&format!("(<{url}>)")));
 }
 
 #[test]

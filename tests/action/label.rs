@@ -36,7 +36,7 @@ fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
         assert_eq!(file, story.current("dev", story.number));
         let told = story.status_comment();
         let way_down = "To destroy it, comment `/destroy-ephemeral`, remove the label `preview` or close the pull request.";
-        for words in ["### 🚀 Flux is bringing ", way_down] {
+        for words in ["### 🟡 Flux is bringing ", way_down] {
             assert!(told.contains(words), "no {words} in {told}");
         }
         assert_eq!(story.statuses(), ["pending", "success"]);
@@ -49,7 +49,7 @@ fn a_label_brings_an_environment_up_and_down_without_a_reaction() {
             "{event}"
         );
         assert_eq!(story.instances(), [] as [String; 0]);
-        assert!(story.status_comment().contains("### 🚀 Flux is removing "));
+        assert!(story.status_comment().contains("### ⚪ Flux is removing "));
         let messages = story.repository.log("main").into_iter().take(2);
         let messages: Vec<String> = messages.map(|commit| commit.message).collect();
         let trailers = "\n\nPull-request: #1\nRequested-by: @rita";
@@ -219,7 +219,7 @@ fn the_labels_name_is_text_and_no_markdown() {
             .input("label", label),
     );
     assert_eq!(ending(&outcome).2, "true");
-    assert!(story.status_comment().contains("### 🚀 Flux is removing "));
+    assert!(story.status_comment().contains("### ⚪ Flux is removing "));
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_label_takes_the_lifetime_of_the_input() {
     let job = story.label("labeled", "preview", REVIEWER);
     succeed(&job.input("ttl", "72h"));
     let told = story.status_comment();
-    assert!(told.contains(", in 3 days; "), "{told}");
+    assert!(told.contains(", in 3 days |"), "{told}");
     assert!(
         story
             .instance("dev")

@@ -49,7 +49,7 @@ fn deploy_for(story: &Story, job: &Job, lifetime: Option<Duration>) -> Outcome {
     let (end, told) = (end(story, "dev"), story.status_comment());
     let Some(lifetime) = lifetime else {
         assert_eq!(end, None);
-        assert!(!told.contains("The environment expires at"), "{told}");
+        assert!(!told.contains("**Expires**"), "{told}");
         return outcome;
     };
     let end = end.expect("a time");
@@ -57,10 +57,7 @@ fn deploy_for(story: &Story, job: &Job, lifetime: Option<Duration>) -> Outcome {
         (before + lifetime..=after + lifetime).contains(&end),
         "{end}"
     );
-    let until = format!(
-        "\nThe environment expires at {}, in ",
-        end.format("%Y-%m-%d %H:%M UTC")
-    );
+    let until = format!("| **Expires** | {}, in ", end.format("%Y-%m-%d %H:%M UTC"));
     assert!(told.contains(&until), "no {until} in {told}");
     outcome
 }
@@ -81,16 +78,18 @@ fn the_lifetime_is_the_commands_or_the_inputs() {
         let job = said(&story, &format!("/deploy-ephemeral{arguments}"));
         let lifetime = hours.map(|hours| HOUR * hours);
         deploy_for(&story, &job.input("ttl", input), lifetime);
-        let words = format!(
-            ", in {distance}; the next sweep after that destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` \
-             (72 hours from that comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).\n"
-        );
         let told = story.status_comment();
-        assert_eq!(
-            told.contains(&words),
-            hours.is_some(),
-            "{input}{arguments}: {told}"
-        );
+        for words in [
+            &format!(", in {distance} |\n"),
+            "The next sweep after its expiry destroys it. To keep it, comment `/deploy-ephemeral ttl=72h` (72 hours from that \
+             comment) or `/deploy-ephemeral ttl=never` (until the pull request closes).\n",
+        ] {
+            assert_eq!(
+                told.contains(words),
+                hours.is_some(),
+                "{input}{arguments}: {told}"
+            );
+        }
     }
     let pinned = format!("    commit: {head}\n");
     for arguments in [format!("{head} ttl=24h"), format!("ttl=24h {head}")] {
@@ -146,7 +145,7 @@ fn what_is_over_is_swept_and_comes_back_by_the_command() {
 
     let told = story.status_comment();
     assert!(
-        told.contains("### 🧹 A sweep destroyed the environment"),
+        told.contains("### ⚪ A sweep destroyed the environment"),
         "{told}"
     );
     assert!(told.contains("It expired at "), "{told}");

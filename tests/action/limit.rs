@@ -170,13 +170,13 @@ fn two_at_once_cannot_both_take_the_last_place() {
         assert_eq!(ours.len(), 1, "{ours:#?}");
         let is_refused = ending(outcome).0 == "refuse";
         assert_eq!(
-            ours[0].contains("### 😕 Refused"),
+            ours[0].contains("### 🚫 Refused"),
             is_refused,
             "{}",
             ours[0]
         );
         assert_eq!(
-            ours[0].contains("### 🚀 Flux is bringing "),
+            ours[0].contains("### 🟡 Flux is bringing "),
             !is_refused,
             "{}",
             ours[0]

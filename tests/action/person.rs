@@ -19,9 +19,12 @@ pub(crate) fn refused(story: &Story, job: &Job, reason: &str) -> String {
     assert_eq!(story.instances(), instances);
     assert_eq!(outcome.outputs["commit"], "");
     let comment = story.status_comment();
-    assert!(comment.contains("### 😕 Refused\n"), "{comment}");
+    assert!(
+        comment.contains(&format!("### 🚫 Refused: {}\n", reason.replace('-', " "))),
+        "{comment}"
+    );
     assert!(comment.contains("**What to do:** "), "{comment}");
-    let help = format!("/octo-org/demo/blob/HEAD/docs/troubleshooting.md#{reason}\n");
+    let help = format!("/octo-org/demo/blob/HEAD/docs/troubleshooting.md#{reason}>)");
     assert!(comment.contains(&help), "{comment}");
     comment
 }
@@ -239,11 +242,9 @@ fn a_stranger_cannot_destroy() {
 
     let told = refused(&story, &job, "not-permitted");
 
-    assert!(
-        told.contains("Last known state of the environment:"),
-        "{told}"
-    );
-    assert!(told.contains("### 🚀 Flux is bringing "), "{told}");
+    let (known, refusal) = told.split_once("\n---\n").unwrap();
+    assert!(known.contains("### 🟡 Flux is bringing "), "{told}");
+    assert!(refusal.starts_with("\n### 🚫 Refused: "), "{told}");
     assert_eq!(story.statuses(), ["pending", "success"]);
 }
 

@@ -404,13 +404,13 @@ fn filled(file: &str, name: &str, number: u64, commit: &str) -> String {
 /// Whether a comment says that there is an environment, brought up by this run or by one before.
 pub(crate) fn says_up(comment: &str) -> bool {
     let is_there = " is deployed already: nothing changed\n";
-    comment.contains("### 🚀 Flux is bringing ") || comment.contains(is_there)
+    comment.contains("### 🟡 Flux is bringing ") || comment.contains(is_there)
 }
 
 /// Whether a comment says that there is no environment, removed by this run or by one before.
 pub(crate) fn says_down(comment: &str) -> bool {
-    let is_gone = "### 🚀 Nothing to destroy: this pull request has no environment\n";
-    comment.contains("### 🚀 Flux is removing ") || comment.contains(is_gone)
+    let is_gone = "### ⚪ Nothing to destroy: this pull request has no environment\n";
+    comment.contains("### ⚪ Flux is removing ") || comment.contains(is_gone)
 }
 
 /// A request that is held up; it goes on where this is dropped.

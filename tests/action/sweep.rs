@@ -109,7 +109,7 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     assert!(
         story
             .status_comment_on(closed)
-            .contains("### 🚀 Flux is bringing ")
+            .contains("### 🟡 Flux is bringing ")
     );
     let merged = story.another_deployed("b-merged");
     let expired = story.another("d-expired");
@@ -186,10 +186,10 @@ fn what_nobody_needs_goes_in_one_commit_and_each_pull_request_is_told_why() {
     for (number, name, status, words) in table {
         let told = story.status_comment_on(number);
         for words in words.into_iter().chain([
-            "### 🧹 A sweep destroyed the environment\n",
-            &format!("- Namespace: `{name}`\n"),
-            &format!("- Commit on `main`: {commit_url}\n"),
-            "/octo-org/demo/actions/runs/1\n",
+            "### ⚪ A sweep destroyed the environment: ",
+            &format!("| **Namespace** | `{name}` |\n"),
+            &format!("[commit](<{commit_url}>) on `main`"),
+            "/octo-org/demo/actions/runs/1>)",
         ]) {
             assert!(told.contains(words), "{name}: no {words} in {told}");
         }
@@ -369,7 +369,10 @@ fn a_pull_request_with_two_instances_loses_both_and_is_told_of_both_at_once() {
     );
 
     let told = story.status_comment_on(number);
-    assert!(told.contains("- Namespace: `first`, `second`\n"), "{told}");
+    assert!(
+        told.contains("| **Namespace** | `first`, `second` |\n"),
+        "{told}"
+    );
     assert_eq!(story.github.statuses(&story.head_of(number)).len(), 1);
 }
 
@@ -387,7 +390,7 @@ fn one_of_two_instances_may_be_over_while_the_other_is_not() {
     assert_eq!(story.instances(), [Story::path("lasting")]);
     // The last word is about what is there.
     let told = story.status_comment_on(number);
-    assert!(told.contains("- Namespace: `lasting`\n"), "{told}");
+    assert!(told.contains("| **Namespace** | `lasting` |\n"), "{told}");
     let expected = (
         "success".to_owned(),
         "Flux is bringing lasting up".to_owned(),
@@ -660,7 +663,7 @@ fn a_sweep_that_cannot_be_done_is_one_error_and_changes_nothing() {
 
         assert_eq!(ending(&outcome), ("sweep", reason, "false"), "{error}");
         let summary = &outcome.summary;
-        for words in ["### 👎 The sweep failed\n", "**What to do:** ", words] {
+        for words in ["### 🔴 The sweep failed\n", "**What to do:** ", words] {
             assert!(summary.contains(words), "{reason}: no {words} in {summary}");
         }
         assert_eq!(story.repository.tip("main"), tip);

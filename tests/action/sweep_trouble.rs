@@ -24,7 +24,7 @@ const STAYS: &str = "kept the environments of these pull requests, because GitHu
 fn assert_told_of_a_sweep(story: &Story, number: u64) {
     let told = story.status_comment_on(number);
     assert!(
-        told.contains("### 🧹 A sweep destroyed the environment"),
+        told.contains("### ⚪ A sweep destroyed the environment"),
         "{told}"
     );
 }
@@ -484,7 +484,7 @@ fn a_lost_race_is_planned_again_and_what_was_deployed_meanwhile_stays() {
         assert_swept(&story, &outcome, &tip, &[("other", other, "closed")]);
         assert_eq!(story.instances(), [Story::path("dev")], "{place}");
         let told = story.status_comment();
-        assert!(told.contains("### 🚀 Flux is bringing "), "{place}: {told}");
+        assert!(told.contains("### 🟡 Flux is bringing "), "{place}: {told}");
         assert_eq!(story.requests()["POST /git-receive-pack"], pushes);
     }
 }
@@ -567,10 +567,10 @@ fn a_pull_request_that_is_brought_up_again_before_it_is_told_is_told_what_is_tru
     assert_eq!(story.instances(), [Story::path("dev")]);
     let told = story.status_comment();
     for words in [
-        "### 🚀 Flux is bringing ",
-        "- Namespace: `dev`\n",
-        "\nThe environment expires at ",
-        ", in 3 days; ",
+        "### 🟡 Flux is bringing ",
+        "| **Namespace** | `dev` |\n",
+        "| **Expires** | ",
+        ", in 3 days |",
     ] {
         assert!(told.contains(words), "no {words} in {told}");
     }

@@ -26,7 +26,7 @@ fn warnings(outcome: &Outcome) -> Vec<&str> {
 fn failed_to_ask(story: &Story, job: &Job) -> String {
     let (outcome, error) = fail(job);
     assert_eq!(ending(&outcome), ("none", "github-failed", "false"));
-    assert!(story.status_comment().contains("### 👎 Failed"));
+    assert!(story.status_comment().contains("### 🔴 Failed"));
     assert_eq!(story.landed(), []);
     error
 }
@@ -490,7 +490,7 @@ fn a_server_that_is_none_is_told_by_its_url() {
                 assert_eq!(ending(&outcome), ("create", "push-timeout", "false"));
                 let from = format!("from {url}/octo-org/demo");
                 assert!(error.contains(&from), "{error}");
-                assert!(story.status_comment().contains("### 👎 Failed"));
+                assert!(story.status_comment().contains("### 🔴 Failed"));
                 assert_eq!(story.statuses(), ["pending", "error"]);
                 assert_eq!(story.landed(), []);
             });

@@ -153,7 +153,9 @@ pub(crate) fn an_environment_whose_time_is_over_is_swept_and_its_namespace_is_go
     let told: Vec<&str> = comments
         .iter()
         .map(|comment| comment.body.as_str())
-        .filter(|body| body.contains("### 🧹 A sweep destroyed the environment\n\nIt expired at "))
+        .filter(|body| {
+            body.contains("### ⚪ A sweep destroyed the environment: expired\n\nIt expired at ")
+        })
         .collect();
     assert_eq!(told.len(), 1, "{comments:?}");
 
