@@ -15,6 +15,7 @@ use crate::manifest::read::{applied, deployed_at, read};
 use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
+use crate::model::names::instance_name;
 use crate::model::repository::RepositoryIdentity;
 
 /// What keeps a directory in Git that holds nothing else.
@@ -417,7 +418,11 @@ pub(crate) fn instances_of(owner: &Owner, tip: &Tip) -> Vec<DeployedInstance> {
 
 /// Returns the instance in the file `sync-<name>.yaml`.
 pub(crate) fn instance_called(name: &str, tip: &Tip) -> Option<DeployedInstance> {
-    all_instances(tip).find(|deployed| deployed.name == name)
+    let mut entries = tip.instances.iter();
+    match entries.find(|(path, _)| instance_name(path) == Some(name))? {
+        (path, Entry::File(content)) => deployed_at(path, content),
+        (_, Entry::Other) => None,
+    }
 }
 
 /// Returns every instance of a repository.
@@ -701,6 +706,91 @@ mod tests {
         let plan = sweep(&[removal], &there);
         let kept = [("k8s/instances/.gitkeep".to_owned(), String::new())];
         assert_eq!(plan.change.writes, kept.into());
+    }
+
+    /// Flux's status is reset once, and only where Flux applies something else afterwards.
+    #[test]
+    fn what_flux_applies_anew_has_its_status_reset_first() {
+        let reporting = |create: Create| Create {
+            resets_status: true,
+            ..create
+        };
+        let there = tip([(PATH, file_of(&up("dev", 7)))]);
+        let with = |change: fn(&mut Manifest)| {
+            let mut create = reporting(up("dev", 7));
+            change(&mut create.manifest);
+            create
+        };
+        let is_outdated = |create: &Create, tip: &Tip| {
+            super::create(create, tip).unwrap() == PlanOutcome::StatusOutdated
+        };
+        for (create, tip, expected) in [
+            (with(|_| {}), Tip::default(), true),
+            (with(|_| {}), there.clone(), false),
+            (
+                with(|manifest| manifest.expires = Some(at("2026-02-27T12:00:00Z"))),
+                there.clone(),
+                false,
+            ),
+            (
+                with(|manifest| manifest.requested_by = "otto".to_owned()),
+                there.clone(),
+                false,
+            ),
+            (
+                with(|manifest| manifest.commit = "f".repeat(40)),
+                there.clone(),
+                true,
+            ),
+            (with(|manifest| manifest.pinned = true), there.clone(), true),
+            (
+                with(|manifest| manifest.timeout = "9m0s".to_owned()),
+                there.clone(),
+                true,
+            ),
+            (
+                with(|manifest| manifest.flux_namespace = "flux".to_owned()),
+                there.clone(),
+                true,
+            ),
+            // A file that is not as we write it.
+            (
+                with(|_| {}),
+                self::tip([(
+                    PATH,
+                    file(&format!(
+                        "{}spec: {{}}\n",
+                        up("dev", 7).manifest.render().unwrap()
+                    )),
+                )]),
+                true,
+            ),
+            // The branch was renamed.
+            (
+                with(|_| {}),
+                self::tip([("k8s/instances/sync-old.yaml", file_of(&up("old", 7)))]),
+                true,
+            ),
+        ] {
+            assert_eq!(is_outdated(&create, &tip), expected, "{create:?}");
+            let reset = Create {
+                resets_status: false,
+                ..create
+            };
+            assert!(!is_outdated(&reset, &tip));
+        }
+    }
+
+    #[test]
+    fn an_instance_is_found_by_its_name() {
+        let there = tip([
+            (PATH, file_of(&up("dev", 7))),
+            ("k8s/instances/sync-b.yaml", file("x")),
+        ]);
+        let found = instance_called("dev", &there).unwrap();
+        assert_eq!(found.instance.owner.pull_request, 7);
+        assert_eq!(instance_called("b", &there), None);
+        assert_eq!(instance_called("", &there), None);
     }
 
     #[test]

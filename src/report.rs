@@ -870,6 +870,130 @@ mod tests {
         assert_eq!(report.error, None);
     }
 
+    fn known(readiness: &Readiness, inputs: &[(&str, &str)], published: &Published) -> Report {
+        let mut given = vec![
+            ("INPUT_READINESS", "flux"),
+            ("INPUT_GITHUB-ENVIRONMENT", "preview"),
+        ];
+        given.extend(inputs);
+        let config = configured(&given).unwrap();
+        let request = commented(deploy());
+        super::published(
+            &config,
+            &context(),
+            &request,
+            &decision(&request),
+            published,
+            readiness,
+        )
+    }
+
+    #[test]
+    fn what_is_known_of_readiness_is_told_everywhere_alike() {
+        let failed = Readiness::Failed("build failed".to_owned());
+        let late = Readiness::Late {
+            waited: Duration::from_secs(60),
+            answer: None,
+        };
+        for (readiness, ready, status, deployment, reason, reaction) in [
+            (
+                Readiness::ComingUp,
+                "",
+                StatusState::Pending,
+                DeploymentState::InProgress,
+                "deploy-command",
+                Reaction::Done,
+            ),
+            (
+                Readiness::Ready,
+                "true",
+                StatusState::Success,
+                DeploymentState::Success,
+                "deploy-command",
+                Reaction::Done,
+            ),
+            (
+                failed,
+                "false",
+                StatusState::Failure,
+                DeploymentState::Failure,
+                "flux-failed",
+                Reaction::Failed,
+            ),
+            (
+                late,
+                "false",
+                StatusState::Error,
+                DeploymentState::Failure,
+                "not-ready-in-time",
+                Reaction::Failed,
+            ),
+            (
+                Readiness::Unwatched,
+                "",
+                StatusState::Error,
+                DeploymentState::Failure,
+                "interrupted",
+                Reaction::Failed,
+            ),
+        ] {
+            let waits = [("INPUT_WAIT", "60s")];
+            let report = known(&readiness, &waits, &pushed(Plan::default()));
+            assert_eq!(
+                (report.outputs.ready, report.outputs.reason),
+                (ready, reason)
+            );
+            assert_eq!(report.outputs.decision, "create");
+            let (state, description) = report.status.unwrap();
+            assert_eq!((state, report.reaction), (status, Some(reaction)));
+            let Some(DeploymentChange::Begin { name, status, .. }) = report.deployment else {
+                panic!("{:?}", report.deployment);
+            };
+            assert_eq!((name.as_str(), status.state), ("dev", deployment));
+            assert_eq!(status.description, description);
+            assert_eq!(report.error.is_some(), reaction == Reaction::Failed);
+            assert!(report.message.unwrap().is_state());
+
+            // Who does not wait does not fail with it.
+            let report = known(&readiness, &[], &Published::Unchanged(Plan::default()));
+            assert_eq!(
+                (report.error, report.reaction),
+                (None, Some(Reaction::Done))
+            );
+            assert_eq!(report.outputs.reason, "deploy-command");
+            assert!(matches!(
+                report.deployment,
+                Some(DeploymentChange::Follow { .. })
+            ));
+
+            let reported = super::reported(&config(), &context(), &old(), &readiness);
+            assert_eq!(reported.outputs.decision, "report");
+            assert_eq!((reported.error, reported.deployment), (None, None));
+        }
+    }
+
+    #[test]
+    fn what_is_gone_has_no_deployment() {
+        let config = configured(&[("INPUT_GITHUB-ENVIRONMENT", "preview")]).unwrap();
+        let request = destroy();
+        let decision = decision(&request);
+        let report = super::published(
+            &config,
+            &context(),
+            &request,
+            &decision,
+            &pushed(removal()),
+            &Readiness::Unreported,
+        );
+        let names = vec!["dev".to_owned(), "old".to_owned()];
+        assert_eq!(report.deployment, Some(DeploymentChange::End { names }));
+        let one = swept_away("dev", 7, Reason::Closed);
+        let report = swept_one(&config, &context(), &[&one], COMMIT);
+        let names = vec!["dev".to_owned()];
+        assert_eq!(report.deployment, Some(DeploymentChange::End { names }));
+        assert_eq!(reported(&request, pushed(removal())).deployment, None);
+    }
+
     #[test]
     fn a_new_directory_is_worth_a_warning() {
         let plan = Plan {

@@ -53,3 +53,106 @@ pub(crate) fn is_current(commit: &Sha, instance: &Instance, pull_request: &PullR
     };
     pull_request.state == State::Open && current == commit.as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decide::tests::pull_request;
+    use crate::manifest::read::read;
+    use crate::manifest::tests::manifest;
+
+    fn status(state: &str) -> FluxStatus {
+        FluxStatus {
+            state: state.to_owned(),
+            description: "words".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_context_is_that_of_an_object_of_ours_or_of_none() {
+        for (context, object) in [
+            ("flux/ephemeral-dev", Some("ephemeral-dev")),
+            (
+                "flux/ephemeral-feature-x-0a1b2c3d",
+                Some("ephemeral-feature-x-0a1b2c3d"),
+            ),
+            ("flux/ephemeral-", None),
+            ("flux/app", None),
+            ("ephemeral-dev", None),
+            ("kustomization/ephemeral-dev/0a1b2c", None),
+            (" flux/ephemeral-dev", None),
+            ("", None),
+        ] {
+            assert_eq!(object_in(context), object, "{context}");
+            if let Some(object) = object {
+                assert_eq!(status_context(object), context);
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_is_ready_failed_or_not_known_yet() {
+        let failed = || Readiness::Failed("words".to_owned());
+        for (state, expected) in [
+            ("success", Readiness::Ready),
+            ("failure", failed()),
+            ("error", failed()),
+            ("pending", Readiness::ComingUp),
+            ("SUCCESS", Readiness::ComingUp),
+            ("", Readiness::ComingUp),
+        ] {
+            assert_eq!(readiness(Some(&status(state))), expected, "{state}");
+        }
+        assert_eq!(readiness(None), Readiness::ComingUp);
+    }
+
+    #[test]
+    fn it_looks_often_for_a_minute_and_then_every_ten_seconds() {
+        let seconds = Duration::from_secs;
+        for (waited, expected) in [(0, 2), (59, 2), (60, 10), (299, 10), (20_000, 10)] {
+            assert_eq!(pause(seconds(waited)), seconds(expected), "{waited}");
+        }
+        let (mut waited, mut looks) = (Duration::ZERO, 1);
+        while waited < seconds(300) {
+            waited += pause(waited);
+            looks += 1;
+        }
+        assert_eq!(looks, 1 + 30 + 24);
+    }
+
+    #[test]
+    fn a_commit_is_current_where_the_environment_is_meant_to_run_it() {
+        let (head, other) = (pull_request().commit, Sha::parse(&"e".repeat(40)).unwrap());
+        let instance = |pinned: Option<&Sha>| Instance {
+            pinned: pinned.map(Sha::to_string),
+            ..read(manifest().render().unwrap().as_bytes()).unwrap()
+        };
+        let closed = PullRequest {
+            state: State::Closed,
+            ..pull_request()
+        };
+        for (commit, pinned, pull_request, expected) in [
+            (&head, None, pull_request(), true),
+            (&other, None, pull_request(), false),
+            (&other, Some(&other), pull_request(), true),
+            (&head, Some(&other), pull_request(), false),
+            (&head, None, closed, false),
+        ] {
+            let instance = instance(pinned);
+            assert_eq!(
+                is_current(commit, &instance, &pull_request),
+                expected,
+                "{commit} {pinned:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_status_is_a_panic(context in "\\PC{0,30}|flux/\\PC{0,30}", state in "\\PC{0,9}") {
+            let _ = (object_in(&context), readiness(Some(&status(&state))));
+        }
+    }
+}

@@ -7,8 +7,10 @@ use proptest::sample::select;
 use super::*;
 use crate::command::{Problem, UsageError};
 use crate::config::tests::configured;
-use crate::decide::triage::{NoOp, Triage};
-use crate::event::{CommentEvent, Event, Ignored, PullRequestAction, PullRequestEvent, SweepEvent};
+use crate::decide::triage::{NoOp, ReportRequest, Triage};
+use crate::event::{
+    CommentEvent, Event, Ignored, PullRequestAction, PullRequestEvent, StatusEvent, SweepEvent,
+};
 use crate::model::repository::Permission;
 use crate::model::repository::RepositoryIdentity;
 use crate::model::sha::Sha;
@@ -339,6 +341,32 @@ fn a_command_and_a_close_are_requests() {
         repository_id: Some(1),
     };
     assert_eq!(triaged(Event::Sweep(sweep.clone())), Triage::Sweep(sweep));
+    let status = |context: &str, is_pending| StatusEvent {
+        sha: pull_request().commit,
+        context: context.to_owned(),
+        is_pending,
+        default_branch: "main".to_owned(),
+        repository_id: Some(1),
+    };
+    for (event, triage) in [
+        (status("ci", false), Triage::None(NoOp::AnotherStatus)),
+        (status("ci", true), Triage::None(NoOp::AnotherStatus)),
+        (
+            status("flux/ephemeral-dev", true),
+            Triage::None(NoOp::StatusPending),
+        ),
+        (
+            status("flux/ephemeral-dev", false),
+            Triage::Report(ReportRequest {
+                object_name: "ephemeral-dev".to_owned(),
+                commit: pull_request().commit,
+                default_branch: "main".to_owned(),
+                repository_id: Some(1),
+            }),
+        ),
+    ] {
+        assert_eq!(triaged(Event::Status(event)), triage);
+    }
     let mut misspelt = comment();
     misspelt.body = "/deploy-ephemeral now".to_owned();
     assert_eq!(

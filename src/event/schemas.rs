@@ -11,11 +11,13 @@ use super::*;
 const DIRECTORY: &str = "FLUX_EPHEMERAL_ENV_SCHEMAS";
 
 /// The events whose payload is read any further than its action.
-const READ: [(&str, &str); 4] = [
+const READ: [(&str, &str); 5] = [
     ("issue_comment", "created"),
     ("pull_request", "closed"),
     ("pull_request", "labeled"),
     ("pull_request", "unlabeled"),
+    // It has no action.
+    ("status", ""),
 ];
 
 fn package(file: &str) -> Value {
@@ -113,7 +115,7 @@ fn nothing_is_required_that_githubs_schemas_call_optional() {
     for (name, action) in READ {
         let event = examples.as_array().unwrap();
         let event = event.iter().find(|event| event["name"] == name).unwrap();
-        let of_action = |example: &&Value| example["action"] == action;
+        let of_action = |example: &&Value| example["action"].as_str().unwrap_or_default() == action;
         let payloads: Vec<&Value> = event["examples"]
             .as_array()
             .unwrap()
@@ -129,8 +131,10 @@ fn nothing_is_required_that_githubs_schemas_call_optional() {
             for (schemas, is_openapi) in &published {
                 let pointer = match is_openapi {
                     true => {
-                        format!("/components/schemas/webhook-{name}-{action}").replace('_', "-")
+                        let schema = format!("/components/schemas/webhook-{name}-{action}");
+                        schema.trim_end_matches('-').replace('_', "-")
                     }
+                    false if action.is_empty() => format!("/definitions/{name}$event"),
                     false => format!("/definitions/{name}${action}"),
                 };
                 let schema = schemas.pointer(&pointer).expect(&pointer);

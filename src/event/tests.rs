@@ -51,6 +51,37 @@ fn a_comment_is_read_down_to_what_matters() {
 }
 
 #[test]
+fn a_status_is_read_down_to_what_matters() {
+    let payload = json!({
+        "sha": SHA.to_uppercase(), "context": "flux/ephemeral-dev", "state": "failure", "description": null,
+        "repository": { "id": 1, "default_branch": "main" },
+    });
+    let status = |state: &str| {
+        let mut payload = payload.clone();
+        payload["state"] = json!(state);
+        match parsed("status", &payload).unwrap() {
+            Event::Status(event) => event,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        status("failure"),
+        StatusEvent {
+            sha: Sha::parse(SHA).unwrap(),
+            context: "flux/ephemeral-dev".to_owned(),
+            is_pending: false,
+            default_branch: "main".to_owned(),
+            repository_id: Some(1),
+        }
+    );
+    assert!(status("pending").is_pending && !status("success").is_pending);
+    let mut payload = payload;
+    payload["sha"] = json!("main");
+    let error = parsed("status", &payload).unwrap_err().to_string();
+    assert!(error.contains("sha: \"main\" is not a commit's"), "{error}");
+}
+
+#[test]
 fn what_a_deleted_account_does_is_a_ghosts() {
     let mut payload = comment();
     payload["comment"]["user"] = Value::Null;

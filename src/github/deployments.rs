@@ -117,8 +117,19 @@ impl GitHub {
             Ok(now.into_iter().find(is_new))
         };
         let created: DeploymentObject = self.http.sent_once(send, find).await?;
-        self.set_deployment_status(place, created.id, status)
-            .await?;
+        let begun = DeploymentStatus {
+            state: DeploymentState::InProgress,
+            ..status.clone()
+        };
+        // GitHub's page tells that it began, also where it is over by now.
+        let is_over = status.state != begun.state;
+        for status in [Some(&begun), Some(status).filter(|_| is_over)]
+            .into_iter()
+            .flatten()
+        {
+            self.set_deployment_status(place, created.id, status)
+                .await?;
+        }
         Ok(created.id)
     }
 

@@ -41,8 +41,9 @@ pub(crate) fn code(text: &str) -> String {
 /// Rows of a table, each a word and what it stands for ([spec](https://github.github.com/gfm/#tables-extension-)).
 pub(crate) fn table(rows: &[(&str, String)]) -> String {
     let rows = rows.iter().map(|(word, value)| {
-        // A bar would end the cell, in code as well.
-        format!("| **{word}** | {} |", value.replace('|', "\\|"))
+        // A bar would end the cell, in code as well. A backslash before it would escape the one that escapes it.
+        let value = value.replace("\\|", "\\\u{2060}|").replace('|', "\\|");
+        format!("| **{word}** | {value} |")
     });
     let mut lines: Vec<String> = rows.collect();
     // GitHub shows no table without a head.

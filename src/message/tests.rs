@@ -383,7 +383,15 @@ proptest! {
             head: Some((text.clone(), sha("a"))),
             ..context()
         };
-        let state = deployed(&context, &environment()).body(None);
+        let environment = Deployed {
+            branch: text.clone(),
+            requested_by: text.clone(),
+            namespaces: vec![text.clone()],
+            readiness: Readiness::Failed(text.clone()),
+            ..environment()
+        };
+        let state = deployed(&context, &environment).body(None);
+        prop_assert!(!outside_code(&state).contains("octocat"), "{state}");
         for notice in notices(&context, &text) {
             let body = notice.body(Some(&state));
             prop_assert!(!outside_code(&body).contains("octocat"), "{body}");

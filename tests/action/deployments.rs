@@ -52,8 +52,8 @@ fn a_deploy_is_handed_to_flux_and_a_destroy_ends_it() {
         (head.as_str(), "preview")
     );
     assert!(deployment.transient);
-    assert_eq!(states(deployment), ["success"]);
-    let status = &deployment.statuses[0];
+    assert_eq!(states(deployment), ["in_progress", "success"]);
+    let status = &deployment.statuses[1];
     assert_eq!(status.description, "Handed to Flux");
     assert_eq!(status.environment_url, "https://dev.example.com");
     assert!(
@@ -77,13 +77,13 @@ fn a_deploy_is_handed_to_flux_and_a_destroy_ends_it() {
     succeed(&with(story.destroy()));
     assert_eq!(
         states(&story.github.deployments()[0]),
-        ["success", "inactive"]
+        ["in_progress", "success", "inactive"]
     );
     // Nothing more is there to end.
     succeed(&with(story.destroy()));
     assert_eq!(
         states(&story.github.deployments()[0]),
-        ["success", "inactive"]
+        ["in_progress", "success", "inactive"]
     );
 }
 
@@ -139,7 +139,7 @@ fn a_newer_one_ends_the_older_ones_and_no_other_pull_requests() {
     let statuses = "/repos/*/deployments/*/statuses";
     story.github.fault(
         Fault::on("POST", statuses)
-            .skip(1)
+            .skip(2)
             .answer(422, json!({ "message": "no" })),
     );
     let outcome = succeed(&with(story.deploy()));
@@ -158,7 +158,10 @@ fn a_newer_one_ends_the_older_ones_and_no_other_pull_requests() {
     // Deploying again what is there is no new one.
     succeed(&with(story.deploy()));
     assert_eq!(of(&story, "deploy:dev").len(), 4);
-    assert_eq!(states(&of(&story, "deploy:other")[0]), ["success"]);
+    assert_eq!(
+        states(&of(&story, "deploy:other")[0]),
+        ["in_progress", "success"]
+    );
 }
 
 #[test]
@@ -169,9 +172,12 @@ fn a_close_a_sweep_and_a_new_name_end_it() {
     succeed(&with(story.deploy()));
     assert_eq!(
         states(&of(&story, "deploy:dev")[0]),
-        ["success", "inactive"]
+        ["in_progress", "success", "inactive"]
     );
-    assert_eq!(states(&of(&story, "deploy:develop")[0]), ["success"]);
+    assert_eq!(
+        states(&of(&story, "deploy:develop")[0]),
+        ["in_progress", "success"]
+    );
     story.github.close_pull_request(story.number);
     let event = story
         .github
@@ -179,7 +185,7 @@ fn a_close_a_sweep_and_a_new_name_end_it() {
     succeed(&with(story.job()).event("pull_request_target", &event));
     assert_eq!(
         states(&of(&story, "deploy:develop")[0]),
-        ["success", "inactive"]
+        ["in_progress", "success", "inactive"]
     );
 
     let other = story.another("other");
@@ -190,7 +196,7 @@ fn a_close_a_sweep_and_a_new_name_end_it() {
     succeed(&with(story.sweep()));
     assert_eq!(
         states(&of(&story, "deploy:other")[0]),
-        ["success", "inactive"]
+        ["in_progress", "success", "inactive"]
     );
 }
 

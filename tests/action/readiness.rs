@@ -112,7 +112,8 @@ fn a_deploy_resets_what_flux_said_before_it_lands_and_says_no_more_than_is_known
         assert!(told.contains(words), "no {words} in {told}");
     }
     let coming = pair("pending", "Flux is bringing dev up");
-    assert_eq!(said(&story, &head, CONTEXT), [coming.clone()]);
+    let reset = said(&story, &head, CONTEXT);
+    assert_eq!(reset, std::slice::from_ref(&coming));
     assert_eq!(ours(&story, &head), coming);
     let requests = story.github.requests();
     let at = |path: &str, body: &str| {
