@@ -105,6 +105,29 @@ pub(crate) fn update_references(git_dir: &Path, lines: &str) {
     }
 }
 
+/// Whether a commit of this full name is there.
+pub(crate) fn has_commit(git_dir: &Path, sha: &str) -> bool {
+    let is_full = sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let object = format!("{sha}^{{commit}}");
+    is_full && try_git(git_dir, &["cat-file", "-e", &object]).is_ok()
+}
+
+/// The commit that is meant: by its full name, a branch's or a tag's, `heads/…` and `tags/…` too.
+pub(crate) fn resolve(git_dir: &Path, reference: &str) -> Option<String> {
+    if has_commit(git_dir, reference) {
+        return Some(reference.to_owned());
+    }
+    let names = ["refs/heads/", "refs/tags/", "refs/"].map(|place| format!("{place}{reference}"));
+    let is_listed = |name: &&String| {
+        let place = name.split('/').nth(1);
+        let listed = ["show-ref", "--verify", "--quiet", name.as_str()];
+        matches!(place, Some("heads" | "tags")) && try_git(git_dir, &listed).is_ok()
+    };
+    let name = names.iter().find(is_listed)?;
+    let commit = format!("{name}^{{commit}}");
+    try_git(git_dir, &["rev-parse", "--verify", "--quiet", &commit]).ok()
+}
+
 /// At most ten branches that hold a commit, each with its tip.
 pub(crate) fn branches_with(git_dir: &Path, sha: &str) -> Vec<(String, String)> {
     let listed = git(

@@ -23,22 +23,36 @@ impl Request {
 
     /// The parts of the path between slashes, decoded.
     pub(crate) fn segments(&self) -> Vec<String> {
-        let parts = self.path.split('/').filter(|part| !part.is_empty());
+        Self::segments_of(&self.path)
+    }
+
+    pub(crate) fn segments_of(path: &str) -> Vec<String> {
+        let parts = path.split('/').filter(|part| !part.is_empty());
         parts.map(decode).collect()
     }
 
     /// A parameter of the query, decoded.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
-        self.query.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=')?;
-            (key == name).then(|| decode(&value.replace('+', " ")))
-        })
+        field(&self.query, name)
+    }
+
+    /// A field of the body that a page's form sent, decoded.
+    pub(crate) fn form_field(&self, name: &str) -> Option<String> {
+        field(std::str::from_utf8(&self.body).ok()?, name)
     }
 
     /// The body as JSON, where it is any.
     pub(crate) fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }
+}
+
+/// One of `name=value&…`, decoded.
+fn field(fields: &str, name: &str) -> Option<String> {
+    fields.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        (key == name).then(|| decode(&value.replace('+', " ")))
+    })
 }
 
 fn decode(text: &str) -> String {

@@ -4,7 +4,8 @@
 //!   test ── LocalGitHub, Repository, Job ─┐                       ┌── api, graphql ──▶ state, payload
 //!                                         ├──▶ state              │
 //!   the program under test ── HTTP ───────┴──▶ server ── fault ───┤
-//!                                              (records)          └── backend ──▶ git upload-pack, git receive-pack
+//!                                              (records)          ├── pages ──▶ state, git
+//!                                                                 └── backend ──▶ git upload-pack, git receive-pack
 //!
 //!   LocalGitHub, Repository, backend ── a branch of the base repository moved ──▶ webhook ── HTTP ──▶ the receiver
 //! ```
@@ -12,7 +13,8 @@
 //! [`LocalGitHub`] starts the server and says what people do on GitHub: open a pull request, comment, push, take a
 //! permission away. [`Repository`] is a real Git repository on it. [`Fault`] makes single requests fail the way networks and
 //! servers do, and [`LocalGitHub::limit_content`] all that write too much. [`Job`] starts a program as the GitHub runner
-//! would. [`LocalGitHub::add_webhook`] tells a program of each push, and [`Delivery`] how that went. Everything is blocking,
+//! would. A browser shows pull requests, commits and files where the URLs of the API lead to, and
+//! [`LocalGitHub::offer_form`] lets its user comment. [`LocalGitHub::add_webhook`] tells a program of each push, and [`Delivery`] how that went. Everything is blocking,
 //! so a plain `#[test]` function is enough, and each local GitHub has its own port and directory, so tests run side by side.
 //!
 //! ```no_run
@@ -45,6 +47,7 @@ mod graphql;
 mod http;
 mod limit;
 mod local_github;
+mod pages;
 mod payload;
 mod permit;
 mod pulls;
@@ -63,6 +66,7 @@ pub use access::basic;
 pub use fault::Fault;
 pub use git::{git, try_git};
 pub use local_github::{Comment, Deployment, DeploymentStatus, LocalGitHub, Status};
+pub use pages::{Sent, Submission, gallery};
 pub use permit::take_permit;
 pub use record::{Kind, Recorded};
 pub use repository::{Commit, Repository};

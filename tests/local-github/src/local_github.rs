@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,12 +18,13 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::git;
 use crate::limit::ContentLimit;
+use crate::pages::{self, FormRecord, Submission};
 use crate::record::Recorded;
 use crate::repository::{self, Repository};
 use crate::server::{self, Door};
 use crate::state::{
-    CommentRecord, DeploymentRecord, DeploymentStatusRecord, RepositoryRecord, Shared, State,
-    StatusRecord,
+    CommentRecord, DeploymentRecord, DeploymentStatusRecord, RepositoryRecord, RunRecord, Shared,
+    State, StatusRecord,
 };
 use crate::temporary;
 use crate::tls::{self, TlsPort};
@@ -540,6 +542,50 @@ impl LocalGitHub {
     pub fn deployments(&self) -> Vec<Deployment> {
         let state = self.shared.state();
         state.deployments.values().map(read_deployment).collect()
+    }
+
+    /// Keeps what a run of a workflow left, its log and its summary, for the page that its URL leads to.
+    pub fn keep_run(&self, id: u64, log: &str, summary: &str) {
+        let run = RunRecord {
+            log: log.to_owned(),
+            summary: summary.to_owned(),
+        };
+        self.shared.state().runs.insert(id, run);
+    }
+
+    /// Lets a person comment as `login` on the pages of pull requests: in a box, by a click for each of some comments, and
+    /// on buttons of any meaning; with a note below. The receiver is told of each.
+    pub fn offer_form(
+        &self,
+        login: &str,
+        comments: &[&str],
+        buttons: &[&str],
+        note: &str,
+    ) -> Receiver<Submission> {
+        let (sender, receiver) = channel();
+        let form = FormRecord::new(login, note, comments, buttons, sender);
+        self.shared.state().form = Some(form);
+        receiver
+    }
+
+    /// The HTML of the page at a path of the server, such as `/octo-org/demo/pull/1`.
+    ///
+    /// # Panics
+    /// Where there is no such page.
+    pub fn page(&self, path: &str) -> String {
+        let page = pages::page(&self.shared, path);
+        page.unwrap_or_else(|| panic!("there is no page {path}"))
+            .into_string()
+    }
+
+    /// The HTML of a comment, as the page of its pull request shows it.
+    ///
+    /// # Panics
+    /// Where there is no such comment.
+    pub fn comment_html(&self, comment: u64) -> String {
+        let html = pages::comment(&self.shared.state(), comment);
+        html.unwrap_or_else(|| panic!("there is no comment {comment}"))
+            .into_string()
     }
 
     /// Adds a webhook to the base repository: the URL gets a `ping` now and a `push` for each branch that moves from then

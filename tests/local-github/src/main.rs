@@ -28,6 +28,7 @@ Server        {server}
 API           {api}
 Token         {token}
 Pull request  #{number}, `feature/login` to `main`, by alice
+Its page      {server}/{name}/pull/{number}
 
 List its comments:
   curl -sS -H 'Authorization: Bearer {token}' {api}/repos/{name}/issues/{number}/comments

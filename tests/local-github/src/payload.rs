@@ -38,7 +38,7 @@ impl State {
         self.api(&format!("/repos/{}{path}", self.base().full_name()))
     }
 
-    fn base_html(&self, path: &str) -> String {
+    pub(crate) fn base_html(&self, path: &str) -> String {
         format!("{}/{}{path}", self.server_url, self.base().full_name())
     }
 

@@ -224,29 +224,13 @@ impl State {
     /// Whether a commit of this full name is in the base repository.
     pub(crate) fn has_commit(&self, sha: &str) -> bool {
         let mut pulls = self.issues.values().filter_map(|issue| issue.pull.as_ref());
-        let is_full = sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let object = format!("{sha}^{{commit}}");
         // A head is published there, so Git need not be asked for most.
-        pulls.any(|pull| pull.head_sha == sha)
-            || (is_full && git::try_git(&self.base().git_dir, &["cat-file", "-e", &object]).is_ok())
+        pulls.any(|pull| pull.head_sha == sha) || git::has_commit(&self.base().git_dir, sha)
     }
 
-    /// The commit of the base repository that is meant: by its full name, a branch's or a tag's, `heads/…` and `tags/…` too.
+    /// The commit of the base repository that a name means, as [`git::resolve`] finds it.
     pub(crate) fn resolve(&self, reference: &str) -> Option<String> {
-        let git_dir = &self.base().git_dir;
-        if self.has_commit(reference) {
-            return Some(reference.to_owned());
-        }
-        let names =
-            ["refs/heads/", "refs/tags/", "refs/"].map(|place| format!("{place}{reference}"));
-        let is_listed = |name: &&String| {
-            let place = name.split('/').nth(1);
-            let listed = ["show-ref", "--verify", "--quiet", name.as_str()];
-            matches!(place, Some("heads" | "tags")) && git::try_git(git_dir, &listed).is_ok()
-        };
-        let name = names.iter().find(is_listed)?;
-        let commit = format!("{name}^{{commit}}");
-        git::try_git(git_dir, &["rev-parse", "--verify", "--quiet", &commit]).ok()
+        git::resolve(&self.base().git_dir, reference)
     }
 
     /// Brings the merge commit up to the base branch of now.

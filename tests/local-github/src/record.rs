@@ -13,6 +13,8 @@ pub enum Kind {
     GraphQl,
     /// The Git server.
     Git,
+    /// A page for a person.
+    Page,
 }
 
 /// A request that arrived, and how it ended. It never holds a token.

@@ -23,12 +23,12 @@ use crate::fault::{Effect, End};
 use crate::http::{Answer, Request};
 use crate::record::{Kind, Recorded};
 use crate::state::Shared;
-use crate::{api, backend, graphql};
+use crate::{api, backend, graphql, pages};
 
 /// What a port answers to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// Git, and the API under the paths of GitHub Enterprise Server.
+    /// Git, pages for a person, and the API under the paths of GitHub Enterprise Server.
     Everything,
     /// The API alone and without a prefix, as on `api.github.com`.
     Api,
@@ -126,6 +126,7 @@ async fn read(door: Door, request: hyper::Request<Incoming>) -> io::Result<(Kind
         _ if door == Door::Api => (Kind::Api, path.to_owned()),
         Some(rest) => (Kind::Api, format!("/{rest}")),
         None if path == "/api/graphql" => (Kind::GraphQl, "/graphql".to_owned()),
+        None if pages::is_page(&head.method, path) => (Kind::Page, path.to_owned()),
         None => (Kind::Git, path.to_owned()),
     };
     let query = head.uri.query().unwrap_or_default().to_owned();
@@ -217,8 +218,10 @@ async fn meddle(
 }
 
 fn work(shared: &Shared, kind: Kind, request: &Request, caller: Option<&Caller>) -> Answer {
-    if kind == Kind::Git {
-        return backend::answer(shared, request, caller);
+    match kind {
+        Kind::Git => return backend::answer(shared, request, caller),
+        Kind::Page => return pages::answer(shared, request),
+        Kind::Api | Kind::GraphQl => {}
     }
     if request.header("user-agent").is_none_or(str::is_empty) {
         let text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header \

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::git::FIRST_COMMIT;
 use crate::limit::ContentLimit;
+use crate::pages::FormRecord;
 use crate::record::Recorded;
 use crate::semaphore::Semaphore;
 use crate::webhook::{Delivery, Webhook};
@@ -155,6 +156,10 @@ pub(crate) struct State {
     pub(crate) statuses: Vec<StatusRecord>,
     /// By id.
     pub(crate) deployments: BTreeMap<u64, DeploymentRecord>,
+    /// What runs of workflows left, by id.
+    pub(crate) runs: BTreeMap<u64, RunRecord>,
+    /// Where somebody may write on the pages.
+    pub(crate) form: Option<FormRecord>,
     pub(crate) webhooks: Vec<Webhook>,
     /// The base repository's branches as the webhooks were last told, once there is one: references and commits.
     pub(crate) announced: BTreeMap<String, String>,
@@ -356,4 +361,9 @@ pub(crate) struct DeploymentStatusRecord {
     pub(crate) auto_inactive: bool,
     pub(crate) login: String,
     pub(crate) created: String,
+}
+
+pub(crate) struct RunRecord {
+    pub(crate) log: String,
+    pub(crate) summary: String,
 }

@@ -17,8 +17,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use local_github::{
-    Delivery, Fault, Job, Kind, LocalGitHub, Repository, git, take_permit, temporary_directory,
-    try_git,
+    Delivery, Fault, Job, Kind, LocalGitHub, Repository, Sent, git, take_permit,
+    temporary_directory, try_git,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -861,6 +861,184 @@ fn a_status_that_somebody_sets_is_an_event() {
     assert_eq!(github.status_event(&sha, context)["state"], "success");
     let told = client.get(&format!("/repos/octo-org/demo/commits/{sha}/statuses"));
     assert_eq!(told.json[0]["description"], "reconciliation succeeded");
+}
+
+impl Client {
+    /// A page, as a browser without a login gets it.
+    fn page(&self, url: &str) -> (u16, String) {
+        let mut response = self.agent.get(url).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), text)
+    }
+
+    /// Sends a page's form, and gives the status and the place that it leads to.
+    fn send_form(&self, url: &str, fields: &str) -> (u16, Option<String>) {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let request = self.agent.post(url).header(kind.0, kind.1);
+        let response = request.config().max_redirects(0).build();
+        let response = response.send(fields).unwrap();
+        let place = response.headers().get("location");
+        let place = place.map(|place| place.to_str().unwrap().to_owned());
+        (response.status().as_u16(), place)
+    }
+}
+
+#[test]
+fn the_urls_of_the_api_lead_to_pages() {
+    let (github, repository, client) = with_pull_request();
+    let sha = repository.tip("feature").unwrap();
+    let command = github.comment(1, "alice", "/deploy-ephemeral");
+    let marked = "<!-- marker -->\n### `dev` is ready\n\n| a | b |\n| --- | --- |\n| c | d |";
+    let answer = client.post(COMMENTS, json!({"body": marked}));
+    let eyes = format!("/repos/octo-org/demo/issues/comments/{command}/reactions");
+    client.post(&eyes, json!({"content": "eyes"}));
+    github.set_status(&sha, "flux/ephemeral-dev", "success", "reconciled", "flux");
+    let deployment = json!({"ref": sha, "environment": "preview", "required_contexts": []});
+    let id = client.post(DEPLOYMENTS, deployment).json["id"].clone();
+    let path = format!("{DEPLOYMENTS}/{id}/statuses");
+    client.post(
+        &path,
+        json!({"state": "success", "environment_url": "https://dev.example"}),
+    );
+
+    let url = answer.json["html_url"].as_str().unwrap();
+    let (url, anchor) = url.split_once('#').unwrap();
+    let (status, page) = client.page(url);
+    assert_eq!(status, 200);
+    for shown in [
+        &format!("id=\"{anchor}\""),
+        "Changes from feature",
+        "/deploy-ephemeral",
+        "👀 1",
+        "<h3><code>dev</code> is ready</h3>",
+        "<td>c</td>",
+        "<strong>flux/ephemeral-dev</strong> <span class=\"faint\">reconciled</span>",
+        "All checks have passed",
+        "href=\"https://dev.example\"",
+        "View deployment",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    for hidden in ["marker", "<script", "<form", "http-equiv"] {
+        assert!(!page.contains(hidden), "{hidden}: {page}");
+    }
+
+    let home = format!("{}/octo-org/demo", github.server_url());
+    repository.commit("with/slash", &[("a/b.txt", Some("one & two\n"))], "A file");
+    for (path, shown) in [
+        ("", "k8s/app/overlays/main/kustomization.yaml"),
+        ("/pulls", "Changes from feature"),
+        ("/commits/main", "LocalGitHub"),
+        ("/commits/with/slash", "A file"),
+        (&format!("/commit/{sha}"), "+new"),
+        ("/blob/with/slash/a/b.txt", "one &amp; two"),
+        (&format!("/blob/{sha}/new.txt"), "new"),
+        ("/tree/with/slash", "a/b.txt"),
+        ("/actions/runs/42", "Nobody kept the log of this run"),
+    ] {
+        let (status, page) = client.page(&format!("{home}{path}"));
+        assert_eq!(status, 200, "{path}");
+        assert!(page.contains(shown), "{path}: {page}");
+    }
+    github.keep_run(42, "a <log>", "### A summary");
+    let (_, page) = client.page(&format!("{home}/actions/runs/42"));
+    assert!(page.contains("a &lt;log&gt;") && page.contains("<h3>A summary</h3>"));
+    for missing in [
+        "/pull/2",
+        "/commit/0",
+        "/blob/main/none",
+        "/pull/1/form",
+        "/commits/none",
+    ] {
+        assert_eq!(client.page(&format!("{home}{missing}")).0, 404, "{missing}");
+    }
+    let kinds: Vec<_> = github.requests().iter().map(|sent| sent.kind).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == Kind::Git).count(), 1);
+}
+
+#[test]
+fn a_page_shows_a_strangers_text_as_it_is() {
+    let github = start();
+    let repository = github.repository();
+    let (branch, text) = ("x<img/src=x/onerror=alert(1)>", "<script>alert(1)</script>");
+    repository.commit(branch, &[("a", Some(text))], text);
+    let number = github.open_pull_request_titled(&repository, branch, "mallory", text);
+    github.comment(number, "mallory", text);
+    github.comment(
+        number,
+        "mallory",
+        "<img src=x onerror=alert(1)> [x](javascript:alert(1))",
+    );
+    let sha = repository.tip(branch).unwrap();
+    github.set_status(&sha, text, "failure", text, "mallory");
+    let home = "/octo-org/demo";
+    for path in [
+        format!("{home}/pull/{number}"),
+        format!("{home}/pulls"),
+        format!("{home}/commit/{sha}"),
+        format!("{home}/blob/{sha}/a"),
+        format!("{home}/commits/{sha}"),
+    ] {
+        let page = github.page(&path);
+        for live in ["<script", "<img", "javascript:"] {
+            assert!(!page.contains(live), "{path}, {live}: {page}");
+        }
+        assert!(page.contains("&lt;"), "{path}: {page}");
+    }
+}
+
+#[test]
+fn a_form_is_taken_from_its_own_page_alone() {
+    let (github, _, client) = with_pull_request();
+    let url = format!("{}/octo-org/demo/pull/1", github.server_url());
+    let form = format!("{url}/form");
+    assert_eq!(client.send_form(&form, "token=&body=hello").0, 404);
+    let submissions = github.offer_form("rita", &["/deploy-ephemeral"], &["It fails"], "A note.");
+    let (_, page) = client.page(&url);
+    let token = page.split("name=\"token\" value=\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    assert!(
+        page.contains("A note.") && page.contains("<textarea"),
+        "{page}"
+    );
+
+    for other in ["", "token=&", "token=0123&"] {
+        assert_eq!(
+            client.send_form(&form, &format!("{other}body=hello")).0,
+            403
+        );
+    }
+    assert!(github.comments(1).is_empty());
+    let send = |fields: &str| client.send_form(&form, &format!("token={token}&{fields}"));
+    let back = (303, Some("/octo-org/demo/pull/1#end".to_owned()));
+    assert_eq!(send("body=it+works%21&do=comment"), back);
+    let comments = github.comments(1);
+    assert_eq!(
+        (comments[0].login.as_str(), comments[0].body.as_str()),
+        ("rita", "it works!")
+    );
+    let told = submissions.try_recv().unwrap();
+    assert_eq!(
+        (told.number, &told.sent),
+        (1, &Sent::Comment(comments[0].id))
+    );
+    let (_, page) = client.page(&url);
+    assert!(page.contains("http-equiv=\"refresh\"") && !page.contains("<textarea"));
+    drop(told);
+    assert!(!client.page(&url).1.contains("http-equiv"));
+
+    send("body=&command=%2Fdeploy-ephemeral");
+    assert_eq!(github.comments(1)[1].body, "/deploy-ephemeral");
+    send("button=It+fails");
+    send("button=Not+there");
+    send("body=+&do=comment");
+    let told: Vec<_> = submissions
+        .try_iter()
+        .map(|told| told.sent.clone())
+        .collect();
+    let deploy = Sent::Comment(github.comments(1)[1].id);
+    assert_eq!(told, [deploy, Sent::Button("It fails".to_owned())]);
+    assert_eq!(github.comments(1).len(), 2);
 }
 
 #[test]
