@@ -71,6 +71,8 @@ pub struct Status {
     pub description: Option<String>,
     /// Where it leads.
     pub target_url: Option<String>,
+    /// Who set it.
+    pub login: String,
 }
 
 /// A deployment, read back.
@@ -720,6 +722,7 @@ fn read_status(status: &StatusRecord) -> Status {
         context: status.context.clone(),
         description: status.description.clone(),
         target_url: status.target_url.clone(),
+        login: status.login.clone(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! `cargo run -p local-github`: a local GitHub to try things on by hand, until Ctrl-C.
-#![allow(
-    clippy::print_stdout,
-    clippy::expect_used,
-    reason = "a command that talks to a person"
-)]
+#![allow(clippy::print_stdout, reason = "a command that talks to a person")]
 
-use local_github::LocalGitHub;
+use std::sync::atomic::Ordering;
+use std::thread::sleep;
+use std::time::Duration;
+
+use local_github::{LocalGitHub, interrupted};
 
 fn main() {
+    let interrupted = interrupted();
     let github = LocalGitHub::start();
     let repository = github.repository();
     repository.commit(
@@ -40,11 +41,7 @@ Clone the repository:
 Ctrl-C ends it; nothing stays behind."
     );
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime
-        .block_on(tokio::signal::ctrl_c())
-        .expect("a handler for Ctrl-C");
+    while !interrupted.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(100));
+    }
 }

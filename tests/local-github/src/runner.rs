@@ -6,18 +6,16 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
-use signal_hook::{consts::SIGINT, flag};
 use tempfile::TempDir;
 use wait4::Wait4 as _;
 
 use crate::LocalGitHub;
+use crate::interrupt;
 use crate::temporary;
 
 /// Where the runner mounts things in a container of an action.
@@ -284,16 +282,6 @@ impl Job {
     }
 }
 
-/// A shell has its background jobs ignore SIGINT, and everything they start, which would lose one that comes before a step
-/// listens. What is caught here is the default in a step; here it ends the process as ever.
-fn catch_interrupts() {
-    static CAUGHT: Once = Once::new();
-    CAUGHT.call_once(|| {
-        let always = Arc::new(AtomicBool::new(true));
-        flag::register_conditional_default(SIGINT, always).expect("a signal that may be caught");
-    });
-}
-
 impl RunningJob {
     fn start(mut command: Command, files: Files) -> Self {
         let log = |name: &str| {
@@ -303,7 +291,7 @@ impl RunningJob {
             .stdin(Stdio::null())
             .stdout(log("stdout"))
             .stderr(log("stderr"));
-        catch_interrupts();
+        interrupt::let_steps_hear();
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| {
             panic!(

@@ -1,25 +1,15 @@
-//! One pull request's life, told in a terminal: `cargo run --example pull-request`.
-//!
-//! A local GitHub with a real Git server stands in for github.com; the action is the real executable, started on each
-//! event as the runner would. Nothing outside of a temporary directory is touched.
-#![allow(
-    clippy::print_stdout,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "an example talks to a person, and ends where it cannot go on"
-)]
+//! One pull request's life, told in a terminal.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flux_ephemeral_env::INPUTS;
 use local_github::{Job, LocalGitHub, Outcome, Repository};
 
-fn main() {
-    let executable = build_action();
+/// Tells it with the real executable.
+pub(crate) fn tell(executable: &Path) {
     let paint = Paint::new();
     let github = LocalGitHub::start();
     let repository = github.repository();
@@ -27,7 +17,7 @@ fn main() {
     let mut story = Story {
         github: &github,
         repository: &repository,
-        executable: &executable,
+        executable,
         paint: &paint,
         number: 0,
         told: String::new(),
@@ -194,50 +184,6 @@ fn outputs(outcome: &Outcome) -> String {
 
 fn log(repository: &Repository) -> String {
     repository.git(&["log", "--format=%h %s", "main"])
-}
-
-/// Builds the executable beside this example, with the same profile. It is there already if the tests ran.
-fn build_action() -> PathBuf {
-    let example = std::env::current_exe().expect("the path of this example");
-    let directory = example
-        .ancestors()
-        .nth(2)
-        .expect("an example lies in <profile>/examples");
-    let profile = match directory.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(profile) => profile,
-    };
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What `cargo run` sets for us: a dependency's build script watches it, and would be run anew each time.
-    for (name, _) in std::env::vars_os() {
-        let is_about_us =
-            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        if name.to_str().is_some_and(is_about_us) {
-            cargo.env_remove(name);
-        }
-    }
-    let status = cargo
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "flux-ephemeral-env",
-            "--bins",
-            "--profile",
-            profile,
-        ])
-        .arg("--manifest-path")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(
-            directory
-                .parent()
-                .expect("a profile lies in a target directory"),
-        )
-        .status()
-        .expect("cargo builds the action");
-    assert!(status.success(), "the action does not build");
-    directory.join("flux-ephemeral-env")
 }
 
 /// Colour where there is a terminal that wants it (<https://no-color.org>).
