@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flux_ephemeral_env::INPUTS;
-use local_github::{Job, LocalGitHub, gallery};
+use local_github::{Comment, Job, LocalGitHub, gallery};
 use serde_json::Value;
 
-use Step::{Closes, Declines, Says, Sweeps, Waits};
+use Step::{Closes, Declines, Flux, IsCancelled, Says, Sweeps, Waits};
 
 /// What somebody does, in the order of a state's list. All but the first two of them start the action.
 enum Step {
@@ -19,6 +19,10 @@ enum Step {
     Declines,
     /// Somebody comments.
     Says(&'static str, &'static str),
+    /// The same, and the run is cancelled once it waits.
+    IsCancelled(&'static str, &'static str),
+    /// Flux sets its status on the head: the state and the description.
+    Flux(&'static str, &'static str),
     /// The author closes the pull request, and the action runs where `true`.
     Closes(bool),
     /// The schedule starts a sweep.
@@ -36,55 +40,114 @@ struct State {
 
 const DEPLOY: Step = Says("rita", "/deploy-ephemeral");
 const DESTROY: Step = Says("rita", "/destroy-ephemeral");
+const READY: Step = Flux("success", "reconciliation succeeded");
+
+/// Flux does not report.
+const OFF: &[(&str, &str)] = &[];
+const FLUX: &[(&str, &str)] = &[("readiness", "flux"), ("github-environment", "preview")];
 
 /// In the order of a pull request's life.
 const STATES: &[State] = &[
     State {
-        title: "Coming up, and nobody reports",
-        shows: "Flux is bringing `dev` up",
-        inputs: &[],
+        title: "Coming up, and Flux does not report",
+        shows: "🟡 Flux is bringing `dev` up",
+        inputs: OFF,
         steps: &[DEPLOY],
+    },
+    State {
+        title: "Coming up, and Flux reports",
+        shows: "🟡 Flux is bringing `dev` up",
+        inputs: FLUX,
+        steps: &[DEPLOY],
+    },
+    State {
+        title: "Ready",
+        shows: "🟢 `dev` is ready",
+        inputs: FLUX,
+        steps: &[DEPLOY, READY],
+    },
+    State {
+        title: "Build failed",
+        shows: "🔴 `dev` is not ready: build failed",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "build failed")],
+    },
+    State {
+        title: "Health check failed",
+        shows: "🔴 `dev` is not ready: health check failed",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "health check failed")],
+    },
+    State {
+        title: "Artifact failed",
+        shows: "🔴 `dev` is not ready: artifact failed",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "artifact failed")],
+    },
+    State {
+        title: "Reconciliation failed",
+        shows: "🔴 `dev` is not ready: reconciliation failed",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "reconciliation failed")],
+    },
+    State {
+        title: "Failed for a reason that the action does not know",
+        shows: "🔴 `dev` is not ready: `something new`",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "something new")],
+    },
+    State {
+        title: "Not ready in time",
+        shows: "🔴 `dev` is not ready yet",
+        inputs: &[("wait", "1s")],
+        steps: &[DEPLOY],
+    },
+    State {
+        title: "Cancelled while it waited",
+        shows: "🟡 Flux is bringing `dev` up",
+        inputs: &[("wait", "10m")],
+        steps: &[IsCancelled("rita", "/deploy-ephemeral")],
     },
     State {
         title: "Pinned to a commit",
-        shows: "Flux is bringing `dev` up",
-        inputs: &[("track", "commit")],
-        steps: &[DEPLOY],
+        shows: "🟢 `dev` is ready",
+        inputs: &[("readiness", "flux"), ("track", "commit")],
+        steps: &[DEPLOY, READY],
     },
     State {
         title: "With an expiry",
-        shows: "Flux is bringing `dev` up",
-        inputs: &[],
-        steps: &[Says("rita", "/deploy-ephemeral ttl=48h")],
+        shows: "🟢 `dev` is ready",
+        inputs: FLUX,
+        steps: &[Says("rita", "/deploy-ephemeral ttl=48h"), READY],
     },
     State {
         title: "Deployed again: nothing changed",
-        shows: "nothing changed",
-        inputs: &[],
+        shows: "🟡 `dev` is deployed already: nothing changed",
+        inputs: OFF,
         steps: &[DEPLOY, DEPLOY],
     },
     State {
         title: "Destroyed by a command",
-        shows: "Flux is removing `dev`",
-        inputs: &[],
-        steps: &[DEPLOY, DESTROY],
+        shows: "⚪ Flux is removing `dev`",
+        inputs: FLUX,
+        steps: &[DEPLOY, READY, DESTROY],
     },
     State {
         title: "Destroyed because the pull request was closed",
-        shows: "Flux is removing `dev`",
-        inputs: &[],
-        steps: &[DEPLOY, Closes(true)],
+        shows: "⚪ Flux is removing `dev`",
+        inputs: FLUX,
+        steps: &[DEPLOY, READY, Closes(true)],
     },
     State {
         title: "Swept: the pull request was closed, and no run saw it",
-        shows: "A sweep destroyed",
-        inputs: &[],
+        shows: "A sweep destroyed the environment",
+        inputs: OFF,
         steps: &[DEPLOY, Closes(false), Sweeps],
     },
     State {
         title: "Swept: expired",
-        shows: "A sweep destroyed",
-        inputs: &[],
+        shows: "A sweep destroyed the environment",
+        inputs: OFF,
         steps: &[
             Says("rita", "/deploy-ephemeral ttl=1s"),
             Waits(Duration::from_secs(2)),
@@ -93,32 +156,32 @@ const STATES: &[State] = &[
     },
     State {
         title: "Nothing to destroy",
-        shows: "Nothing to destroy",
-        inputs: &[],
+        shows: "⚪ Nothing to destroy",
+        inputs: OFF,
         steps: &[DESTROY],
     },
     State {
         title: "Refused, with no environment",
-        shows: "Refused",
-        inputs: &[],
+        shows: "🚫",
+        inputs: OFF,
         steps: &[Says("mallory", "/deploy-ephemeral")],
     },
     State {
-        title: "Refused, below an environment",
-        shows: "Refused",
-        inputs: &[],
-        steps: &[DEPLOY, Says("mallory", "/destroy-ephemeral")],
+        title: "Refused, with an environment that is ready",
+        shows: "🟢 `dev` is ready",
+        inputs: FLUX,
+        steps: &[DEPLOY, READY, Says("mallory", "/destroy-ephemeral")],
     },
     State {
         title: "The push was declined",
-        shows: "Failed",
-        inputs: &[],
+        shows: "🔴",
+        inputs: OFF,
         steps: &[Declines, DEPLOY],
     },
 ];
 
 /// The state whose whole page is written.
-const WHOLE: &str = "Coming up, and nobody reports";
+const WHOLE: &str = "Ready";
 
 /// Writes `gallery.html` and `pull-request.html` into a directory.
 pub(crate) fn write(executable: &Path, directory: &Path) {
@@ -195,6 +258,24 @@ impl<'a> Scene<'a> {
                     &github.issue_comment_event(comment, "created"),
                 );
             }
+            IsCancelled(login, text) => {
+                let comment = github.comment(self.number, login, text);
+                let event = github.issue_comment_event(comment, "created");
+                let running = self.job("issue_comment", &event).spawn(self.executable);
+                let patience = Instant::now() + Duration::from_secs(60);
+                while self.ours().is_none() {
+                    assert!(Instant::now() < patience, "{}", running.stdout());
+                    sleep(Duration::from_millis(50));
+                }
+                running.signal("INT");
+                running.wait();
+            }
+            Flux(state, description) => {
+                let sha = repository.tip("dev").expect("the head");
+                let context = "flux/ephemeral-dev";
+                github.set_status(&sha, context, state, description, "flux[bot]");
+                self.run("status", &github.status_event(&sha, context));
+            }
             Closes(is_seen) => {
                 github.close_pull_request(self.number);
                 let event = github.pull_request_event(self.number, "closed", "paul");
@@ -206,23 +287,30 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// A run that fails is a state as well.
-    fn run(&self, event: &str, payload: &Value) {
+    fn job(&self, event: &str, payload: &Value) -> Job {
         let mut job = Job::new(&self.github)
             .declared_inputs(&INPUTS)
             .input("environment-url", "https://{name}.preview.example.com");
         for (name, value) in self.inputs {
             job = job.input(name, value);
         }
-        job.event(event, payload).run(self.executable);
+        job.event(event, payload)
     }
 
-    /// The HTML of the action's comment.
+    /// A run that fails is a state as well.
+    fn run(&self, event: &str, payload: &Value) {
+        self.job(event, payload).run(self.executable);
+    }
+
+    /// The action's comment.
+    fn ours(&self) -> Option<Comment> {
+        let mut comments = self.github.comments(self.number).into_iter();
+        comments.find(|comment| comment.login == "github-actions[bot]")
+    }
+
+    /// Its HTML.
     fn comment(&self, state: &State) -> String {
-        let comments = self.github.comments(self.number);
-        let ours = comments
-            .iter()
-            .find(|comment| comment.login == "github-actions[bot]");
+        let ours = self.ours();
         let ours = ours.unwrap_or_else(|| panic!("{}: there is no comment", state.title));
         let mut lines = ours.body.lines();
         let first = lines

@@ -31,6 +31,7 @@ mod layout;
 mod lifetime;
 mod limit;
 mod listed;
+mod pages;
 mod person;
 mod proxy;
 mod readiness;

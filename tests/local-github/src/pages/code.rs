@@ -7,7 +7,8 @@ use super::markdown;
 use crate::repository::Commit;
 use crate::state::{RepositoryRecord, RunRecord};
 
-fn subject(commit: &Commit) -> &str {
+/// The first line of its message.
+pub(super) fn subject(commit: &Commit) -> &str {
     commit.message.lines().next().unwrap_or_default()
 }
 
@@ -18,9 +19,13 @@ fn author(commit: &Commit) -> &str {
         .map_or(&commit.author, |(name, _)| name)
 }
 
-/// Commits in a list, as given.
-pub(super) fn commit_list(repository: &RepositoryRecord, commits: &[Commit]) -> Markup {
-    html! {
+pub(super) fn commits(
+    repository: &RepositoryRecord,
+    reference: &str,
+    commits: &[Commit],
+) -> Markup {
+    let main = html! {
+        h1 { "Commits on " span.branch { (reference) } }
         ul.box.rows {
             @for commit in commits {
                 li {
@@ -32,17 +37,6 @@ pub(super) fn commit_list(repository: &RepositoryRecord, commits: &[Commit]) -> 
                 }
             }
         }
-    }
-}
-
-pub(super) fn commits(
-    repository: &RepositoryRecord,
-    reference: &str,
-    commits: &[Commit],
-) -> Markup {
-    let main = html! {
-        h1 { "Commits on " span.branch { (reference) } }
-        (commit_list(repository, commits))
     };
     page(repository, &format!("Commits on {reference}"), false, main)
 }

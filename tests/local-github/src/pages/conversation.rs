@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::code::commit_list;
-use super::layout::{avatar, page, time, who};
+use super::code::subject;
+use super::layout::{avatar, page, sha, time, who};
 use super::markdown;
 use crate::repository::Commit;
 use crate::state::{CommentRecord, DeploymentRecord, Issue, Pull, State, StatusRecord};
@@ -54,8 +54,10 @@ pub(super) fn page_of(state: &State, issue: &Issue, commits: &[Commit]) -> Marku
         }
         @for label in &issue.labels { span.label { (label) } " " }
         div.timeline {
-            (comment_box(state, &issue.author, &issue.created, "opened", None, html! { em { "No description provided." } }))
-            @if !commits.is_empty() { (commit_list(state.base(), commits)) }
+            p.event { (who(&issue.author)) " opened this · " (time(&issue.created)) }
+            @for commit in commits {
+                p.event { (subject(commit)) " " (sha(state.base(), &commit.sha)) }
+            }
             @for record in comments { (comment(state, record)) }
             @if let Some(closed) = &issue.closed { (ending(pull, closed)) }
         }
@@ -105,36 +107,15 @@ fn ending(pull: Option<&Pull>, closed: &str) -> Markup {
 
 /// A comment with the reactions to it.
 pub(super) fn comment(state: &State, comment: &CommentRecord) -> Markup {
-    let body = html! {
-        (markdown::html(&comment.body, &state.base_html("")))
-        (reactions(state, comment.id))
-    };
-    let anchor = format!("issuecomment-{}", comment.id);
-    let login = &comment.login;
-    comment_box(
-        state,
-        login,
-        &comment.created,
-        "commented",
-        Some(&anchor),
-        body,
-    )
-}
-
-fn comment_box(
-    state: &State,
-    login: &str,
-    created: &str,
-    verb: &str,
-    anchor: Option<&str>,
-    body: Markup,
-) -> Markup {
     html! {
-        article.comment id=[anchor] {
-            (avatar(state, login))
+        article.comment id={ "issuecomment-" (comment.id) } {
+            (avatar(state, &comment.login))
             div.box {
-                header { (who(login)) " " (verb) " " (time(created)) }
-                div.markdown { (body) }
+                header { (who(&comment.login)) " commented " (time(&comment.created)) }
+                div.markdown {
+                    (markdown::html(&comment.body, &state.base_html("")))
+                    (reactions(state, comment.id))
+                }
             }
         }
     }

@@ -1,0 +1,178 @@
+//! What a browser shows of a pull request: the page that the comment is on, and the gallery of its states.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use local_github::temporary_directory;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::story::{REVIEWER, Story, succeed};
+
+/// What the stories ask a page for, once everything that is folded is open.
+const QUESTIONS: &str = r#"<script id="questions">
+    document.querySelectorAll("details").forEach(details => details.open = true);
+    const all = [...document.querySelectorAll("*")].filter(element => element.id !== "questions");
+    const ours = [...document.querySelectorAll("article")].at(-1)?.querySelector(".markdown");
+    const said = {
+        width: document.documentElement.scrollWidth,
+        text: document.body.innerText,
+        first: ours?.firstElementChild.outerHTML,
+        links: [...ours?.querySelectorAll("a") ?? []].map(link => [link.textContent, link.href]),
+        rows: [...ours?.querySelectorAll("tr") ?? []].map(row => [...row.children].map(cell => cell.innerText)),
+        live: all.filter(element => /^(script|img|iframe|object|embed|svg|link|base)$/i.test(element.tagName)
+            || [...element.attributes].some(attribute => /^on|^srcdoc$/i.test(attribute.name))
+            || /^\s*javascript:/i.test(element.getAttribute("href") ?? "")).map(element => element.outerHTML),
+        ran: window.ran ?? null,
+    };
+    document.documentElement.dataset.said = encodeURIComponent(JSON.stringify(said));
+</script>"#;
+
+/// What the browser makes of an address in a window of this width.
+fn document(address: &str, width: u32) -> String {
+    let output = Command::new("chromium-headless-shell")
+        .args(["--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("--window-size={width},800"))
+        .arg(address)
+        .output()
+        .expect("chromium-headless-shell on PATH: `.ci/run pages` installs it");
+    assert!(output.status.success(), "{address}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The answers to the questions about a page. Whatever keeps scripts from running there does not keep this one, nor those
+/// that the page may hold.
+fn look(page: &str, width: u32) -> Value {
+    let directory = temporary_directory();
+    let path = directory.path().join("page.html");
+    fs::write(&path, format!("{page}{QUESTIONS}")).unwrap();
+    let page = document(&format!("file://{}", path.display()), width);
+    let said = page.split("data-said=\"").nth(1).expect("an answer");
+    let said = said.split('"').next().unwrap();
+    serde_json::from_str(&percent_decode_str(said).decode_utf8().unwrap()).unwrap()
+}
+
+fn fits(page: &str, what: &str) {
+    for width in [400, 1012] {
+        let said = look(page, width);
+        assert!(
+            said["width"].as_u64().unwrap() <= width.into(),
+            "{what} at {width}: {said}"
+        );
+    }
+}
+
+impl Story {
+    /// Deploys, has Flux say that the environment is ready, and gives the address of the comment.
+    fn become_ready(&self, name: &str, environment_url: &str) -> String {
+        let reporting = |job: local_github::Job| {
+            job.input("readiness", "flux")
+                .input("github-environment", "preview")
+                .input("environment-url", environment_url)
+        };
+        succeed(&reporting(self.deploy()));
+        let sha = self.head_of(self.number);
+        let context = format!("flux/ephemeral-{name}");
+        self.github.set_status(
+            &sha,
+            &context,
+            "success",
+            "reconciliation succeeded",
+            "flux[bot]",
+        );
+        let event = self.github.status_event(&sha, &context);
+        let outcome = succeed(&reporting(self.job().event("status", &event)));
+        outcome.outputs["comment-url"].clone()
+    }
+}
+
+#[test]
+#[ignore = "needs a browser: .ci/run pages"]
+fn the_comment_of_a_ready_environment_leads_to_it() {
+    let story = Story::new();
+    let address = story.become_ready("dev", "https://{name}.preview.example.com/");
+    let said = look(&document(&address, 1012), 1012);
+    assert_eq!(said["first"], "<h3>🟢 <code>dev</code> is ready</h3>");
+    let opening = json!([
+        "Open dev.preview.example.com",
+        "https://dev.preview.example.com/"
+    ]);
+    assert_eq!(said["links"][0], opening, "{said}");
+    let rows = said["rows"].as_array().unwrap();
+    let head = &story.head_of(story.number)[..7];
+    assert_eq!(rows[0], json!(["Namespace", "dev"]));
+    assert_eq!(rows[1], json!(["Branch", format!("dev at {head}")]));
+    assert_eq!(rows[2], json!(["Requested by", REVIEWER]));
+    let text = said["text"].as_str().unwrap();
+    for shown in ["View deployment", "All checks have passed", "🚀 1"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    assert!(!text.contains("<!--"), "{text}");
+}
+
+#[test]
+#[ignore = "needs a browser: .ci/run pages"]
+fn nothing_is_wider_than_a_narrow_screen() {
+    let long = "x".repeat(200);
+    let story = Story::of_branch(&long);
+    let address = format!(
+        "https://{}.example.com/{{name}}",
+        [&long[..60]; 3].join(".")
+    );
+    let name = succeed(&story.deploy()).outputs["name"].clone();
+    story.github.comment(
+        story.number,
+        REVIEWER,
+        &format!("`{long}` {long}\n\n    {long}"),
+    );
+    let comment = story.become_ready(&name, &address);
+    fits(&document(&comment, 400), "a pull request with long names");
+}
+
+#[test]
+#[ignore = "needs a browser: .ci/run pages"]
+fn a_strangers_text_is_shown_and_nothing_of_it_runs() {
+    let branch = "x<img/src=x/onerror=ran=1>";
+    let story = Story::of_branch(branch);
+    let hostile = "<script>ran = 1</script> <img src=x onerror=ran=1> [link](javascript:ran=1)";
+    story.github.comment(story.number, "mallory", hostile);
+    let name = succeed(&story.deploy()).outputs["name"].clone();
+    let address = story.become_ready(&name, "");
+    let (job, _) = story.commented("mallory", &format!("/deploy-ephemeral {hostile}"));
+    succeed(&job);
+    let (job, _) = story.commented(REVIEWER, &format!("/deploy-ephemeral {hostile}"));
+    succeed(&job);
+    let unescaped = look(hostile, 1012);
+    assert_eq!(
+        (
+            unescaped["live"].as_array().unwrap().len(),
+            &unescaped["ran"]
+        ),
+        (2, &json!(1))
+    );
+    let said = look(&document(&address, 1012), 1012);
+    assert_eq!(
+        (&said["live"], &said["ran"]),
+        (&json!([]), &Value::Null),
+        "{said}"
+    );
+    let text = said["text"].as_str().unwrap();
+    for shown in [branch, "<script>ran = 1</script>"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+}
+
+#[test]
+#[ignore = "needs the gallery: .ci/run pages"]
+fn the_gallery_fits_a_narrow_screen() {
+    let directory = std::env::var("FLUX_EPHEMERAL_ENV_PAGES");
+    let directory = directory.expect("FLUX_EPHEMERAL_ENV_PAGES names the directory: .ci/run pages");
+    for name in ["gallery.html", "pull-request.html"] {
+        let path = Path::new(&directory).join(name);
+        let page =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        fits(&page, name);
+        assert_eq!(look(&page, 400)["live"], json!([]), "{name}");
+    }
+}
