@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use comrak::nodes::NodeValue;
+use comrak::{Arena, Options, parse_document};
 use proptest::prelude::*;
 
 use crate::decide::refusal::Refusal;
@@ -11,7 +13,7 @@ use crate::message::deploy::{
     Cause, Deployed, Destroyed, deployed, destroyed, destroyed_by_another, nothing_to_destroy,
 };
 use crate::message::failure::failed;
-use crate::message::markdown::{block, code, shortened};
+use crate::message::markdown::{block, code, shortened, table};
 use crate::message::readiness::{Place, in_short};
 use crate::message::refusal::refused;
 use crate::message::sections::{
@@ -260,66 +262,39 @@ fn text_is_shown_as_it_is_wherever_that_is_harmless() {
     assert_eq!(block("a\n````"), "`````text\na\n````\n`````");
 }
 
-/// What a code span at the start of `markdown` shows, and what is behind it
-/// ([spec](https://spec.commonmark.org/0.31.2/#code-spans)).
-fn read_span(markdown: &str) -> Option<(String, &str)> {
-    let run = |text: &str| text.len() - text.trim_start_matches('`').len();
-    let fence = run(markdown);
-    let mut at = fence;
-    loop {
-        let start = at + markdown[at..].find('`')?;
-        at = start + run(&markdown[start..]);
-        if at - start == fence {
-            let content = &markdown[fence..start];
-            let inner = content
-                .strip_prefix(' ')
-                .and_then(|content| content.strip_suffix(' '));
-            let shown = inner
-                .filter(|_| !content.trim_matches(' ').is_empty())
-                .unwrap_or(content);
-            return Some((shown.to_owned(), &markdown[at..]));
+/// Markdown as GitHub reads it: the code in it, and everything else that a reader sees or follows.
+fn read(markdown: &str) -> (Vec<String>, String) {
+    let mut options = Options::default();
+    options.extension.autolink = true;
+    options.extension.strikethrough = true;
+    options.extension.table = true;
+    options.extension.tasklist = true;
+    let arena = Arena::new();
+    let (mut codes, mut rest) = (Vec::new(), String::new());
+    for node in parse_document(&arena, markdown, &options).descendants() {
+        match &node.data.borrow().value {
+            NodeValue::Code(code) => codes.push(code.literal.clone()),
+            NodeValue::CodeBlock(block) => {
+                codes.push(block.literal.clone());
+                rest.push_str(&block.info);
+            }
+            NodeValue::Text(text) => rest.push_str(text),
+            NodeValue::HtmlBlock(block) => rest.push_str(&block.literal),
+            NodeValue::HtmlInline(html) => rest.push_str(html),
+            NodeValue::Link(link) | NodeValue::Image(link) => {
+                rest.push_str(&link.url);
+                rest.push_str(&link.title);
+            }
+            _ => {}
         }
     }
+    (codes, rest)
 }
 
-/// The lines of a fenced code block at the start of `lines`, and what is behind it
-/// ([spec](https://spec.commonmark.org/0.31.2/#fenced-code-blocks)).
-fn read_block<'a, 'b>(lines: &'b [&'a str]) -> Option<(&'b [&'a str], &'b [&'a str])> {
-    let (opening, lines) = lines.split_first()?;
-    let fence = opening.len() - opening.trim_start_matches('`').len();
-    let is_closing = |line: &&str| {
-        let dedented = line.trim_start_matches(' ');
-        let run = dedented.trim_end_matches([' ', '\t']);
-        line.len() - dedented.len() < 4 && run.len() >= fence && run.chars().all(|c| c == '`')
-    };
-    let end = lines.iter().position(is_closing).filter(|_| fence >= 3)?;
-    Some((&lines[..end], &lines[end + 1..]))
-}
-
-/// Markdown without its code: what a reader takes for more than text.
-fn outside_code(markdown: &str) -> String {
-    let mut outside = String::new();
-    let lines: Vec<&str> = markdown.split('\n').collect();
-    let mut lines = lines.as_slice();
-    while let Some((line, behind)) = lines.split_first() {
-        if line.starts_with("```")
-            && let Some((_, behind)) = read_block(lines)
-        {
-            lines = behind;
-            continue;
-        }
-        let mut line = *line;
-        while let Some(start) = line.find('`') {
-            outside.push_str(&line[..start]);
-            line = read_span(&line[start..])
-                .expect("a code span that ends in its line")
-                .1;
-        }
-        outside.push_str(line);
-        outside.push('\n');
-        lines = behind;
-    }
-    outside
+/// Text as it is shown in code.
+fn shown(text: &str) -> String {
+    let visible = |c| if is_harmless(c) { c } else { '\u{fffd}' };
+    text.chars().map(visible).collect()
 }
 
 fn is_harmless(c: char) -> bool {
@@ -346,34 +321,35 @@ proptest! {
     fn no_text_ends_its_code_span(text in texts()) {
         let span = code(&text);
         prop_assert!(span.chars().all(is_harmless), "{span:?}");
-        let markdown = format!("{span} behind");
-        let (shown, behind) = read_span(&markdown).expect("a code span");
-        prop_assert_eq!(behind, " behind");
-        let expected: String = text
-            .replace("\r\n", " ")
-            .chars()
-            .map(|c| if c == '\n' { ' ' } else if is_harmless(c) { c } else { '\u{fffd}' })
-            .collect();
+        let (codes, rest) = read(&format!("{span} behind"));
+        prop_assert_eq!(rest, " behind");
+        let expected = shown(&text.replace("\r\n", " ").replace('\n', " "));
         if expected.trim_matches(' ').is_empty() {
-            prop_assert!(shown.trim_matches(' ').is_empty());
+            prop_assert!(codes.concat().trim_matches(' ').is_empty());
         } else {
-            prop_assert_eq!(shown, expected);
+            prop_assert_eq!(codes, [expected]);
         }
     }
 
     #[test]
+    fn no_text_leaves_its_cell(text in texts(), other in texts()) {
+        let text = format!("a{text}|{other}z").replace(['\r', '\n'], " ");
+        let table = table(&[("Branch", code(&text)), ("Namespace", code("dev"))]);
+        let (codes, rest) = read(&table);
+        prop_assert_eq!(rest, "BranchNamespace");
+        let expected = shown(&text).replace("\\|", "\\\u{2060}|");
+        prop_assert_eq!(codes, [expected, "dev".to_owned()]);
+    }
+
+    #[test]
     fn no_text_ends_its_code_block(text in texts()) {
-        let block = block(&text);
-        let lines: Vec<&str> = block.split('\n').collect();
-        let (shown, behind) = read_block(&lines).expect("a code block");
-        prop_assert!(behind.is_empty(), "{block}");
-        prop_assert!(shown.iter().all(|line| line.chars().all(is_harmless)), "{block:?}");
-        let expected: String = text
-            .replace("\r\n", "\n")
-            .chars()
-            .map(|c| if c == '\n' || is_harmless(c) { c } else { '\u{fffd}' })
-            .collect();
-        prop_assert_eq!(shown.join("\n"), expected.trim_end());
+        let (codes, rest) = read(&block(&text));
+        prop_assert_eq!(rest, "text");
+        let text = text.replace("\r\n", "\n");
+        let lines: Vec<String> = text.split('\n').map(shown).collect();
+        let expected = lines.join("\n");
+        let shown_lines = codes.concat();
+        prop_assert_eq!(shown_lines.trim_end(), expected.trim_end());
     }
 
     #[test]
@@ -391,10 +367,10 @@ proptest! {
             ..environment()
         };
         let state = deployed(&context, &environment).body(None);
-        prop_assert!(!outside_code(&state).contains("octocat"), "{state}");
+        prop_assert!(!read(&state).1.contains("octocat"), "{state}");
         for notice in notices(&context, &text) {
             let body = notice.body(Some(&state));
-            prop_assert!(!outside_code(&body).contains("octocat"), "{body}");
+            prop_assert!(!read(&body).1.contains("octocat"), "{body}");
         }
     }
 }
