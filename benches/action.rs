@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flux_ephemeral_env::INPUTS;
-use local_github::{Job, LocalGitHub, Outcome, temporary_directory};
+use local_github::{Job, LocalGitHub, Outcome, Repository, temporary_directory};
 
 const RUNS: usize = 21;
 /// Instances where there are many.
@@ -35,6 +35,15 @@ fn main() {
     measure("a deploy, no checkout", || drop(run(&destroy)), &deploy);
     measure("a deploy that changes nothing", || {}, &deploy);
     measure("a destroy, no checkout", || drop(run(&deploy)), &destroy);
+    drop(run(&deploy));
+    let (_, report) = reported(&github, &repository);
+    measure("a report of Flux's", || {}, &report);
+    let deploy_again = deploy.clone().input("readiness", "flux");
+    measure(
+        "a deploy where Flux reports",
+        || drop(run(&destroy)),
+        &deploy_again,
+    );
 
     let workspace = temporary_directory();
     repository.checkout(workspace.path(), &[]);
@@ -90,6 +99,11 @@ fn among_many() {
         &deploys,
     );
 
+    drop(run(&deploy));
+    let (other_context, report) = reported(&github, &repository);
+    row("another tool's status", &|| {}, &other_context);
+    row("a report of Flux's", &|| {}, &report);
+
     // The server tells each fetch of every reference, three for a pull request.
     let branches: Vec<String> = numbers.map(branch).collect();
     repository.create_branches(&branches, "dev");
@@ -109,6 +123,16 @@ fn among_many() {
         &|| close_deployed(&deploy),
         &sweep,
     );
+}
+
+/// The steps that another tool's status of the head of `dev` starts, and Flux's.
+fn reported(github: &LocalGitHub, repository: &Repository) -> (Job, Job) {
+    let head = repository.tip("dev").unwrap();
+    let step = |context: &str| {
+        github.set_status(&head, context, "success", "words", "somebody");
+        job(github).event("status", &github.status_event(&head, context))
+    };
+    (step("ci/test"), step("flux/ephemeral-dev"))
 }
 
 /// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action
