@@ -84,9 +84,14 @@ pub(crate) fn serve(executable: &Path) {
         applied: None,
         due: None,
     });
+    // The page shows that something is under way as long as this is kept.
+    let mut last = None;
     while !interrupted.load(Ordering::Relaxed) {
         match submissions.recv_timeout(Duration::from_millis(100)) {
-            Ok(submission) => desk.handle(&submission),
+            Ok(submission) => {
+                desk.handle(&submission);
+                last = Some(submission);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -94,6 +99,7 @@ pub(crate) fn serve(executable: &Path) {
             flux.look();
         }
         desk.hear_flux();
+        last = last.filter(|_| flux.as_ref().is_some_and(|flux| flux.due.is_some()));
     }
 }
 
@@ -145,9 +151,10 @@ fn connect(github: &LocalGitHub, repository: &Repository) -> String {
 Connect the cluster to it:
   GIT_PASSWORD={FLUX_TOKEN} flux bootstrap git --url={} --branch=main --path=k8s/ --token-auth --username={FLUX} --allow-insecure-http
 
-Flux reports to {}, with the token `{FLUX_TOKEN}`.",
+Then let Flux report, as docs/readiness.md says: the Provider's address is {}/{}, and its token `{FLUX_TOKEN}`.",
         repository.clone_url(),
         github.server_url(),
+        repository.full_name(),
     )
 }
 
@@ -210,7 +217,7 @@ impl Desk<'_> {
     fn run(&mut self, event: &str, payload: &Value) {
         self.runs += 1;
         let url = format!(
-            "{}/{}/tree/{BRANCH}?environment={{name}}",
+            "{}/{}/tree/{{name}}",
             self.github.server_url(),
             self.repository.full_name()
         );
@@ -240,6 +247,7 @@ struct StandIn<'a> {
     repository: &'a Repository,
     /// The instance and the head that it knows.
     applied: Option<(String, String)>,
+    /// When it will say so.
     due: Option<Instant>,
 }
 

@@ -1,14 +1,18 @@
 //! What a browser shows of a pull request: the page that the comment is on, and the gallery of its states.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use local_github::temporary_directory;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::story::{REVIEWER, Story, succeed};
+use crate::story::{EXECUTABLE, REVIEWER, Story, succeed};
 
 /// What the stories ask a page for, once everything that is folded is open.
 const QUESTIONS: &str = r#"<script id="questions">
@@ -161,6 +165,106 @@ fn a_strangers_text_is_shown_and_nothing_of_it_runs() {
     for shown in [branch, "<script>ran = 1</script>"] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
+}
+
+/// The example that serves a pull request. It is interrupted, as by Ctrl-C, where this is dropped.
+struct Served {
+    child: Child,
+    /// What it goes on to print has a reader.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Served {
+    /// Starts it, and gives the address of the page.
+    fn start() -> (Served, String) {
+        let example = Path::new(EXECUTABLE).with_file_name("examples");
+        let example = example.join("pull-request");
+        let mut command = Command::new(&example);
+        command.arg("--serve").stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", example.display()));
+        let mut first = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut first).unwrap();
+        let served = Served {
+            child,
+            _output: output,
+        };
+        (served, first.trim().to_owned())
+    }
+
+    /// Interrupts it, and waits for its end.
+    fn interrupt(&mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.interrupt();
+        }
+    }
+}
+
+/// Sends a field of the form on a page, with the page's token.
+fn submit(address: &str, field: &str) {
+    let page = document(address, 1012);
+    let token = page
+        .split("name=\"token\" value=\"")
+        .nth(1)
+        .expect("a form");
+    let body = format!("token={}&{field}", token.split('"').next().unwrap());
+    let (host, path) = address
+        .trim_start_matches("http://")
+        .split_once('/')
+        .unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST /{path}/form HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+}
+
+/// Loads a page again and again, until it shows this.
+fn await_shown(address: &str, shown: &str) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        let page = document(address, 1012);
+        if page.contains(shown) {
+            return;
+        }
+        assert!(Instant::now() < patience, "{shown}: {page}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+#[ignore = "needs a browser: .ci/run pages"]
+fn a_comment_on_the_served_page_brings_an_environment_up() {
+    let (mut served, address) = Served::start();
+    submit(&address, "command=/deploy-ephemeral");
+    await_shown(&address, "🟡 Flux is bringing <code>dev</code> up");
+    await_shown(&address, "🟢 <code>dev</code> is ready");
+    submit(&address, "button=Flux: build failed");
+    await_shown(&address, "🔴 <code>dev</code> is not ready: build failed");
+    submit(&address, "body=/destroy-ephemeral");
+    await_shown(&address, "⚪ Flux is removing <code>dev</code>");
+    assert!(served.interrupt().success());
 }
 
 #[test]
