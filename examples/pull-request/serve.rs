@@ -149,7 +149,7 @@ fn connect(github: &LocalGitHub, repository: &Repository) -> String {
     format!(
         "\
 Connect the cluster to it:
-  GIT_PASSWORD={FLUX_TOKEN} flux bootstrap git --url={} --branch=main --path=k8s/ --token-auth --username={FLUX} --allow-insecure-http
+  GIT_PASSWORD={FLUX_TOKEN} flux bootstrap git --url={} --branch=main --path=k8s/ --token-auth --username='{FLUX}' --allow-insecure-http
 
 Then let Flux report, as docs/readiness.md says: the Provider's address is {}/{}, and its token `{FLUX_TOKEN}`.",
         repository.clone_url(),
