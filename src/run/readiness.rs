@@ -30,6 +30,9 @@ use crate::runner::Log;
 /// How often a waiting run looks at the pull request: whether it was pushed to or closed.
 const PULL_REQUEST_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long a look may take, whatever is left of the wait.
+const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+
 /// How long it leaves GitHub alone that limits its requests and does not say for how long.
 const LIMITED_PAUSE: Duration = Duration::from_secs(60);
 
@@ -89,8 +92,13 @@ impl Wait<'_> {
                 let status = self.github.look_at_status(&mut statuses, &context).await;
                 (pull_request, status)
             };
+            let time_left = self.limit.saturating_sub(began.elapsed());
             let (looked, status) = tokio::select! {
                 looks = looks => looks,
+                () = sleep(time_left.max(SHORTEST_LOOK)) => {
+                    let answer = trouble.last.map_or("no answer".to_owned(), |error| error.to_string());
+                    return Some(self.late(began, Some(answer)));
+                }
                 () = cancellation.cancelled() => return Some(Readiness::Unwatched),
             };
             if looked.is_some() {
@@ -114,16 +122,20 @@ impl Wait<'_> {
             }
             let waited = began.elapsed();
             if waited >= self.limit || trouble.is_final {
-                return Some(Readiness::Late {
-                    waited: waited.min(self.limit),
-                    answer: trouble.last.map(|error| error.to_string()),
-                });
+                return Some(self.late(began, trouble.last.map(|error| error.to_string())));
             }
             let next = pause(waited).max(trouble.pause);
             tokio::select! {
                 () = sleep(next.min(self.limit.saturating_sub(waited))) => {}
                 () = cancellation.cancelled() => return Some(Readiness::Unwatched),
             }
+        }
+    }
+
+    fn late(&self, began: Instant, answer: Option<String>) -> Readiness {
+        Readiness::Late {
+            waited: began.elapsed().min(self.limit),
+            answer,
         }
     }
 }

@@ -817,3 +817,23 @@ fn a_wait_costs_few_requests_that_count() {
     flux_says(&story, &story.head(), WELL);
     assert_eq!(ready(&finish(running)), "true");
 }
+
+#[test]
+fn a_server_that_hangs_does_not_make_the_wait_much_longer() {
+    let story = Story::waiting();
+    story.github.fault(Fault::on("GET", STATUS).always().hang());
+    let running = start(&story.deploy().input("wait", "2s"));
+    await_looks(&story, 1, &running);
+    let began = Instant::now();
+
+    let outcome = running.wait();
+
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(ending(&outcome).1, "not-ready-in-time");
+    let error = annotation(&outcome, "error");
+    assert!(error.contains("no answer"), "{error}");
+}
