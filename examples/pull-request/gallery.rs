@@ -91,6 +91,18 @@ const STATES: &[State] = &[
         steps: &[DEPLOY, Flux("failure", "reconciliation failed")],
     },
     State {
+        title: "Prune failed",
+        shows: "🔴 `dev` is not ready: prune failed",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "prune failed")],
+    },
+    State {
+        title: "Dependency not ready",
+        shows: "🔴 `dev` is not ready: dependency not ready",
+        inputs: FLUX,
+        steps: &[DEPLOY, Flux("failure", "dependency not ready")],
+    },
+    State {
         title: "Failed for a reason that the action does not know",
         shows: "🔴 `dev` is not ready: `something new`",
         inputs: FLUX,

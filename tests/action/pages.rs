@@ -1,5 +1,6 @@
 //! What a browser shows of a pull request: the page that the comment is on, and the gallery of its states.
 
+use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,6 +22,7 @@ const QUESTIONS: &str = r#"<script id="questions">
     const ours = [...document.querySelectorAll("article")].at(-1)?.querySelector(".markdown");
     const said = {
         width: document.documentElement.scrollWidth,
+        window: innerWidth,
         text: document.body.innerText,
         first: ours?.firstElementChild.outerHTML,
         links: [...ours?.querySelectorAll("a") ?? []].map(link => [link.textContent, link.href]),
@@ -30,28 +32,33 @@ const QUESTIONS: &str = r#"<script id="questions">
             || /^\s*javascript:/i.test(element.getAttribute("href") ?? "")).map(element => element.outerHTML),
         ran: window.ran ?? null,
     };
-    document.documentElement.dataset.said = encodeURIComponent(JSON.stringify(said));
+    parent.document.documentElement.dataset.said = encodeURIComponent(JSON.stringify(said));
 </script>"#;
 
-/// What the browser makes of an address in a window of this width.
-fn document(address: &str, width: u32) -> String {
-    let output = Command::new("chromium-headless-shell")
-        .args(["--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .arg(format!("--window-size={width},800"))
-        .arg(address)
+/// What the browser makes of an address.
+fn document(address: &str) -> String {
+    let browser = env::var("FLUX_EPHEMERAL_ENV_BROWSER");
+    let browser = browser.unwrap_or_else(|_| "chromium-headless-shell".to_owned());
+    let output = Command::new(&browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu"])
+        .args(["--dump-dom", address])
         .output()
-        .expect("chromium-headless-shell on PATH: `.ci/run pages` installs it");
+        .unwrap_or_else(|error| panic!("{browser}: {error}; `.ci/run pages` installs a browser"));
     assert!(output.status.success(), "{address}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The answers to the questions about a page. Whatever keeps scripts from running there does not keep this one, nor those
-/// that the page may hold.
+/// The answers to the questions about a page, in a frame of this width: a window may not be as narrow. Whatever keeps scripts
+/// from running there does not keep this one, nor those that the page may hold.
 fn look(page: &str, width: u32) -> Value {
     let directory = temporary_directory();
-    let path = directory.path().join("page.html");
-    fs::write(&path, format!("{page}{QUESTIONS}")).unwrap();
-    let page = document(&format!("file://{}", path.display()), width);
+    let path = directory.path().join("frame.html");
+    let page = format!("{page}{QUESTIONS}");
+    let page = page.replace('&', "&amp;").replace('"', "&quot;");
+    let frame =
+        format!("<!doctype html><iframe width={width} height=800 srcdoc=\"{page}\"></iframe>");
+    fs::write(&path, frame).unwrap();
+    let page = document(&format!("file://{}", path.display()));
     let said = page.split("data-said=\"").nth(1).expect("an answer");
     let said = said.split('"').next().unwrap();
     serde_json::from_str(&percent_decode_str(said).decode_utf8().unwrap()).unwrap()
@@ -60,6 +67,7 @@ fn look(page: &str, width: u32) -> Value {
 fn fits(page: &str, what: &str) {
     for width in [400, 1012] {
         let said = look(page, width);
+        assert_eq!(said["window"], width);
         assert!(
             said["width"].as_u64().unwrap() <= width.into(),
             "{what} at {width}: {said}"
@@ -96,7 +104,7 @@ impl Story {
 fn the_comment_of_a_ready_environment_leads_to_it() {
     let story = Story::new();
     let address = story.become_ready("dev", "https://{name}.preview.example.com/");
-    let said = look(&document(&address, 1012), 1012);
+    let said = look(&document(&address), 1012);
     assert_eq!(said["first"], "<h3>🟢 <code>dev</code> is ready</h3>");
     let opening = json!([
         "Open dev.preview.example.com",
@@ -131,7 +139,7 @@ fn nothing_is_wider_than_a_narrow_screen() {
         &format!("`{long}` {long}\n\n    {long}"),
     );
     let comment = story.become_ready(&name, &address);
-    fits(&document(&comment, 400), "a pull request with long names");
+    fits(&document(&comment), "a pull request with long names");
 }
 
 #[test]
@@ -155,7 +163,7 @@ fn a_strangers_text_is_shown_and_nothing_of_it_runs() {
         ),
         (2, &json!(1))
     );
-    let said = look(&document(&address, 1012), 1012);
+    let said = look(&document(&address), 1012);
     assert_eq!(
         (&said["live"], &said["ran"]),
         (&json!([]), &Value::Null),
@@ -218,7 +226,7 @@ impl Drop for Served {
 
 /// Sends a field of the form on a page, with the page's token.
 fn submit(address: &str, field: &str) {
-    let page = document(address, 1012);
+    let page = document(address);
     let token = page
         .split("name=\"token\" value=\"")
         .nth(1)
@@ -244,7 +252,7 @@ fn submit(address: &str, field: &str) {
 fn await_shown(address: &str, shown: &str) {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
-        let page = document(address, 1012);
+        let page = document(address);
         if page.contains(shown) {
             return;
         }
@@ -270,7 +278,7 @@ fn a_comment_on_the_served_page_brings_an_environment_up() {
 #[test]
 #[ignore = "needs the gallery: .ci/run pages"]
 fn the_gallery_fits_a_narrow_screen() {
-    let directory = std::env::var("FLUX_EPHEMERAL_ENV_PAGES");
+    let directory = env::var("FLUX_EPHEMERAL_ENV_PAGES");
     let directory = directory.expect("FLUX_EPHEMERAL_ENV_PAGES names the directory: .ci/run pages");
     for name in ["gallery.html", "pull-request.html"] {
         let path = Path::new(&directory).join(name);
