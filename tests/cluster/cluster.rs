@@ -24,6 +24,10 @@ const FLUX: &str = "flux";
 const FLUX_TOKEN: &str = "ghp_fluxreadsthis";
 pub(crate) const OVERLAY: &str = "k8s/app/overlays/ephemeral";
 const KUSTOMIZATION: &str = "k8s/kustomization.yaml";
+const PROVIDER: &str = "k8s/report/provider.yaml";
+/// Whose token Flux reports with.
+const REPORTER: &str = "flux-reports";
+const REPORT_TOKEN: &str = "ghp_fluxwritesstatuses";
 /// What Flux's webhook receiver and GitHub both know.
 pub(crate) const WEBHOOK_SECRET: &str = "0f6d2c4f1f8a";
 
@@ -38,7 +42,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// As the README's reader has it: bootstrapped, production ready, with the webhook.
+    /// As the docs' reader has it: bootstrapped, production ready, with the webhook, and Flux reports to GitHub.
     pub(crate) fn new(plane: Plane) -> Cluster {
         let cluster = Cluster::polling(plane);
         cluster.add_webhook(WEBHOOK_SECRET);
@@ -73,8 +77,26 @@ impl Cluster {
 
     fn come_up(&self) {
         self.list("resources", "webhook");
-        self.create_webhook_secret();
+        self.create_secret("webhook-token", WEBHOOK_SECRET);
+        self.report_to_github();
         self.bootstrap();
+    }
+
+    /// Has Flux report to the local GitHub, in the place of github.com, once `k8s/` is applied.
+    fn report_to_github(&self) {
+        // GitHub asks for no less of a person who sets a status; of a token it asks less.
+        self.github.set_permission(REPORTER, "write");
+        self.github.add_personal_token(REPORT_TOKEN, REPORTER);
+        self.create_secret("report-token", REPORT_TOKEN);
+        let shipped = self.repository.read("main", PROVIDER).unwrap();
+        let url = self.repository.clone_url();
+        let address = url.trim_end_matches(".git");
+        let ours = shipped.replace("https://github.com/example/example", address);
+        assert_ne!(ours, shipped);
+        let changes = [(PROVIDER, Some(ours.as_str()))];
+        self.repository
+            .commit("main", &changes, "Report to our GitHub");
+        self.list("resources", "report");
     }
 
     /// A repository that holds this one's `k8s/`, of which the cluster knows nothing yet.
@@ -162,11 +184,11 @@ impl Cluster {
             .commit("main", &changes, &format!("List {entry}"));
     }
 
-    /// The Secret that the receiver checks signatures with, as the docs say to create it.
-    fn create_webhook_secret(&self) {
+    /// A Secret with a token, as the docs say to create it.
+    fn create_secret(&self, name: &str, token: &str) {
         self.plane.kube.apply(&format!(
-            "{{apiVersion: v1, kind: Secret, metadata: {{name: webhook-token, namespace: flux-system}}, \
-             stringData: {{token: {WEBHOOK_SECRET}}}}}"
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: {name}, namespace: flux-system}}, \
+             stringData: {{token: {token}}}}}"
         ));
     }
 
@@ -222,6 +244,13 @@ impl Cluster {
 
     /// The action runs on an event, with these inputs beside those that the cluster needs.
     fn run(&self, name: &str, event: &Value, inputs: &[(&str, &str)]) -> Outcome {
+        let outcome = self.try_run(name, event, inputs);
+        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+        outcome
+    }
+
+    /// The same where it may fail.
+    fn try_run(&self, name: &str, event: &Value, inputs: &[(&str, &str)]) -> Outcome {
         let mut job = Job::new(&self.github)
             .declared_inputs(&INPUTS)
             .event(name, event)
@@ -229,9 +258,7 @@ impl Cluster {
         for (name, value) in inputs {
             job = job.input(name, value);
         }
-        let outcome = job.run(Path::new(env!("CARGO_BIN_EXE_flux-ephemeral-env")));
-        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
-        outcome
+        job.run(Path::new(env!("CARGO_BIN_EXE_flux-ephemeral-env")))
     }
 
     /// Opens a pull request from a branch of this repository whose overlay has something that no other has: the ConfigMap
@@ -302,7 +329,11 @@ impl<'a> PullRequest<'a> {
 
     /// The same with arguments behind the command.
     pub(crate) fn deploy_with(&self, arguments: &str) -> Environment<'a> {
-        let outcome = self.command(&format!("/deploy-ephemeral {arguments}"));
+        self.environment(&self.command(&format!("/deploy-ephemeral {arguments}")))
+    }
+
+    /// What a run has deployed.
+    pub(crate) fn environment(&self, outcome: &Outcome) -> Environment<'a> {
         assert_eq!(outcome.outputs["decision"], "create", "{}", outcome.stdout);
         Environment {
             cluster: self.cluster,
@@ -313,10 +344,43 @@ impl<'a> PullRequest<'a> {
 
     /// A reviewer comments, and the action runs.
     pub(crate) fn command(&self, body: &str) -> Outcome {
+        let outcome = self.try_command(body);
+        assert_eq!(outcome.status, 0, "{}{}", outcome.stdout, outcome.stderr);
+        outcome
+    }
+
+    /// The same where the action may fail.
+    pub(crate) fn try_command(&self, body: &str) -> Outcome {
         let github = &self.cluster.github;
-        let event =
-            github.issue_comment_event(github.comment(self.number, REVIEWER, body), "created");
-        self.run("issue_comment", &event)
+        let comment = github.comment(self.number, REVIEWER, body);
+        let event = github.issue_comment_event(comment, "created");
+        self.cluster.try_run("issue_comment", &event, &self.inputs)
+    }
+
+    /// Somebody's status of a commit has come to GitHub, and the action runs.
+    pub(crate) fn on_status(&self, commit: &str, context: &str) -> Outcome {
+        let event = self.cluster.github.status_event(commit, context);
+        self.run("status", &event)
+    }
+
+    /// The head of its branch.
+    pub(crate) fn head(&self) -> String {
+        self.head.tip(&self.branch).unwrap()
+    }
+
+    /// Removes the whole overlay from the branch, and returns the commit.
+    pub(crate) fn push_without_overlay(&self) -> String {
+        let files = self.head.files(&self.branch, OVERLAY);
+        let changes: Vec<_> = files.iter().map(|path| (path.as_str(), None)).collect();
+        self.head
+            .commit(&self.branch, &changes, "Remove the overlay")
+    }
+
+    /// Pushes a file that is no part of the overlay, and returns the commit.
+    pub(crate) fn push_elsewhere(&self, path: &str, text: &str) -> String {
+        let changes = [(path, Some(text))];
+        self.head
+            .commit(&self.branch, &changes, "Change something else")
     }
 
     /// Pushes another text for `only-here`, and returns the commit.
@@ -354,6 +418,17 @@ pub(crate) struct Environment<'a> {
     /// The name of the `GitRepository` and the `Kustomization`.
     pub(crate) object: String,
     pub(crate) namespace: String,
+}
+
+impl<'a> Environment<'a> {
+    /// That of a branch which is a legal name itself, before it is deployed.
+    pub(crate) fn named(cluster: &'a Cluster, branch: &str) -> Environment<'a> {
+        Environment {
+            cluster,
+            object: format!("ephemeral-{branch}"),
+            namespace: branch.to_owned(),
+        }
+    }
 }
 
 impl Environment<'_> {

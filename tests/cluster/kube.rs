@@ -18,7 +18,7 @@ const WATCHED: [&str; 3] = [
 ];
 
 /// How long anything may take that ought to happen. On a busy machine twenty environments take a minute.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A cluster, and the programs for it.
 #[derive(Clone)]
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// What each of Flux's objects says of itself.
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let flux = self
             .objects
             .iter()

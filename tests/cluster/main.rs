@@ -26,6 +26,7 @@ mod kube;
 mod lifecycle;
 mod own_branch;
 mod plane;
+mod readiness;
 mod recipes;
 mod security;
 mod unready;
@@ -40,17 +41,17 @@ use libtest_mimic::{Arguments, Trial};
 use crate::cluster::Cluster;
 use crate::plane::Plane;
 
-/// The names of these functions are the names of the stories.
+/// The paths of these functions are the names of the stories.
 macro_rules! stories {
     ($($module:ident :: $name:ident),* $(,)?) => {
-        [$((stringify!($name), $module::$name as fn(&Cluster))),*]
+        [$((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn(&Cluster))),*]
     };
 }
 
 /// The same for stories that bring their own control plane, or need none.
 macro_rules! own_stories {
     ($($module:ident :: $name:ident),* $(,)?) => {
-        [$((stringify!($name), $module::$name as fn())),*]
+        [$((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn())),*]
     };
 }
 
@@ -73,6 +74,14 @@ fn main() -> ExitCode {
         unready::an_unready_environment_is_gone_soon_after_its_close,
         unready::an_unready_environment_that_is_destroyed_and_deployed_again_gets_ready,
         unready::environments_that_are_not_ready_hold_nobody_up,
+        readiness::flux_says_of_each_commit_how_its_environment_fares,
+        readiness::a_deploy_waits_for_flux_and_the_pull_request_follows_every_push,
+        readiness::a_deploy_that_never_gets_healthy_fails_and_its_repair_is_reported,
+        readiness::the_same_commit_deployed_again_is_waited_for_anew,
+        readiness::neighbours_that_never_get_ready_do_not_hold_up_a_wait,
+        readiness::a_wait_follows_a_push_and_ends_with_a_close,
+        readiness::a_health_check_that_flux_calls_off_is_not_taken_for_ready,
+        readiness::a_wait_that_is_over_says_what_to_look_at_and_has_asked_little,
         security::what_production_has_in_the_whole_cluster_is_refused_and_stays,
         security::an_overlay_that_leaves_it_out_as_the_docs_say_gets_ready,
     ];

@@ -11,13 +11,13 @@ const TIMEOUT: &str = "20m";
 const UNREADY: usize = 6;
 
 /// The overlay of main.
-fn sound(cluster: &Cluster) -> String {
+pub(crate) fn sound(cluster: &Cluster) -> String {
     let path = format!("{OVERLAY}/kustomization.yaml");
     cluster.repository.read("main", &path).unwrap()
 }
 
 /// The same whose pod wants a node that is not there.
-fn unready(cluster: &Cluster) -> String {
+pub(crate) fn unready(cluster: &Cluster) -> String {
     let sound = sound(cluster);
     let unready = sound.replace(
         "\npatches:\n",
@@ -28,14 +28,14 @@ fn unready(cluster: &Cluster) -> String {
     unready
 }
 
-fn pull_request<'a>(cluster: &'a Cluster, branch: &str) -> PullRequest<'a> {
+pub(crate) fn pull_request<'a>(cluster: &'a Cluster, branch: &str) -> PullRequest<'a> {
     let files = [("kustomization.yaml", unready(cluster))];
     let pull_request = cluster.pull_request_with(cluster.repository.clone(), branch, &files);
     pull_request.input("timeout", TIMEOUT)
 }
 
 /// Whether Flux has applied it and waits.
-fn is_waited_for(world: &World, environment: &Environment<'_>) -> bool {
+pub(crate) fn is_waited_for(world: &World, environment: &Environment<'_>) -> bool {
     world
         .kustomization(&environment.object)
         .is_some_and(|object| {
@@ -46,7 +46,7 @@ fn is_waited_for(world: &World, environment: &Environment<'_>) -> bool {
         })
 }
 
-fn until_waited_for(cluster: &Cluster, environment: &Environment<'_>) {
+pub(crate) fn until_waited_for(cluster: &Cluster, environment: &Environment<'_>) {
     cluster
         .watch
         .until(&format!("Flux waits for {}", environment.object), |world| {
