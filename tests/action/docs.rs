@@ -16,6 +16,7 @@ const SET_UP: &str = "docs/set-up.md";
 const SECURITY: &str = "docs/security.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 const WEBHOOK: &str = "docs/webhook.md";
+const READINESS: &str = "docs/readiness.md";
 
 #[derive(Deserialize)]
 struct Action {
@@ -327,6 +328,13 @@ fn the_webhook_page_shows_the_receiver_that_is_shipped() {
     let shown = shown.split("```").next().unwrap();
     let shipped = read("k8s/webhook/receiver.yaml");
     assert!(shipped.ends_with(shown), "{shown}");
+}
+
+#[test]
+fn the_readiness_page_shows_the_provider_that_is_shipped() {
+    let shown = yaml_blocks(READINESS).remove(0);
+    let shipped = read("k8s/report/provider.yaml");
+    assert!(shipped.ends_with(&shown), "{shown}");
 }
 
 #[test]

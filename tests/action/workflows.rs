@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,6 +33,23 @@ impl Workflow {
     fn on_page(page: &str) -> Workflow {
         let text = yaml_blocks(page).remove(0);
         Workflow { text }.with(PUBLISHED[0], PUBLISHED[1])
+    }
+
+    /// The one on a page that holds these words.
+    fn on_page_with(page: &str, words: &str) -> Workflow {
+        let mut found = yaml_blocks(page).into_iter();
+        let found = found.find(|block| block.starts_with("name: ") && block.contains(words));
+        let text = found.unwrap_or_else(|| panic!("no workflow with {words:?} in {page}"));
+        Workflow { text }.with(PUBLISHED[0], PUBLISHED[1])
+    }
+
+    /// All that Flux's commit status starts: this repository's own and the one of the docs.
+    fn on_statuses() -> [Workflow; 2] {
+        let all = [
+            Workflow::own("report"),
+            Workflow::on_page_with("docs/readiness.md", "on:\n  status:"),
+        ];
+        all.map(|workflow| workflow.with("      queue: max\n", ""))
     }
 
     /// All that a comment starts: this repository's own and the README's.
@@ -498,4 +516,130 @@ fn commands_of_a_pull_request_wait_in_one_group_and_strangers_in_their_own() {
         .pull_request_event(story.number, "closed", "somebody");
     let of_close = groups(&story, "pull_request_target", &payload);
     assert_eq!(of_close[1..], [team.clone(), team]);
+}
+
+const FLUX: &str = "flux/ephemeral-dev";
+
+/// Flux's own notification-controller, or somebody else, sets a status of the head, and a workflow runs on that.
+fn status(story: &Story, workflow: &Workflow, state: &str, words: &str) -> Ran {
+    let head = story.repository.tip("dev").unwrap();
+    story
+        .github
+        .set_status(&head, FLUX, state, words, "flux-reports");
+    let payload = story.github.status_event(&head, FLUX);
+    run(story, workflow, "status", &payload)
+}
+
+#[test]
+#[ignore = "needs act, a container engine and an image"]
+fn what_flux_reports_is_told_by_the_workflow_for_it_and_git_stays_as_it_is() {
+    for workflow in Workflow::on_statuses() {
+        let story = story();
+        let [create, _, _] = Workflow::on_comments();
+        comment(&story, &create, REVIEWER, "/deploy-ephemeral");
+        let told = || {
+            let comment = story.status_comment();
+            let title = comment.lines().find(|line| line.starts_with("### "));
+            title.unwrap().to_owned()
+        };
+        assert_eq!(told(), "### 🟡 Flux is bringing `dev` up");
+        let tip = story.repository.tip("main");
+
+        let ran = status(&story, &workflow, "failure", "build failed");
+        assert_eq!(ran.ending("report"), ["report", "flux-failed", "false"]);
+        assert_eq!(ran.outputs["ready"], "false");
+        assert_eq!(told(), "### 🔴 `dev` is not ready: build failed");
+
+        // Whoever set it.
+        let ran = status(&story, &workflow, "success", "reconciliation succeeded");
+        assert_eq!(ran.ending("report"), ["report", "flux-ready", "false"]);
+        assert_eq!(ran.outputs["ready"], "true");
+        assert_eq!(told(), "### 🟢 `dev` is ready");
+        assert!(!ran.log.contains("::warning"), "{}", ran.log);
+
+        // An event that waited: what is so by now counts.
+        let head = story.repository.tip("dev").unwrap();
+        let mut old = story.github.status_event(&head, FLUX);
+        old["state"] = "failure".into();
+        old["description"] = "build failed".into();
+        let ran = run(&story, &workflow, "status", &old);
+        assert_eq!(ran.ending("report"), ["report", "flux-ready", "false"]);
+        assert_eq!(told(), "### 🟢 `dev` is ready");
+
+        assert_eq!(story.repository.tip("main"), tip);
+    }
+}
+
+#[test]
+#[ignore = "needs act, a container engine and an image"]
+fn what_flux_does_not_say_takes_no_runner() {
+    let story = story();
+    let head = story.repository.tip("dev").unwrap();
+    for (context, state) in [
+        (FLUX, "pending"),
+        ("flux-ephemeral-env", "success"),
+        ("ci/test", "success"),
+        ("kustomization/ephemeral-dev/0c9c2e41", "success"),
+        ("flux/app", "failure"),
+    ] {
+        story
+            .github
+            .set_status(&head, context, state, "", "somebody");
+        let payload = story.github.status_event(&head, context);
+        for workflow in Workflow::on_statuses() {
+            assert_no_job(&story, &workflow, "status", &payload);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs act, a container engine and an image"]
+fn the_workflow_of_the_docs_waits_for_flux_and_tests_what_is_ready() {
+    const TEST: &str = "curl --fail --silent --show-error --retry 5 --retry-all-errors --output /dev/null \"$URL\"";
+    let story = Story::new();
+    let workflow = Workflow::on_page_with("docs/readiness.md", "wait: 10m")
+        .with("      queue: max\n", "")
+        .with(TEST, "echo \"$URL\" > tested");
+    let head = story.repository.tip("dev").unwrap();
+    let set = |state: &str, words: &str| {
+        let is_pending = |github: &local_github::LocalGitHub| {
+            let statuses = github.statuses(&head);
+            let newest = statuses.iter().rfind(|status| status.context == FLUX);
+            newest.is_some_and(|status| status.state == "pending")
+        };
+        while !is_pending(&story.github) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        story
+            .github
+            .set_status(&head, FLUX, state, words, "flux-reports");
+    };
+
+    let (ran, _) = std::thread::scope(|scope| {
+        scope.spawn(|| set("success", "reconciliation succeeded"));
+        comment(&story, &workflow, REVIEWER, "/deploy-ephemeral")
+    });
+
+    assert_eq!(
+        ran.ending("ephemeral"),
+        ["create", "deploy-command", "true"]
+    );
+    assert_eq!(ran.outputs["ready"], "true");
+    let tested = fs::read_to_string(ran.workspace.path().join("tested")).unwrap();
+    assert_eq!(tested, "https://dev.example.com\n");
+    let deployments = story.github.deployments();
+    assert_eq!(deployments.len(), 1);
+    assert_eq!(deployments[0].environment, "preview");
+    assert_eq!(deployments[0].statuses.last().unwrap().state, "success");
+    assert!(!ran.log.contains("::warning"), "{}", ran.log);
+
+    let (ran, _) = comment(&story, &workflow, REVIEWER, "/destroy-ephemeral");
+    assert_eq!(
+        ran.ending("ephemeral"),
+        ["destroy", "destroy-command", "true"]
+    );
+    assert_eq!(ran.outputs["ready"], "");
+    assert!(!ran.workspace.path().join("tested").exists());
+    let deployments = story.github.deployments();
+    assert_eq!(deployments[0].statuses.last().unwrap().state, "inactive");
 }
