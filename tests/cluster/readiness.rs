@@ -380,18 +380,14 @@ pub(crate) fn a_wait_that_is_over_says_what_to_look_at_and_has_asked_little(clus
         "{}",
         reported.comment()
     );
+    let repository = "/repos/octo-org/demo";
     let head = reported.pull_request.head();
-    let paths = [
-        format!("/repos/octo-org/demo/commits/{head}/status?"),
-        format!(
-            "/repos/octo-org/demo/pulls/{}",
-            reported.pull_request.number
-        ),
-    ];
+    let status = format!("{repository}/commits/{head}/status?");
+    let pull_request = format!("{repository}/pulls/{}", reported.pull_request.number);
     let requests = cluster.github.requests();
     let looks = requests
         .iter()
-        .filter(|request| paths.iter().any(|path| request.path.starts_with(path)));
+        .filter(|request| request.path.starts_with(&status) || request.path == pull_request);
     // Those that GitHub counts against the limit of the token.
     let (free, counted): (Vec<_>, Vec<_>) = looks.partition(|look| look.status == Some(304));
     eprintln!("{} looks count, {} do not", counted.len(), free.len());
@@ -401,7 +397,7 @@ pub(crate) fn a_wait_that_is_over_says_what_to_look_at_and_has_asked_little(clus
     reported.close();
 }
 
-/// Flux calls a health check off where there is something newer to apply, and reports that as a success.
+/// Flux calls a health check off where there is something newer to apply, and says so as what is no failure.
 pub(crate) fn a_health_check_that_flux_calls_off_is_not_taken_for_ready(cluster: &Cluster) {
     let pull_request = unready_pull_request(cluster, "called-off");
     let environment = pull_request.deploy();
