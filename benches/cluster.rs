@@ -44,8 +44,8 @@ fn main() -> ExitCode {
     };
     let cluster = Cluster::polling(plane);
     println!(
-        "{:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "", "all", "most", "action", "fetch", "apply", "wait"
+        "{:<32} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "all", "most", "action", "fetch", "apply", "wait", "told"
     );
     lives(&cluster, "polls", POLLED_RUNS);
     cluster.add_webhook(WEBHOOK_SECRET);
@@ -63,7 +63,9 @@ fn lives(cluster: &Cluster, how: &str, runs: usize) {
         pushes.push(bench.push());
         closes.push(bench.close());
     }
-    report(&format!("{how}: comment until ready"), &comments);
+    let ready: Vec<Split> = comments.iter().map(Split::until_ready).collect();
+    report(&format!("{how}: comment until ready"), &ready);
+    report(&format!("{how}: comment until told"), &comments);
     report(&format!("{how}: push until ready"), &pushes);
     report(&format!("{how}: close until gone"), &closes);
 }
@@ -78,11 +80,21 @@ struct Split {
     apply: Duration,
     /// Until Flux has seen everything ready, or Kubernetes has removed everything.
     wait: Duration,
+    /// Until the run that waited for Flux has told the pull request.
+    told: Duration,
 }
 
 impl Split {
+    /// The same, up to when Flux is done.
+    fn until_ready(&self) -> Split {
+        Split {
+            told: Duration::ZERO,
+            ..*self
+        }
+    }
+
     fn all(&self) -> Duration {
-        self.action + self.fetch + self.apply + self.wait
+        self.action + self.fetch + self.apply + self.wait + self.told
     }
 }
 
@@ -98,7 +110,7 @@ impl<'a> Bench<'a> {
     fn new(cluster: &'a Cluster, branch: &str) -> Bench<'a> {
         Bench {
             cluster,
-            pull_request: cluster.pull_request(branch, "first"),
+            pull_request: cluster.pull_request(branch, "first").input("wait", "10m"),
             branch: branch.to_owned(),
             object: format!("ephemeral-{branch}"),
         }
@@ -107,16 +119,20 @@ impl<'a> Bench<'a> {
     fn comment(&self) -> Split {
         let main = self.main();
         let began = Instant::now();
-        // Flux does not wait for the end of the job, and neither does the clock.
-        let (fetched, applied, branch_fetched, environment_applied, ready) =
+        // Flux does not wait for the end of the job, which waits for Flux.
+        let (fetched, applied, branch_fetched, environment_applied, ready, told) =
             std::thread::scope(|scope| {
-                scope.spawn(|| self.pull_request.deploy());
+                let told = scope.spawn(|| {
+                    self.pull_request.deploy();
+                    Instant::now()
+                });
                 (
                     self.until_main_moves(&main),
                     self.until(|world| world.kustomization(&self.object).is_some()),
                     self.until(|world| world.git_repository(&self.object).is_some_and(is_ready)),
                     self.until(|world| self.is_applied(world)),
                     self.until(|world| world.kustomization(&self.object).is_some_and(is_ready)),
+                    told.join().expect("the run"),
                 )
             });
         let pushed = self.pushed();
@@ -125,6 +141,7 @@ impl<'a> Bench<'a> {
             fetch: (fetched - pushed) + (branch_fetched - applied),
             apply: (applied - fetched) + (environment_applied - branch_fetched),
             wait: ready - environment_applied,
+            told: told - ready,
         }
     }
 
@@ -153,6 +170,7 @@ impl<'a> Bench<'a> {
             fetch: fetched - pushed,
             apply: applied - fetched,
             wait: ready - applied,
+            told: Duration::ZERO,
         }
     }
 
@@ -173,6 +191,7 @@ impl<'a> Bench<'a> {
             fetch: fetched - pushed,
             apply: pruned - fetched,
             wait: gone - pruned,
+            told: Duration::ZERO,
         }
     }
 
@@ -264,6 +283,7 @@ fn report(what: &str, splits: &[Split]) {
         median(&|split| split.fetch),
         median(&|split| split.apply),
         median(&|split| split.wait),
+        median(&|split| split.told),
     ];
     line(
         what,
@@ -276,6 +296,13 @@ fn report(what: &str, splits: &[Split]) {
 fn line(what: &str, all: Duration, most: Option<Duration>, parts: &[Duration]) {
     let seconds = |duration: &Duration| format!("{:>6.2} s", duration.as_secs_f64());
     let most = most.map_or_else(|| " ".repeat(8), |most| seconds(&most));
-    let parts: Vec<String> = parts.iter().map(seconds).collect();
-    println!("{what:<32} {} {most} {}", seconds(&all), parts.join(" "));
+    let parts = parts.iter();
+    let parts: Vec<String> = parts
+        .map(|part| match part.is_zero() {
+            true => " ".repeat(8),
+            false => seconds(part),
+        })
+        .collect();
+    let line = format!("{what:<32} {} {most} {}", seconds(&all), parts.join(" "));
+    println!("{}", line.trim_end());
 }
