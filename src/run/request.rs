@@ -141,10 +141,12 @@ impl RequestRun<'_> {
         );
         undelivered.note(Channel::Reaction, acknowledged);
         if let Some((decision, published)) = outcome.awaited.take() {
-            // The last reaction comes with the last word.
-            outcome.report.reaction = None;
-            self.notify(&mut outcome, cancellation, &mut undelivered)
-                .await;
+            if !cancellation.is_cancelled() {
+                // The last reaction comes with the last word.
+                outcome.report.reaction = None;
+                self.notify(&mut outcome, cancellation, &mut undelivered)
+                    .await;
+            }
             self.wait(&mut outcome, &decision, &published, cancellation)
                 .await;
         }
@@ -329,12 +331,15 @@ impl RequestRun<'_> {
             _ => None,
         };
         match published {
-            Ok(published) => self.take_over(outcome, decision, published).await,
+            Ok(published) => {
+                self.take_over(outcome, decision, published, cancellation)
+                    .await;
+            }
             Err(failure) => {
                 outcome.report = report::failed(&outcome.context, Some(decision), &failure);
                 // Otherwise it may have landed.
                 if failure.is_rejection() {
-                    self.undo_reset(outcome, decision).await;
+                    self.undo_reset(outcome, decision, cancellation).await;
                 }
             }
         }
@@ -347,14 +352,18 @@ impl RequestRun<'_> {
     }
 
     /// Reports what was published, with what Flux says of it.
-    async fn take_over(&self, outcome: &mut Outcome, decision: &Decision, published: Published) {
+    async fn take_over(
+        &self,
+        outcome: &mut Outcome,
+        decision: &Decision,
+        published: Published,
+        cancellation: &CancellationToken,
+    ) {
         let config = self.notifier.config;
         let readiness = match (decision, &published, &outcome.reset) {
             (Decision::Destroy(_), _, _) => Readiness::Unreported,
-            (Decision::Create(_), Published::Refused(_), reset) => {
-                if reset.is_some() {
-                    self.undo_reset(outcome, decision).await;
-                }
+            (Decision::Create(_), Published::Refused(_), _) => {
+                self.undo_reset(outcome, decision, cancellation).await;
                 Readiness::Unreported
             }
             (Decision::Create(_), _, Some(Err(error))) if !config.inputs.wait.is_zero() => {
@@ -366,9 +375,13 @@ impl RequestRun<'_> {
             (Decision::Create(_), _, Some(_)) => Readiness::ComingUp,
             (Decision::Create(create), _, None) => {
                 let manifest = &create.manifest;
-                self.notifier
-                    .readiness(&manifest.object_name, &manifest.commit)
-                    .await
+                let known = self
+                    .notifier
+                    .readiness(&manifest.object_name, &manifest.commit);
+                tokio::select! {
+                    known = known => known,
+                    () = cancel_grace_over(cancellation) => Readiness::ComingUp,
+                }
             }
         };
         let context = &outcome.context;
@@ -439,33 +452,35 @@ impl RequestRun<'_> {
     }
 
     /// Brings back what Flux had said, for nothing has changed.
-    async fn undo_reset(&self, outcome: &Outcome, decision: &Decision) {
+    async fn undo_reset(
+        &self,
+        outcome: &Outcome,
+        decision: &Decision,
+        cancellation: &CancellationToken,
+    ) {
         let (Decision::Create(create), Some(Ok(()))) = (decision, &outcome.reset) else {
             return;
         };
-        let manifest = &create.manifest;
-        let context = status_context(&manifest.object_name);
-        let github = &self.notifier.github;
-        let before = github
-            .flux_status_before_reset(&manifest.commit, &context)
-            .await;
-        let undone = match before {
-            Ok(Some(before)) => {
-                self.set_flux_status(create, &before.state, &before.description)
-                    .await
-            }
-            Ok(None) => {
-                let state = StatusState::Error.as_str();
-                self.set_flux_status(create, state, deploy::NOT_DEPLOYED_IN_SHORT)
-                    .await
-            }
-            Err(error) => Err(error),
+        let context = status_context(&create.manifest.object_name);
+        let undone = tokio::select! {
+            undone = self.restore(create, &context) => undone.map_err(|error| error.to_string()),
+            () = cancel_grace_over(cancellation) => Err("the run was cancelled".to_owned()),
         };
-        if let Err(error) = undone {
-            self.notifier
-                .log
-                .warning(&warning::not_restored(&context, &error.to_string()));
+        if let Err(words) = undone {
+            let warning = warning::not_restored(&context, &words);
+            self.notifier.log.warning(&warning);
         }
+    }
+
+    async fn restore(&self, create: &Create, context: &str) -> Result<(), ApiError> {
+        let commit = &create.manifest.commit;
+        let github = &self.notifier.github;
+        let before = github.flux_status_before_reset(commit, context).await?;
+        let (state, description) = match &before {
+            Some(before) => (before.state.as_str(), before.description.as_str()),
+            None => (StatusState::Error.as_str(), deploy::NOT_DEPLOYED_IN_SHORT),
+        };
+        self.set_flux_status(create, state, description).await
     }
 
     async fn set_flux_status(
