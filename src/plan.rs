@@ -11,7 +11,7 @@ use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::{Create, Decision, Destroy};
 use crate::manifest::overlay::{Listing, claimed_namespaces, listing};
-use crate::manifest::read::{applied, deployed_at, read};
+use crate::manifest::read::{applied, deployed_at, read, requested_at};
 use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
@@ -313,6 +313,7 @@ fn is_deployed(manifest: &Manifest, entry: Option<&Entry>) -> Result<bool> {
     let requested_by = read(content).map(|instance| instance.requested_by);
     let as_first_asked = Manifest {
         requested_by: requested_by.unwrap_or_default(),
+        requested_at: requested_at(content),
         ..manifest.clone()
     };
     Ok(as_first_asked.render()?.as_bytes() == content)

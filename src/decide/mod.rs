@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::config::inputs::{Inputs, Track};
 use crate::decide::refusal::Refusal;
 use crate::decide::triage::{NoOp, Request, Trigger};
-use crate::manifest::render::Manifest;
+use crate::manifest::render::{Manifest, request_at};
 use crate::model::instance::Owner;
 use crate::model::names::Environment;
 use crate::model::names::can_be_followed;
@@ -56,9 +56,10 @@ impl Decision {
     }
 
     /// Keeps that Flux's commit status was reset, or that there was no way to.
-    pub(crate) fn note_reset(&mut self) {
+    pub(crate) fn note_reset(&mut self, now: DateTime<Utc>) {
         if let Decision::Create(create) = self {
             create.resets_status = false;
+            create.manifest.requested_at = Some(request_at(now));
         }
     }
 
@@ -277,6 +278,7 @@ fn create(
         overlay_path: inputs.overlay_path.clone(),
         substitute: inputs.substitute.clone(),
         expires: arguments.ttl.unwrap_or(inputs.ttl).end(facts.now),
+        requested_at: None,
     };
     Ok(Create {
         environment,

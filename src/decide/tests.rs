@@ -497,6 +497,7 @@ fn a_deploy_command_makes_the_manifest_of_its_branch() {
             overlay_path: "k8s/app/overlays/ephemeral".to_owned(),
             substitute: [("A".to_owned(), "1".to_owned())].into(),
             expires: None,
+            requested_at: None,
         }
     );
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::manifest::as_flux_reads;
 use crate::model::instance::{
     BRANCH, COMMIT, DeployedInstance, EXPIRES, Instance, MANAGED_BY, NAMESPACE_VARIABLE, Owner,
-    PULL_REQUEST, REPOSITORY, REPOSITORY_ID, REQUESTED_BY,
+    PULL_REQUEST, REPOSITORY, REPOSITORY_ID, REQUESTED_AT, REQUESTED_BY,
 };
 use crate::model::repository::RepositoryIdentity;
 use crate::model::ttl::Expiry;
@@ -95,6 +95,16 @@ pub(crate) fn read(file: &[u8]) -> Option<Instance> {
         requested_by: annotation(REQUESTED_BY).unwrap_or_default(),
         expires: annotation(EXPIRES).map_or(Expiry::Never, |text| Expiry::read(&text)),
     })
+}
+
+/// When Flux was last asked to look at what the file describes.
+pub(crate) fn requested_at(file: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(file).ok()?;
+    let documents: Vec<Read> =
+        serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()?;
+    documents
+        .iter()
+        .find_map(|document| document.metadata.annotations.get(REQUESTED_AT)?.clone())
 }
 
 /// What a file has Flux apply: of each document what it is, its name and its `spec`, without labels and annotations. Flux

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_yaml::SingleQuoted;
 
 use crate::model::instance::{
     BRANCH, COMMIT, EXPIRES, MANAGED_BY, Owner, PULL_REQUEST, REPOSITORY, REPOSITORY_ID,
-    REQUESTED_BY, RESERVED_VARIABLES,
+    REQUESTED_AT, REQUESTED_BY, RESERVED_VARIABLES,
 };
 use crate::model::names::can_be_followed;
 use crate::model::ttl::rfc3339;
@@ -67,6 +67,9 @@ pub(crate) struct Manifest {
     pub(crate) substitute: BTreeMap<String, String>,
     /// From when on it may go, if it may not stay until the pull request closes.
     pub(crate) expires: Option<DateTime<Utc>>,
+    /// Has Flux report on the commit once more, though it may have seen nothing else change: a destroy and a deploy in quick
+    /// succession are one to it.
+    pub(crate) requested_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +144,11 @@ enum Variable {
     Quote(SingleQuoted<&'static str>),
 }
 
+/// A time as [`Manifest::requested_at`] says it: no two commands have the same.
+pub(crate) fn request_at(now: DateTime<Utc>) -> String {
+    now.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 impl Manifest {
     /// The file: two YAML documents, the same to the byte for the same manifest, ending in a newline.
     ///
@@ -158,10 +166,14 @@ impl Manifest {
                 secret_ref: self.secret_ref.as_deref().map(|name| Named { name }),
             },
         };
+        let mut requested = self.metadata();
+        let requested_at = self.requested_at.clone();
+        let requested_at = requested_at.map(|time| (REQUESTED_AT, time));
+        requested.annotations.extend(requested_at);
         let kustomization = Document {
             api_version: "kustomize.toolkit.fluxcd.io/v1",
             kind: "Kustomization",
-            metadata: self.metadata(),
+            metadata: requested,
             spec: KustomizationSpec {
                 interval: DRIFT_INTERVAL,
                 retry_interval: RETRY_INTERVAL,

@@ -43,6 +43,7 @@ pub(crate) fn manifest() -> Manifest {
         overlay_path: "k8s/app/overlays/ephemeral".to_owned(),
         substitute: BTreeMap::new(),
         expires: None,
+        requested_at: None,
     }
 }
 

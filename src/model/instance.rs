@@ -20,6 +20,10 @@ pub(crate) const BRANCH: &str = "flux-ephemeral-env/branch";
 
 pub(crate) const COMMIT: &str = "flux-ephemeral-env/commit";
 
+/// Has Flux look at an object where it says something else than before
+/// ([docs](https://fluxcd.io/flux/components/kustomize/kustomizations/#triggering-a-reconcile)).
+pub(crate) const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
 pub(crate) const REQUESTED_BY: &str = "flux-ephemeral-env/requested-by";
 
 pub(crate) const EXPIRES: &str = "flux-ephemeral-env/expires";

@@ -109,7 +109,7 @@ impl RequestRun<'_> {
                 }
                 Ok((PlanOutcome::StatusOutdated, used)) => {
                     session = Some(used);
-                    decision.note_reset();
+                    decision.note_reset(self.now);
                 }
                 Ok((PlanOutcome::Planned(plan), _)) => {
                     self.notifier.preview(&plan);
@@ -548,7 +548,7 @@ impl RequestRun<'_> {
                             () = cancellation.cancelled() => return Err(Failure::Interrupted),
                         });
                     }
-                    decision.note_reset();
+                    decision.note_reset(self.now);
                 }
                 PublishOutcome::Unidentified(names) => tokio::select! {
                     () = self.identify(names, &mut decision) => {}

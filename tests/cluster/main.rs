@@ -91,6 +91,7 @@ fn main() -> ExitCode {
         recipes::every_environment_gets_what_the_watchers_patches_say,
         own_branch::the_instances_live_on_a_branch_of_their_own_as_the_docs_say,
         webhook::a_signed_push_wakes_flux_and_a_wrong_signature_does_nothing,
+        readiness::a_destroy_and_deploy_between_two_looks_of_flux_is_not_waited_for_in_vain,
         security::a_hostile_overlay_may_do_anything_by_default_and_nothing_under_lockdown,
         bad_input::a_cluster_that_will_not_do_is_named_in_one_line,
     ];

@@ -6,6 +6,7 @@ use local_github::Outcome;
 
 use crate::cluster::{Cluster, Environment, PullRequest, at_once};
 use crate::kube::PATIENCE;
+use crate::plane::Plane;
 use crate::unready::{
     is_waited_for, pull_request as unready_pull_request, sound, unready, until_waited_for,
 };
@@ -413,4 +414,41 @@ pub(crate) fn a_health_check_that_flux_calls_off_is_not_taken_for_ready(cluster:
     let said = reported.said(&reported.pull_request.head());
     assert_eq!(said, ["pending: Flux is bringing called-off up"]);
     reported.close();
+}
+
+/// Without a webhook, and often with one, Flux sees both commits as one, and so nothing that it would have to apply again.
+pub(crate) fn a_destroy_and_deploy_between_two_looks_of_flux_is_not_waited_for_in_vain() {
+    let cluster = Cluster::polling(Plane::start());
+    let pull_request = cluster
+        .pull_request("between-looks", "first")
+        .input("wait", WAIT);
+    // Once it has landed, Flux looks.
+    let deploy = || {
+        let before = cluster.repository.tip("main");
+        std::thread::scope(|scope| {
+            let ran = scope.spawn(|| pull_request.command("/deploy-ephemeral"));
+            while cluster.repository.tip("main") == before {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            cluster.reconcile("GitRepository", "flux-system");
+            ran.join().unwrap()
+        })
+    };
+    let ran = deploy();
+    assert_eq!(ending(&ran), ["create", "deploy-command", "true"]);
+    let environment = pull_request.environment(&ran);
+    let uid = || {
+        let world = cluster.watch.now();
+        world.kustomization(&environment.object).unwrap()["metadata"]["uid"].clone()
+    };
+    let before = uid();
+
+    pull_request.command("/destroy-ephemeral");
+    let ran = deploy();
+
+    assert_eq!(ending(&ran), ["create", "deploy-command", "true"]);
+    assert_eq!(uid(), before);
+    pull_request.close();
+    cluster.reconcile("GitRepository", "flux-system");
+    environment.until_gone();
 }
