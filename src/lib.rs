@@ -64,13 +64,16 @@ pub async fn run(
 ) -> Result<()> {
     let variables: Vec<_> = variables.collect();
     set_up_log(log, &variables);
-    let config = Config::from_env(variables.into_iter())?;
+    let mut config = Config::from_env(variables.into_iter())?;
     for password in config.proxies.passwords() {
         log.hide(&password);
     }
     let label = config.inputs.label.as_deref();
     let event = event::parse(&config.event_name, &payload(&config)?, label)?;
-    let report = match triage(event, &config.inputs) {
+    let triage = triage(event, &config.inputs);
+    // Whatever this step's inputs say: Flux has just reported.
+    config.inputs.does_flux_report |= matches!(triage, Triage::Report(_));
+    let report = match triage {
         Triage::None(no_op) => {
             log.line(&report::no_op_line(no_op));
             report::none(no_op)

@@ -108,6 +108,8 @@ pub(crate) struct Plan {
     pub(crate) remaining: Vec<DeployedInstance>,
     /// Whether the instances directory comes into being with it.
     pub(crate) creates_directory: bool,
+    /// The name of a destroyed environment that no instance has any more, whoever's it was.
+    pub(crate) free_name: Option<String>,
 }
 
 /// What planning a decision came to.
@@ -216,6 +218,7 @@ fn create(create: &Create, tip: &Tip) -> Result<PlanOutcome> {
         removed,
         remaining,
         creates_directory: tip.instances_directory == Directory::Absent,
+        free_name: None,
     }))
 }
 
@@ -227,7 +230,19 @@ fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
         &destroy.owner,
         &destroy.requested_by,
     );
-    removal(instances_of(&destroy.owner, tip), message, tip)
+    let removed = instances_of(&destroy.owner, tip);
+    let is_free = removed.iter().any(|removed| removed.name == destroy.name)
+        || is_name_free(&destroy.name, tip);
+    Plan {
+        free_name: Some(destroy.name.clone()).filter(|_| is_free),
+        ..removal(removed, message, tip)
+    }
+}
+
+/// Whether no file is called `sync-<name>.yaml`.
+pub(crate) fn is_name_free(name: &str, tip: &Tip) -> bool {
+    let mut paths = tip.instances.keys();
+    !paths.any(|path| instance_name(path) == Some(name))
 }
 
 /// Plans the removal of what is to go, in one commit: of what is still there as it was when that was judged, for a file that
@@ -277,6 +292,7 @@ fn removal(removed: Vec<DeployedInstance>, message: String, tip: &Tip) -> Plan {
         removed,
         remaining: Vec::new(),
         creates_directory: false,
+        free_name: None,
     }
 }
 
@@ -780,6 +796,16 @@ mod tests {
             };
             assert!(!is_outdated(&reset, &tip));
         }
+    }
+
+    #[test]
+    fn a_name_is_free_where_nobody_elses_instance_has_it() {
+        let free = |tip: &Tip| destroy(&down(7), tip).free_name;
+        let dev = || Some("dev".to_owned());
+        assert_eq!(free(&Tip::default()), dev());
+        assert_eq!(free(&tip([(PATH, file_of(&up("dev", 7)))])), dev());
+        assert_eq!(free(&tip([(PATH, file_of(&up("dev", 8)))])), None);
+        assert_eq!(free(&tip([(PATH, file("x"))])), None);
     }
 
     #[test]

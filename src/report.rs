@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::triage::{NoOp, Request};
-use crate::decide::{Create, Decision, Destroy, reason};
+use crate::decide::{Create, Decision, reason};
 use crate::message::context::{Context, ended_in_short};
 use crate::message::deploy::{Cause, Deployed, Destroyed};
 use crate::message::readiness::Place;
@@ -147,9 +147,14 @@ impl Report {
                 status,
                 replaced: Vec::new(),
             },
-            Cause::Unchanged | Cause::AnotherRun | Cause::Reported => DeploymentChange::Follow {
+            Cause::Unchanged => DeploymentChange::Follow {
                 name,
-                commit,
+                missing: Some(commit),
+                status,
+            },
+            Cause::AnotherRun | Cause::Reported => DeploymentChange::Follow {
+                name,
+                missing: None,
                 status,
             },
         };
@@ -251,7 +256,7 @@ pub(crate) fn published(
     };
     let mut report = match decision {
         Decision::Create(create) => created(config, context, create, plan, commit, readiness),
-        Decision::Destroy(destroy) => destroyed(config, context, destroy, plan, commit),
+        Decision::Destroy(_) => destroyed(config, context, plan, commit),
     };
     report.outputs.decision = word(decision);
     report.outputs.reason = match &report.error {
@@ -487,6 +492,7 @@ fn described(
             flux_namespace: inputs.flux_namespace.clone(),
             overlay_path: inputs.overlay_path.clone(),
             namespace: instance.namespace.clone(),
+            is_pinned: instance.pinned.is_some(),
         },
         namespaces: namespaces(instances),
         branch: instance.branch.clone(),
@@ -501,7 +507,6 @@ fn described(
             &instance.namespace,
             context.pull_request,
         ),
-        pinned: instance.pinned.is_some(),
         is_followable: can_be_followed(&instance.branch),
         interval: inputs.interval.clone(),
         timeout: inputs.timeout.clone(),
@@ -538,6 +543,7 @@ fn created(
             flux_namespace: manifest.flux_namespace.clone(),
             overlay_path: manifest.overlay_path.clone(),
             namespace: environment.namespace.clone(),
+            is_pinned: manifest.pinned,
         },
         namespaces: vec![environment.namespace.clone()],
         branch: manifest.branch.clone(),
@@ -552,7 +558,6 @@ fn created(
             &environment.namespace,
             context.pull_request,
         ),
-        pinned: manifest.pinned,
         is_followable: can_be_followed(&manifest.branch),
         interval: manifest.interval.clone(),
         timeout: manifest.timeout.clone(),
@@ -590,13 +595,7 @@ fn created(
     report
 }
 
-fn destroyed(
-    config: &Config,
-    context: &Context,
-    destroy: &Destroy,
-    plan: &Plan,
-    commit: Option<&str>,
-) -> Report {
+fn destroyed(config: &Config, context: &Context, plan: &Plan, commit: Option<&str>) -> Report {
     let message = match commit {
         Some(commit) => deploy::destroyed(
             context,
@@ -610,8 +609,8 @@ fn destroyed(
     let names = plan.removed.iter().map(|removed| &removed.name);
     let mut report = Report {
         reaction: Some(Reaction::Done),
-        // One that lost track of its instance ends as well.
-        deployment: ended(config, names.chain([&destroy.name])),
+        // One that lost track of its instance ends as well, if nobody else has the name by now.
+        deployment: ended(config, names.chain(&plan.free_name)),
         ..Report::default()
     };
     removed(&mut report.outputs, &plan.removed);
@@ -982,7 +981,10 @@ mod tests {
             &context(),
             &request,
             &decision,
-            &pushed(removal()),
+            &pushed(Plan {
+                free_name: Some("dev".to_owned()),
+                ..removal()
+            }),
             &Readiness::Unreported,
         );
         let names = vec!["dev".to_owned(), "old".to_owned()];

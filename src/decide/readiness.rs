@@ -32,9 +32,8 @@ pub(crate) fn object_in(context: &str) -> Option<&str> {
 pub(crate) fn readiness(newest: Option<&FluxStatus>) -> Readiness {
     match newest {
         Some(status) if status.state == "success" => Readiness::Ready,
-        Some(status) if matches!(status.state.as_str(), "failure" | "error") => {
-            Readiness::Failed(status.description.clone())
-        }
+        // `error` is none of Flux's words: the action says so that nothing was deployed.
+        Some(status) if status.state == "failure" => Readiness::Failed(status.description.clone()),
         _ => Readiness::ComingUp,
     }
 }
@@ -48,10 +47,10 @@ pub(crate) fn pause(waited: Duration) -> Duration {
 /// Whether a commit is the one that the pull request's environment is meant to run.
 pub(crate) fn is_current(commit: &Sha, instance: &Instance, pull_request: &PullRequest) -> bool {
     let current = match &instance.pinned {
-        Some(pinned) => pinned,
-        None => pull_request.commit.as_str(),
+        Some(pinned) => Sha::parse(pinned),
+        None => Some(pull_request.commit.clone()),
     };
-    pull_request.state == State::Open && current == commit.as_str()
+    pull_request.state == State::Open && current.as_ref() == Some(commit)
 }
 
 #[cfg(test)]
@@ -98,7 +97,7 @@ mod tests {
         for (state, expected) in [
             ("success", Readiness::Ready),
             ("failure", failed()),
-            ("error", failed()),
+            ("error", Readiness::ComingUp),
             ("pending", Readiness::ComingUp),
             ("SUCCESS", Readiness::ComingUp),
             ("", Readiness::ComingUp),

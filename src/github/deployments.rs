@@ -55,16 +55,17 @@ impl GitHub {
             }
             DeploymentChange::Follow {
                 name,
-                commit,
+                missing,
                 status,
             } => {
                 let deployments = self.deployments(place, name).await?;
-                match deployments.first() {
-                    Some(newest) => self.set_deployment_status(place, newest.id, status).await,
-                    None => {
+                match (deployments.first(), missing) {
+                    (Some(newest), _) => self.set_deployment_status(place, newest.id, status).await,
+                    (None, Some(commit)) => {
                         self.begin_deployment(place, name, commit, status).await?;
                         Ok(())
                     }
+                    (None, None) => Ok(()),
                 }
             }
             DeploymentChange::End { names } => {

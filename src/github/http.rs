@@ -353,18 +353,23 @@ impl Http {
         watched: &'w mut Watched<T>,
     ) -> Result<&'w T, ApiError> {
         let url = &watched.url;
-        let known = watched.etag.as_deref();
+        let known = watched.etag.as_deref().filter(|_| watched.answer.is_some());
         let answer = self.exchange(&Method::Get, url, None::<&Value>, known);
         let (status, headers, text) = answer.await?;
-        let answer = match (status, watched.answer.take()) {
-            (StatusCode::NOT_MODIFIED, Some(known)) => known,
-            _ => {
+        // An answer that is no use leaves what is known.
+        let answer = match status == StatusCode::NOT_MODIFIED && watched.answer.is_some() {
+            true => watched.answer.take(),
+            false => {
                 let (answer, headers) = self.read(&Method::Get, url, status, headers, &text)?;
                 watched.etag = headers.etag;
-                answer
+                Some(answer)
             }
         };
-        Ok(watched.answer.insert(answer))
+        watched.answer = answer;
+        watched
+            .answer
+            .as_ref()
+            .ok_or_else(|| self.error(&format!("GET {}", watched.url), "there is no answer"))
     }
 
     /// The same, with what the answer's headers say about trying again.

@@ -13,6 +13,9 @@ use crate::model::sha::Sha;
 /// Name of our commit status.
 const STATUS_CONTEXT: &str = "flux-ephemeral-env";
 
+/// Pages of a commit's statuses that are looked through: GitHub keeps a thousand of a context.
+const PAGES: usize = 10;
+
 /// The newest status of each context of a commit.
 #[derive(Deserialize)]
 pub(crate) struct CombinedObject {
@@ -80,28 +83,18 @@ impl GitHub {
         commit: &str,
         context: &str,
     ) -> Result<Option<FluxStatus>, ApiError> {
-        let route = self.route(&format!("commits/{commit}/status?per_page={PAGE}"));
-        let combined: CombinedObject = self.http.get(&route).await?;
-        Ok(combined.newest(context))
-    }
-
-    /// Fetches what the newest status of a context said before it was reset to pending.
-    ///
-    /// # Errors
-    /// GitHub gives no usable answer.
-    pub(crate) async fn flux_status_before_reset(
-        &self,
-        commit: &str,
-        context: &str,
-    ) -> Result<Option<FluxStatus>, ApiError> {
-        let route = self.route(&format!("commits/{commit}/statuses?per_page={PAGE}"));
-        let newest_first: Vec<NewestObject> = self.http.get(&route).await?;
-        let mut of_context = newest_first
-            .iter()
-            .filter(|status| status.context == context);
-        Ok(of_context
-            .find(|status| status.state != StatusState::Pending.as_str())
-            .map(NewestObject::found))
+        for page in 1..=PAGES {
+            let route = self.route(&format!(
+                "commits/{commit}/statuses?per_page={PAGE}&page={page}"
+            ));
+            let newest_first: Vec<NewestObject> = self.http.get(&route).await?;
+            let mut statuses = newest_first.iter();
+            let newest = statuses.find(|status| status.context == context);
+            if newest.is_some() || newest_first.len() < PAGE {
+                return Ok(newest.map(NewestObject::found));
+            }
+        }
+        Ok(None)
     }
 
     /// Sets our status on a commit.

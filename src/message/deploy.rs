@@ -36,7 +36,6 @@ pub(crate) struct Deployed {
     /// Namespaces of the same pull request that it replaces: its branch was renamed.
     pub(crate) replaced: Vec<String>,
     pub(crate) environment_url: Option<String>,
-    pub(crate) pinned: bool,
     /// Whether Flux can follow a branch of this name.
     pub(crate) is_followable: bool,
     /// How often Flux looks at the branch.
@@ -154,7 +153,7 @@ fn what_is_next(context: &Context, deployed: &Deployed) -> Vec<String> {
             "Flux cannot follow a branch of this name, so the environment stays on this commit."
         }
     };
-    lines.push(match deployed.pinned {
+    lines.push(match deployed.place.is_pinned {
         true => format!(
             "{pinned} To move it to the newest one, comment {}.",
             code(&context.deploy_command)

@@ -53,6 +53,8 @@ pub(crate) struct Place {
     pub(crate) overlay_path: String,
     /// Namespace of the application.
     pub(crate) namespace: String,
+    /// Whether the environment stays on its commit.
+    pub(crate) is_pinned: bool,
 }
 
 /// Where the cause shows.
@@ -112,8 +114,12 @@ pub(crate) fn what_it_means(
                 ),
             };
             Some(format!(
-                "{meaning}\n\n**What to do:** {} Then push a fix: Flux picks it up by itself. {}.",
+                "{meaning}\n\n**What to do:** {} Then push a fix{}. {}.",
                 look_at(look, place),
+                match place.is_pinned {
+                    true => format!(" and comment {}", code(&context.deploy_command)),
+                    false => ": Flux picks it up by itself".to_owned(),
+                },
                 more(&context.help_url, "flux-failed")
             ))
         }
@@ -124,7 +130,10 @@ pub(crate) fn what_it_means(
                     length(*waited)
                 ),
                 Some(answer) => {
-                    format!("GitHub did not say what Flux reports:\n\n{}", block(answer))
+                    format!(
+                        "Nobody can tell whether it is ready, for GitHub did not answer as it should:\n\n{}",
+                        block(answer)
+                    )
                 }
             };
             Some(format!(
@@ -178,6 +187,7 @@ pub(crate) fn where_to_look(readiness: &Readiness, place: &Place) -> String {
         Readiness::Unreported => format!(
             "Flux does not report here, so this comment does not say when it is ready: {command} does."
         ),
+        _ if place.is_pinned => format!("Flux reports to this pull request. {command} shows more."),
         _ => format!(
             "Flux reports to this pull request, also after each push. {command} shows more."
         ),
@@ -191,7 +201,11 @@ pub(crate) fn in_short(readiness: &Readiness, namespace: &str) -> String {
         Readiness::Unwatched => "The run that waited for Flux was cancelled".to_owned(),
         Readiness::Ready => format!("{namespace} is ready"),
         Readiness::Failed(words) => format!("Flux: {words}"),
-        Readiness::Late { waited, .. } => format!("Not ready within {}", length(*waited)),
+        Readiness::Late {
+            waited,
+            answer: None,
+        } => format!("Not ready within {}", length(*waited)),
+        Readiness::Late { .. } => format!("Cannot tell whether {namespace} is ready"),
     };
     shortened(&text, DESCRIPTION_LENGTH)
 }
@@ -236,7 +250,7 @@ fn length(time: Duration) -> String {
         .map(|(count, unit)| format!("{count}{unit}"))
         .collect();
     match text.is_empty() {
-        true => format!("{time:?}"),
+        true => "0s".to_owned(),
         false => text,
     }
 }

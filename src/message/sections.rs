@@ -19,11 +19,11 @@ const RULE: &str = "\n---\n\n";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     text: String,
-    place: Place,
+    position: Position,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// In place of what was known of the environment: the fingerprint of the instances that it describes.
     State(String),
     /// Above what is known, which may be wrong by now.
@@ -35,10 +35,7 @@ enum Place {
 impl Message {
     /// A message that describes the environment, in paragraphs.
     pub(crate) fn of_state(parts: &[String], fingerprint: &str) -> Message {
-        Message {
-            text: parts.join("\n\n"),
-            place: Place::State(fingerprint.to_owned()),
-        }
+        Message::at(&parts.join("\n\n"), Position::State(fingerprint.to_owned()))
     }
 
     /// A message after which there is no environment.
@@ -48,19 +45,19 @@ impl Message {
 
     /// A message that may change what is known of the environment.
     pub(crate) fn above(text: &str) -> Message {
-        Message::beside(text, Place::Above)
+        Message::at(text, Position::Above)
     }
 
     /// A message that has nothing to do with the environment.
     pub(crate) fn below(text: &str) -> Message {
-        Message::beside(text, Place::Below)
+        Message::at(text, Position::Below)
     }
 
-    fn beside(text: &str, place: Place) -> Message {
+    fn at(text: &str, position: Position) -> Message {
         Message {
             // A server's words may hold our markers.
             text: text.replace("<!--", "<!\u{2060}--"),
-            place,
+            position,
         }
     }
 
@@ -71,14 +68,16 @@ impl Message {
             let (fingerprint, state) = before.and_then(state)?;
             Some(section(&fingerprint, &state))
         };
-        let body = match &self.place {
-            Place::State(fingerprint) => {
+        let body = match &self.position {
+            Position::State(fingerprint) => {
                 return format!("{MARKER}\n{}", section(fingerprint, &self.text));
             }
-            Place::Above => known().map(|known| {
+            Position::Above => known().map(|known| {
                 format!("{alone}{RULE}Last known state of the environment:\n\n{known}")
             }),
-            Place::Below => known().map(|known| format!("{MARKER}\n{known}{RULE}{}\n", self.text)),
+            Position::Below => {
+                known().map(|known| format!("{MARKER}\n{known}{RULE}{}\n", self.text))
+            }
         };
         // Somebody may have edited the comment. The newest message counts where there is no room for both.
         body.filter(|body| body.chars().count() <= COMMENT_LENGTH)
@@ -89,7 +88,8 @@ impl Message {
     pub(crate) fn body_between_commands(&self, before: &str) -> String {
         let body = self.body(None);
         let lines: Vec<&str> = before.lines().collect();
-        let (Some(sections), Place::State(fingerprint)) = (Sections::read(&lines), &self.place)
+        let (Some(sections), Position::State(fingerprint)) =
+            (Sections::read(&lines), &self.position)
         else {
             return body;
         };
@@ -104,7 +104,7 @@ impl Message {
 
     /// Whether it describes the environment.
     pub(crate) fn is_state(&self) -> bool {
-        matches!(self.place, Place::State(_))
+        matches!(self.position, Position::State(_))
     }
 
     /// The message alone, for the job summary.

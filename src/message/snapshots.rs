@@ -86,7 +86,7 @@ fn a_deployment_that_changes_nothing() {
 
 #[test]
 fn a_pinned_deployment_in_place_of_another() {
-    assert_snapshot!(text(&deployed(&context(), &Deployed { pinned: true, replaced: vec!["pr-old".to_owned(), String::new()], ..environment() })), @"
+    assert_snapshot!(text(&deployed(&context(), &Deployed { place: Place { is_pinned: true, ..environment().place }, replaced: vec!["pr-old".to_owned(), String::new()], ..environment() })), @"
     ### 🟡 Flux is bringing `pr-dev` up
 
     Once it is ready, it is at **[pr-dev.example.com](<https://pr-dev.example.com>)**.
@@ -439,6 +439,20 @@ fn an_environment_that_flux_could_not_bring_up() {
         text(&deployed(&context(), &elsewhere))
             .contains("`flux get kustomizations ephemeral-dev -n flux`")
     );
+    let pinned = Deployed {
+        place: Place {
+            is_pinned: true,
+            ..environment().place
+        },
+        ..flux_says(Readiness::Failed("build failed".to_owned()))
+    };
+    let told = deployed(&context(), &pinned);
+    for words in [
+        "Then push a fix and comment `/deploy-ephemeral`. ",
+        "Flux reports to this pull request. ",
+    ] {
+        assert!(text(&told).contains(words), "{}", text(&told));
+    }
 }
 
 #[test]
@@ -477,7 +491,7 @@ fn an_environment_that_is_not_ready_in_time() {
     assert_snapshot!(top, @"
     ### 🔴 `pr-dev` is not ready yet
 
-    GitHub did not say what Flux reports:
+    Nobody can tell whether it is ready, for GitHub did not answer as it should:
 
     ```text
     403: no
@@ -517,7 +531,7 @@ fn readiness_in_short_and_why_a_job_fails() {
     pr-dev is ready | 
     Flux: build failed | Flux could not bring pr-dev up at aaaaaaa: build failed; the environment stays
     Not ready within 1h1m1s | Flux has not said within 1h1m1s that pr-dev is ready at aaaaaaa; the environment stays
-    Not ready within 1h1m1s | cannot tell whether pr-dev is ready at aaaaaaa: 403: no; the environment stays
+    Cannot tell whether pr-dev is ready | cannot tell whether pr-dev is ready at aaaaaaa: 403: no; the environment stays
     ");
 }
 

@@ -13,7 +13,7 @@ pub(crate) const PULL_REQUEST: &str = "flux-ephemeral-env/pull-request";
 
 pub(crate) const REPOSITORY: &str = "flux-ephemeral-env/repository";
 
-/// GitHub\'s id of the repository, which a rename does not change.
+/// GitHub's id of the repository, which a rename does not change.
 pub(crate) const REPOSITORY_ID: &str = "flux-ephemeral-env/repository-id";
 
 pub(crate) const BRANCH: &str = "flux-ephemeral-env/branch";

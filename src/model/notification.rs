@@ -127,10 +127,11 @@ pub(crate) enum DeploymentChange {
         /// Names that it replaces.
         replaced: Vec<String>,
     },
-    /// More is known of the newest one of this name. Where there is none, one of this commit begins.
+    /// More is known of the newest one of this name.
     Follow {
         name: String,
-        commit: String,
+        /// Where there is none, one of this commit begins.
+        missing: Option<String>,
         status: DeploymentStatus,
     },
     /// The environments of these names are gone.
@@ -149,7 +150,7 @@ impl DeploymentChange {
                 ..
             } => DeploymentChange::Follow {
                 name,
-                commit,
+                missing: Some(commit),
                 status,
             },
             other => other,

@@ -25,7 +25,8 @@ impl Readiness {
     /// The output `reason` of what Flux said, or did not say in time.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Readiness::Unreported | Readiness::ComingUp | Readiness::Ready => "flux-ready",
+            Readiness::Unreported | Readiness::ComingUp => "status-pending",
+            Readiness::Ready => "flux-ready",
             Readiness::Failed(_) => "flux-failed",
             Readiness::Late { .. } => "not-ready-in-time",
             Readiness::Unwatched => "interrupted",

@@ -21,6 +21,7 @@ use crate::model::names::object_name;
 use crate::model::notification::{Channel, DeploymentChange, Reaction, StatusState};
 use crate::model::readiness::Readiness;
 use crate::model::repository::RepositoryIdentity;
+use crate::model::sha::Sha;
 use crate::plan::{self, Plan};
 use crate::publish::{read, target};
 use crate::report::{self, Report};
@@ -60,14 +61,17 @@ pub(crate) struct WrittenComment {
     message: Message,
     /// The environment whose GitHub Deployment speaks of it.
     deployment: Option<String>,
+    /// Whether it may be created anew where somebody deletes it.
+    may_be_created: bool,
 }
 
 impl WrittenComment {
-    fn new(comment: StatusComment, message: Message) -> WrittenComment {
+    fn new(comment: StatusComment, message: Message, may_be_created: bool) -> WrittenComment {
         WrittenComment {
             comment,
             message,
             deployment: None,
+            may_be_created,
         }
     }
 }
@@ -153,9 +157,11 @@ impl Notifier<'_> {
         let deployment = async {
             match &report.deployment {
                 Some(change) if !undelivered.is_forbidden(Channel::Deployment) => {
-                    self.update_deployments(change).await
+                    let asked = Instant::now();
+                    let outcome = self.update_deployments(change).await;
+                    Some((outcome, asked.elapsed()))
                 }
-                _ => Ok(()),
+                _ => None,
             }
         };
         let (comment, status, reaction, deployment) =
@@ -164,7 +170,9 @@ impl Notifier<'_> {
             undelivered.note_status(outcome, taken);
         }
         undelivered.note(Channel::Reaction, reaction);
-        undelivered.note(Channel::Deployment, deployment);
+        if let Some((outcome, taken)) = deployment {
+            undelivered.note_deployment(outcome, taken);
+        }
         let written = comment.unwrap_or_else(|error| {
             undelivered.note(Channel::Comment, Err(error));
             None
@@ -199,7 +207,7 @@ impl Notifier<'_> {
             Ok(newest) => readiness(newest.as_ref()),
             Err(error) => {
                 self.log
-                    .line(&format!("could not look what Flux reports: {error}"));
+                    .line(&format!("could not read what Flux reports: {error}"));
                 Readiness::ComingUp
             }
         }
@@ -224,7 +232,7 @@ impl Notifier<'_> {
                     self.log.redact(&message.body_between_commands(before))
                 };
                 let edited = self.github.edit_status_comment(&comment, &body).await?;
-                return Ok(edited.map(|comment| WrittenComment::new(comment, message)));
+                return Ok(edited.map(|comment| WrittenComment::new(comment, message, false)));
             }
             // What went wrong before may have passed.
             CommentLookup::Unknown => self.github.status_comment(number).await?,
@@ -235,7 +243,7 @@ impl Notifier<'_> {
             .github
             .write_status_comment(number, existing.as_ref(), &body)
             .await?;
-        Ok(Some(WrittenComment::new(comment, message)))
+        Ok(Some(WrittenComment::new(comment, message, true)))
     }
 
     /// Corrects the comment where another run of the same pull request has changed the environment meanwhile.
@@ -284,20 +292,24 @@ impl Notifier<'_> {
             comment,
             message,
             deployment,
+            may_be_created,
         } = written;
         for _ in 0..CORRECTIONS {
             let Some(described) = sections::fingerprint_in(&comment.body) else {
                 return Ok(());
             };
-            let owner = owner.clone();
+            let (owner, begun) = (owner.clone(), deployment.clone());
             let target = Target {
                 timeout: CHECK_TIMEOUT,
                 ..self.target(&context.target_branch)
             };
             let instances = read(target, session.take(), move |tip| {
-                Ok(plan::instances_of(&owner, tip))
+                let is_free = |name: &String| plan::is_name_free(name, tip);
+                let ended = begun.clone().filter(is_free);
+                Ok((plan::instances_of(&owner, tip), ended))
             });
-            let (instances, used) = instances.await.map_err(|failure| anyhow!("{failure}"))?;
+            let ((instances, ended), used) =
+                instances.await.map_err(|failure| anyhow!("{failure}"))?;
             *session = Some(used);
             if fingerprint(&instances) == described {
                 return Ok(());
@@ -315,9 +327,16 @@ impl Notifier<'_> {
                 self.log.redact(&body)
             };
             let number = context.pull_request;
-            let corrected = self
-                .github
-                .write_status_comment(number, Some(&*comment), &body);
+            let corrected = async {
+                let github = &self.github;
+                match may_be_created {
+                    true => github
+                        .write_status_comment(number, Some(&*comment), &body)
+                        .await
+                        .map(Some),
+                    false => github.edit_status_comment(comment, &body).await,
+                }
+            };
             let status = async {
                 let (state, description) = now.status.as_ref()?;
                 if !message.is_state() || undelivered.is_forbidden(Channel::CommitStatus) {
@@ -327,20 +346,19 @@ impl Notifier<'_> {
                 // The comment is checked again in any case, which needs time, too.
                 Some(timeout(CHECK_TIMEOUT, set).await)
             };
-            let ended = deployment.clone().filter(|_| instances.is_empty());
-            let change = match ended {
+            let change = match ended.filter(|_| instances.is_empty()) {
                 Some(name) => Some(DeploymentChange::End { names: vec![name] }),
                 None => now.deployment.clone(),
             };
             let change = change.filter(|_| !undelivered.is_forbidden(Channel::Deployment));
             let deployed = async {
-                match &change {
-                    Some(change) => self.update_deployments(change).await,
-                    None => Ok(()),
-                }
+                let update = self.update_deployments(change.as_ref()?);
+                timeout(CHECK_TIMEOUT, update).await.ok()
             };
             let (corrected, status, deployed) = tokio::join!(corrected, status, deployed);
-            undelivered.note(Channel::Deployment, deployed);
+            if let Some(deployed) = deployed {
+                undelivered.note(Channel::Deployment, deployed);
+            }
             match status {
                 Some(Ok(status)) => undelivered.note(Channel::CommitStatus, status),
                 Some(Err(_)) => self.log.warning(&format!(
@@ -349,19 +367,29 @@ impl Notifier<'_> {
                 )),
                 None => {}
             }
-            *comment = corrected?;
+            match corrected? {
+                Some(corrected) => *comment = corrected,
+                None => return Ok(()),
+            }
         }
         Ok(())
     }
 
     /// Returns what Flux says of the instances that a pull request has.
     async fn readiness_of(&self, context: &Context, instances: &[DeployedInstance]) -> Readiness {
+        let Some(first) = instances.first() else {
+            return Readiness::Unreported;
+        };
+        let instance = &first.instance;
         let head = context.head.as_ref().map(|(_, commit)| commit.as_str());
-        let first = instances.first();
-        let commit = first.and_then(|first| first.instance.pinned.as_deref().or(head));
-        match (first, commit) {
-            (Some(first), Some(commit)) => self.readiness(&object_name(&first.name), commit).await,
-            _ => Readiness::Unreported,
+        let commit = instance.pinned.as_deref().or(head);
+        // A file may say anything.
+        match Sha::parse(commit.unwrap_or(&instance.commit)) {
+            Some(commit) => {
+                self.readiness(&object_name(&first.name), commit.as_str())
+                    .await
+            }
+            None => Readiness::Unreported,
         }
     }
 

@@ -37,7 +37,7 @@ const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LIMITED_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often what Flux says is handed on anew, where it says something else meanwhile.
-const UPDATES: usize = 5;
+pub(crate) const UPDATES: usize = 5;
 
 /// A wait for Flux.
 pub(crate) struct Wait<'a> {
@@ -70,11 +70,12 @@ impl Wait<'_> {
         let mut pull_request = self.github.watched_pull_request(self.pull_request);
         let mut looked_at_pull_request: Option<Instant> = None;
         let mut statuses = self.github.watched_statuses(commit);
-        let mut trouble = Trouble::default();
+        let (mut trouble, mut of_pull_request) = (Trouble::default(), Trouble::default());
         loop {
             let looks = async {
-                let is_due = looked_at_pull_request
-                    .is_none_or(|looked| looked.elapsed() >= PULL_REQUEST_INTERVAL);
+                let interval = PULL_REQUEST_INTERVAL.max(of_pull_request.pause);
+                let is_due =
+                    looked_at_pull_request.is_none_or(|looked| looked.elapsed() >= interval);
                 let pull_request = match is_due {
                     true => Some(self.github.look_at_pull_request(&mut pull_request).await),
                     false => None,
@@ -101,7 +102,8 @@ impl Wait<'_> {
                 }
                 () = cancellation.cancelled() => return Some(Readiness::Unwatched),
             };
-            if looked.is_some() {
+            let has_looked = looked.is_some();
+            if has_looked {
                 looked_at_pull_request = Some(Instant::now());
             }
             match looked {
@@ -110,12 +112,20 @@ impl Wait<'_> {
                         .line("the pull request was closed, so nobody waits any more");
                     return None;
                 }
-                Some(Err(error)) => trouble.note(error, self.log),
-                Some(Ok(_)) | None => {}
+                Some(Err(error)) => of_pull_request.note(error, self.log),
+                Some(Ok(_)) => of_pull_request.pass(),
+                None => {}
             }
             match status {
                 Ok(newest) => match readiness(newest.as_ref()) {
-                    known @ (Readiness::Ready | Readiness::Failed(_)) => return Some(known),
+                    known @ (Readiness::Ready | Readiness::Failed(_)) if has_looked => {
+                        return Some(known);
+                    }
+                    // It is the last word only if the commit is still the head.
+                    Readiness::Ready | Readiness::Failed(_) => {
+                        looked_at_pull_request = None;
+                        continue;
+                    }
                     _ => trouble.pass(),
                 },
                 Err(error) => trouble.note(error, self.log),
@@ -157,14 +167,15 @@ impl Trouble {
     fn note(&mut self, error: ApiError, log: &Log) {
         if !std::mem::replace(&mut self.is_logged, true) {
             log.line(&format!(
-                "could not look what Flux reports, and looks again: {error}"
+                "could not read what Flux reports, and will look again: {error}"
             ));
         }
         self.pause = match error.is_rate_limit() {
             true => error.retry_after().unwrap_or(LIMITED_PAUSE),
             false => Duration::ZERO,
         };
-        self.is_final = error.is_refused();
+        // Right after a push, a replica may not know the commit.
+        self.is_final = error.is_refused() && !error.is_not_found();
         self.last = Some(error);
     }
 

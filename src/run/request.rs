@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::decide::readiness::status_context;
+use crate::decide::readiness::{readiness, status_context};
 use crate::decide::refusal::Refusal;
 use crate::decide::triage::{Request, Trigger};
 use crate::decide::{Create, Decision, Facts, decide, destroy, nothing_to_do};
@@ -22,13 +22,13 @@ use crate::message::{sections, warning};
 use crate::model::failure::Failure;
 use crate::model::notification::{Channel, DeploymentChange, Reaction, StatusState};
 use crate::model::pull_request::{PullRequest, State, unknown_state};
-use crate::model::readiness::Readiness;
+use crate::model::readiness::{FluxStatus, Readiness};
 use crate::model::repository::{Access, RepositoryIdentity};
 use crate::plan::{PlanOutcome, Published, plan};
 use crate::publish::{PublishOutcome, cancel_grace_over, publish, read};
 use crate::report::{self, Report};
 use crate::run::notify::{CommentLookup, Notifier};
-use crate::run::readiness::Wait;
+use crate::run::readiness::{UPDATES, Wait};
 use crate::run::undelivered::Undelivered;
 
 /// How long 👀 on the command may take.
@@ -54,9 +54,34 @@ struct Outcome {
     /// The session that the change was made in.
     session: Option<Session>,
     /// What came of resetting Flux's commit status, where that was necessary.
-    reset: Option<Result<(), ApiError>>,
-    /// The deploy that Flux has not reported on, where the run waits for that.
-    awaited: Option<(Decision, Published)>,
+    reset: Option<Reset>,
+    /// The deploy, where Flux reports on it.
+    reported: Option<ReportedDeploy>,
+}
+
+/// A reset of Flux's commit status to pending.
+struct Reset {
+    /// What it said before, or why nobody knows.
+    before: Result<Option<FluxStatus>, ApiError>,
+    outcome: Result<(), ApiError>,
+}
+
+impl Reset {
+    /// Why what Flux said before would be taken for what it says of this deploy.
+    fn misleads(&self) -> Option<&ApiError> {
+        let is_silent = match &self.before {
+            Ok(before) => readiness(before.as_ref()) == Readiness::ComingUp,
+            Err(_) => false,
+        };
+        self.outcome.as_ref().err().filter(|_| !is_silent)
+    }
+}
+
+/// A deploy that Flux reports on, and what the pull request was told of that.
+struct ReportedDeploy {
+    create: Box<Create>,
+    published: Published,
+    readiness: Readiness,
 }
 
 impl Outcome {
@@ -67,7 +92,7 @@ impl Outcome {
             comment: CommentLookup::Unknown,
             session: None,
             reset: None,
-            awaited: None,
+            reported: None,
         }
     }
 }
@@ -140,18 +165,24 @@ impl RequestRun<'_> {
             self.decide_and_land(cancellation, &mut undelivered)
         );
         undelivered.note(Channel::Reaction, acknowledged);
-        if let Some((decision, published)) = outcome.awaited.take() {
+        if self.has_to_wait(&outcome) {
             if !cancellation.is_cancelled() {
                 // The last reaction comes with the last word.
                 outcome.report.reaction = None;
                 self.notify(&mut outcome, cancellation, &mut undelivered)
                     .await;
             }
-            self.wait(&mut outcome, &decision, &published, cancellation)
-                .await;
+            self.wait(&mut outcome, cancellation).await;
         }
         self.notify(&mut outcome, cancellation, &mut undelivered)
             .await;
+        for _ in 0..UPDATES {
+            if !self.has_news(&mut outcome, cancellation).await {
+                break;
+            }
+            self.notify(&mut outcome, cancellation, &mut undelivered)
+                .await;
+        }
         let mut report = outcome.report;
         report.warnings.extend(undelivered.warnings());
         report
@@ -279,8 +310,8 @@ impl RequestRun<'_> {
         };
         outcome.comment = comment;
         undelivered.note(Channel::CommitStatus, pending);
-        if let Some(Err(error)) = outcome.reset.take() {
-            undelivered.note(Channel::CommitStatus, Err(error));
+        if let Some(reset) = outcome.reset.take() {
+            undelivered.note(Channel::CommitStatus, reset.outcome);
         }
         if self.is_close() && outcome.report.message.is_none() {
             let stale = tokio::select! {
@@ -360,19 +391,20 @@ impl RequestRun<'_> {
         cancellation: &CancellationToken,
     ) {
         let config = self.notifier.config;
+        let does_wait = !config.inputs.wait.is_zero();
         let readiness = match (decision, &published, &outcome.reset) {
             (Decision::Destroy(_), _, _) => Readiness::Unreported,
             (Decision::Create(_), Published::Refused(_), _) => {
                 self.undo_reset(outcome, decision, cancellation).await;
                 Readiness::Unreported
             }
-            (Decision::Create(_), _, Some(Err(error))) if !config.inputs.wait.is_zero() => {
-                Readiness::Late {
+            (Decision::Create(_), _, Some(reset)) => match reset.misleads() {
+                Some(error) if does_wait => Readiness::Late {
                     waited: Duration::ZERO,
                     answer: Some(error.to_string()),
-                }
-            }
-            (Decision::Create(_), _, Some(_)) => Readiness::ComingUp,
+                },
+                _ => Readiness::ComingUp,
+            },
             (Decision::Create(create), _, None) => {
                 let manifest = &create.manifest;
                 let known = self
@@ -384,71 +416,125 @@ impl RequestRun<'_> {
                 }
             }
         };
-        let context = &outcome.context;
         outcome.report = report::published(
             config,
-            context,
+            &outcome.context,
             self.request,
             decision,
             &published,
             &readiness,
         );
-        if readiness == Readiness::ComingUp && !config.inputs.wait.is_zero() {
-            outcome.awaited = Some((decision.clone(), published));
+        let is_reported = readiness != Readiness::Unreported;
+        let may_follow = outcome
+            .reset
+            .as_ref()
+            .is_none_or(|reset| reset.misleads().is_none());
+        if let Decision::Create(create) = decision
+            && is_reported
+            && may_follow
+        {
+            outcome.reported = Some(ReportedDeploy {
+                create: create.clone(),
+                published,
+                readiness,
+            });
         }
     }
 
+    fn has_to_wait(&self, outcome: &Outcome) -> bool {
+        let told = outcome.reported.as_ref().map(|deploy| &deploy.readiness);
+        told == Some(&Readiness::ComingUp) && !self.notifier.config.inputs.wait.is_zero()
+    }
+
     /// Waits for Flux to report on what was published. Holds nothing meanwhile.
-    async fn wait(
-        &self,
-        outcome: &mut Outcome,
-        decision: &Decision,
-        published: &Published,
-        cancellation: &CancellationToken,
-    ) {
-        let (Decision::Create(create), Some((_, head))) = (decision, &mut outcome.context.head)
-        else {
+    async fn wait(&self, outcome: &mut Outcome, cancellation: &CancellationToken) {
+        let (Some(deploy), Some((_, head))) = (&outcome.reported, &mut outcome.context.head) else {
             return;
         };
         outcome.session = None;
+        let manifest = &deploy.create.manifest;
         let wait = Wait {
             github: &self.notifier.github,
             log: self.notifier.log,
             pull_request: self.request.pull_request,
-            object_name: &create.manifest.object_name,
-            is_pinned: create.manifest.pinned,
+            object_name: &manifest.object_name,
+            is_pinned: manifest.pinned,
             limit: self.notifier.config.inputs.wait,
         };
-        let readiness = wait.until_reported(head, cancellation).await;
-        let comment_url = std::mem::take(&mut outcome.report.outputs.comment_url);
-        let Some(readiness) = readiness else {
-            // The run for the close speaks of it.
-            let report = &mut outcome.report;
-            report.outputs.ready = "false";
-            report.reaction = Some(Reaction::Done);
-            (report.message, report.status, report.deployment) = (None, None, None);
-            report.outputs.comment_url = comment_url;
+        match wait.until_reported(head, cancellation).await {
+            Some(readiness) => self.know(outcome, readiness),
+            None => {
+                // The run for the close speaks of it.
+                let report = &mut outcome.report;
+                report.outputs.ready = "false";
+                report.reaction = Some(Reaction::Done);
+                (report.message, report.status, report.deployment) = (None, None, None);
+                outcome.reported = None;
+            }
+        }
+    }
+
+    /// Whether Flux has said something else since the pull request was told, which is the report then. The run that hands
+    /// it on may have been overtaken by this one.
+    async fn has_news(&self, outcome: &mut Outcome, cancellation: &CancellationToken) -> bool {
+        let (Some(deploy), Some((_, head))) = (&outcome.reported, &outcome.context.head) else {
+            return false;
+        };
+        if deploy.readiness == Readiness::Unwatched {
+            return false;
+        }
+        let manifest = &deploy.create.manifest;
+        let commit = match manifest.pinned {
+            true => &manifest.commit,
+            false => head.as_str(),
+        };
+        let now = tokio::select! {
+            now = self.notifier.readiness(&manifest.object_name, commit) => now,
+            () = cancellation.cancelled() => return false,
+        };
+        let is_new = now != deploy.readiness && now != Readiness::ComingUp;
+        if is_new {
+            self.know(outcome, now);
+        }
+        is_new
+    }
+
+    /// Reports again with what Flux says by now.
+    fn know(&self, outcome: &mut Outcome, readiness: Readiness) {
+        let Some(deploy) = &mut outcome.reported else {
             return;
         };
-        outcome.report = report::published(
+        deploy.readiness = readiness;
+        let mut report = report::published(
             self.notifier.config,
             &outcome.context,
             self.request,
-            decision,
-            published,
-            &readiness,
+            &Decision::Create(deploy.create.clone()),
+            &deploy.published,
+            &deploy.readiness,
         );
-        let begun = outcome.report.deployment.take();
-        outcome.report.deployment = begun.map(DeploymentChange::begun);
-        outcome.report.outputs.comment_url = comment_url;
+        let before = std::mem::take(&mut outcome.report);
+        report.deployment = report.deployment.map(DeploymentChange::begun);
+        report.outputs.comment_url = before.outputs.comment_url;
+        for warning in before.warnings {
+            if !report.warnings.contains(&warning) {
+                report.warnings.push(warning);
+            }
+        }
+        outcome.report = report;
     }
 
     /// Sets Flux's commit status to pending: Flux does not repeat what the newest one says, so that of an earlier deploy would
     /// be taken for one about this deploy.
-    async fn reset(&self, create: &Create) -> Result<(), ApiError> {
+    async fn reset(&self, create: &Create) -> Reset {
+        let context = status_context(&create.manifest.object_name);
+        let commit = &create.manifest.commit;
         let description = in_short(&Readiness::ComingUp, &create.environment.namespace);
-        self.set_flux_status(create, StatusState::Pending.as_str(), &description)
-            .await
+        let pending = StatusState::Pending.as_str();
+        Reset {
+            before: self.notifier.github.flux_status(commit, &context).await,
+            outcome: self.set_flux_status(create, pending, &description).await,
+        }
     }
 
     /// Brings back what Flux had said, for nothing has changed.
@@ -458,29 +544,24 @@ impl RequestRun<'_> {
         decision: &Decision,
         cancellation: &CancellationToken,
     ) {
-        let (Decision::Create(create), Some(Ok(()))) = (decision, &outcome.reset) else {
+        let (Decision::Create(create), Some(reset)) = (decision, &outcome.reset) else {
             return;
         };
-        let context = status_context(&create.manifest.object_name);
+        let (state, description) = match (&reset.before, &reset.outcome) {
+            // It is as it was, or nobody knows how it was.
+            (Err(_), _) | (_, Err(_)) => return,
+            (Ok(None), Ok(())) => (StatusState::Error.as_str(), deploy::NOT_DEPLOYED_IN_SHORT),
+            (Ok(Some(before)), Ok(())) => (before.state.as_str(), before.description.as_str()),
+        };
         let undone = tokio::select! {
-            undone = self.restore(create, &context) => undone.map_err(|error| error.to_string()),
+            undone = self.set_flux_status(create, state, description) => undone.map_err(|error| error.to_string()),
             () = cancel_grace_over(cancellation) => Err("the run was cancelled".to_owned()),
         };
         if let Err(words) = undone {
+            let context = status_context(&create.manifest.object_name);
             let warning = warning::not_restored(&context, &words);
             self.notifier.log.warning(&warning);
         }
-    }
-
-    async fn restore(&self, create: &Create, context: &str) -> Result<(), ApiError> {
-        let commit = &create.manifest.commit;
-        let github = &self.notifier.github;
-        let before = github.flux_status_before_reset(commit, context).await?;
-        let (state, description) = match &before {
-            Some(before) => (before.state.as_str(), before.description.as_str()),
-            None => (StatusState::Error.as_str(), deploy::NOT_DEPLOYED_IN_SHORT),
-        };
-        self.set_flux_status(create, state, description).await
     }
 
     async fn set_flux_status(
@@ -510,7 +591,7 @@ impl RequestRun<'_> {
         let published = self.publish(outcome, &destroy, cancellation).await;
         let removal = published.as_ref().ok().and_then(Published::landed);
         let (commit, later_warning) = removal.unwrap_or((commit, None));
-        outcome.awaited = None;
+        outcome.reported = None;
         outcome.context.is_open = false;
         let mut report = match published {
             Ok(_) => report::refused(&outcome.context, &Refusal::Closed),

@@ -307,6 +307,9 @@ impl SweepRun<'_> {
             if !has_status {
                 report.status = None;
             }
+            if undelivered.do_deployments_hang() {
+                report.deployment = None;
+            }
             let written = self
                 .notifier
                 .notify(

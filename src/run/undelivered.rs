@@ -16,6 +16,7 @@ pub(crate) struct Undelivered {
     failed: Vec<(Channel, String)>,
     is_limited: bool,
     does_status_hang: bool,
+    do_deployments_hang: bool,
 }
 
 impl Undelivered {
@@ -41,6 +42,12 @@ impl Undelivered {
         self.note(Channel::CommitStatus, outcome);
     }
 
+    /// The same for the GitHub Deployments.
+    pub(crate) fn note_deployment(&mut self, outcome: Result<(), ApiError>, taken: Duration) {
+        self.do_deployments_hang = outcome.is_err() && taken >= outage::LIMIT;
+        self.note(Channel::Deployment, outcome);
+    }
+
     /// Whether the token is known to lack the permission.
     pub(crate) fn is_forbidden(&self, channel: Channel) -> bool {
         self.forbidden.iter().any(|(known, _)| *known == channel)
@@ -49,6 +56,11 @@ impl Undelivered {
     /// Whether the last commit status took long and failed: the next one may take as long.
     pub(crate) fn does_status_hang(&self) -> bool {
         self.does_status_hang
+    }
+
+    /// Whether the last change of the deployments took long and failed.
+    pub(crate) fn do_deployments_hang(&self) -> bool {
+        self.do_deployments_hang
     }
 
     /// Whether GitHub takes no more comments for now.

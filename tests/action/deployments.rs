@@ -261,3 +261,56 @@ fn a_deploy_that_another_run_takes_away_meanwhile_ends() {
             .contains("### ⚪ Flux is removing the environment\n")
     );
 }
+
+#[test]
+fn nobody_ends_the_deployment_of_another_pull_request() {
+    let story = Story::of_branch("feature-x");
+    succeed(&with(story.deploy()));
+    let live = || {
+        let states = states(&of(&story, "deploy:feature-x")[0]).join(" ");
+        assert_eq!(states, "in_progress success");
+    };
+    // A fork's branch that would have the same name.
+    let fork = story.github.fork("feature");
+    fork.commit("x", &[("app.txt", Some("theirs\n"))], "Change the app");
+    let theirs = story.github.open_pull_request(&fork, "x", "feature");
+    let close = |number: u64| {
+        story.github.close_pull_request(number);
+        let event = story.github.pull_request_event(number, "closed", "feature");
+        succeed(&with(story.job()).event("pull_request_target", &event));
+    };
+    close(theirs);
+    live();
+    let destroy = story.commented_on(theirs, REVIEWER, "/destroy-ephemeral").0;
+    succeed(&with(destroy));
+    live();
+    // And one of a fork that is gone.
+    let fork = story.github.fork("octo-fork");
+    fork.commit(
+        "feature-x",
+        &[("app.txt", Some("more\n"))],
+        "Change the app",
+    );
+    let gone = story
+        .github
+        .open_pull_request(&fork, "feature-x", "octo-fork");
+    story.github.delete_head_repository(gone);
+    close(gone);
+    live();
+}
+
+#[test]
+fn a_report_that_comes_first_makes_no_second_one() {
+    let story = Story::new();
+    let gate = story.gate(Fault::on("POST", "/repos/octo-org/demo/deployments"));
+    let running = crate::story::start(&with(story.deploy()).input("readiness", "flux"));
+    gate.wait();
+    let (head, context) = (story.head(), "flux/ephemeral-dev");
+    let github = &story.github;
+    github.set_status(&head, context, "success", "words", "flux-reports");
+    let event = github.status_event(&head, context);
+    succeed(&with(story.job()).event("status", &event));
+    gate.open();
+    crate::story::finish(running);
+    assert_eq!(last_states(&story), ["success"]);
+}

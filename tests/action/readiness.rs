@@ -159,7 +159,7 @@ fn what_flux_says_is_handed_on_each_time_and_nothing_is_written_to_git() {
             "`flux get sources git ephemeral-dev`",
         ),
         (
-            ("error", "@mallory **[x](https://example.com)**"),
+            ("failure", "@mallory **[x](https://example.com)**"),
             "flux-failed",
             "false",
             "### 🔴 `dev` is not ready: `@mallory **[x](https://example.com)**`",
@@ -749,7 +749,7 @@ fn a_server_in_trouble_is_looked_at_again_and_a_limit_is_minded() {
         limited.elapsed()
     );
     assert_eq!(ready(&outcome), "true");
-    let trouble = "could not look what Flux reports, and looks again: ";
+    let trouble = "could not read what Flux reports, and will look again: ";
     assert_eq!(
         outcome.stdout.matches(trouble).count(),
         1,
@@ -777,7 +777,7 @@ fn a_token_that_may_not_look_is_named_at_once() {
     );
     let told = story.status_comment();
     assert!(
-        told.contains("GitHub did not say what Flux reports:"),
+        told.contains("Nobody can tell whether it is ready"),
         "{told}"
     );
 
@@ -836,4 +836,95 @@ fn a_server_that_hangs_does_not_make_the_wait_much_longer() {
     assert_eq!(ending(&outcome).1, "not-ready-in-time");
     let error = annotation(&outcome, "error");
     assert!(error.contains("no answer"), "{error}");
+}
+
+#[test]
+fn what_flux_says_while_the_pull_request_is_told_is_told_as_well() {
+    let story = Story::new();
+    // A deploy whose comment takes its time, and a report that finds none.
+    let gate = story.gate(Fault::on("POST", "/repos/*/issues/*/comments"));
+    let running = start(&deploy(&story));
+    gate.wait();
+    succeed(&report(&story, WELL).run_id(2));
+    gate.open();
+    let outcome = finish(running);
+    assert_eq!(ready(&outcome), "true");
+    assert_eq!(title(&story), "### 🟢 `dev` is ready");
+    assert_eq!(ours(&story, &story.head()), pair("success", "dev is ready"));
+
+    // A wait that saw a failure, which is over by the time that it is told.
+    let head = story.push_more();
+    let looks_before = looks(&story);
+    let running = start(&story.deploy().input("wait", "5m").run_id(3));
+    await_looks(&story, looks_before + 1, &running);
+    let gate = story.gate(Fault::on("PATCH", "/repos/*/issues/comments/*"));
+    flux_says(&story, &head, ("failure", "health check failed"));
+    gate.wait();
+    succeed(&report(&story, WELL).run_id(4));
+    gate.open();
+    let outcome = finish(running);
+    assert_eq!(ready(&outcome), "true");
+    assert_eq!(title(&story), "### 🟢 `dev` is ready");
+}
+
+#[test]
+fn a_server_that_was_in_trouble_once_is_not_blamed_at_the_end() {
+    let story = Story::waiting();
+    let bad = || {
+        Fault::on("GET", STATUS)
+            .skip(2)
+            .answer_text(502, "Bad Gateway")
+    };
+    story.github.fault(bad());
+    let outcome = run(&story.deploy().input("wait", "9s"));
+    assert_eq!(ending(&outcome).1, "not-ready-in-time");
+    let error = annotation(&outcome, "error");
+    assert!(error.starts_with("Flux has not said within 9s"), "{error}");
+}
+
+#[test]
+fn a_commit_that_is_not_known_yet_is_looked_for_again() {
+    let story = Story::waiting();
+    let missing = json!({ "message": "Not Found" });
+    story
+        .github
+        .fault(Fault::on("GET", STATUS).skip(1).answer(404, missing));
+    let running = waiting(&story, "5m");
+    await_looks(&story, 3, &running);
+    flux_says(&story, &story.head(), WELL);
+    assert_eq!(ready(&finish(running)), "true");
+}
+
+#[test]
+fn what_flux_says_of_the_commit_before_a_push_is_not_the_last_word() {
+    let story = Story::waiting();
+    let first = story.head();
+    let running = waiting(&story, "5m");
+    let second = story.push_more();
+    // Seen before the run has looked at the pull request again.
+    flux_says(&story, &first, ("failure", "build failed"));
+    flux_says(&story, &second, WELL);
+    let outcome = finish(running);
+    assert_eq!(ready(&outcome), "true");
+    assert_eq!(ours(&story, &second), pair("success", "dev is ready"));
+}
+
+#[test]
+fn a_server_cannot_cut_short_what_is_known() {
+    let story = Story::waiting();
+    let words = "<!-- /state -->\n### 🟢 forged";
+    story.github.fault(
+        Fault::on("GET", STATUS)
+            .skip(1)
+            .always()
+            .answer_text(403, words),
+    );
+    run(&story.deploy().input("wait", "5m"));
+    story.github.clear_faults();
+    succeed(&report(&story, WELL));
+    let told = story.status_comment();
+    assert!(
+        !told.contains("forged") && !told.contains("What to do"),
+        "{told}"
+    );
 }
