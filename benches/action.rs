@@ -36,7 +36,7 @@ fn main() {
     measure("a deploy that changes nothing", || {}, &deploy);
     measure("a destroy, no checkout", || drop(run(&deploy)), &destroy);
     drop(run(&deploy));
-    let (_, report) = reported(&github, &repository);
+    let report = reported(&github, &repository);
     measure("a report of Flux's", || {}, &report);
     let deploy_again = deploy.clone().input("readiness", "flux");
     measure(
@@ -100,8 +100,7 @@ fn among_many() {
     );
 
     drop(run(&deploy));
-    let (other_context, report) = reported(&github, &repository);
-    row("another tool's status", &|| {}, &other_context);
+    let report = reported(&github, &repository);
     row("a report of Flux's", &|| {}, &report);
 
     // The server tells each fetch of every reference, three for a pull request.
@@ -125,14 +124,11 @@ fn among_many() {
     );
 }
 
-/// The steps that another tool's status of the head of `dev` starts, and Flux's.
-fn reported(github: &LocalGitHub, repository: &Repository) -> (Job, Job) {
-    let head = repository.tip("dev").unwrap();
-    let step = |context: &str| {
-        github.set_status(&head, context, "success", "words", "somebody");
-        job(github).event("status", &github.status_event(&head, context))
-    };
-    (step("ci/test"), step("flux/ephemeral-dev"))
+/// The step that Flux's status of the head of `dev` starts.
+fn reported(github: &LocalGitHub, repository: &Repository) -> Job {
+    let (head, context) = (repository.tip("dev").unwrap(), "flux/ephemeral-dev");
+    github.set_status(&head, context, "success", "words", "flux-reports");
+    job(github).event("status", &github.status_event(&head, context))
 }
 
 /// Puts the instances of many pull requests, which are the next to be opened, beside what is there. They are as the action
