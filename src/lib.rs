@@ -9,9 +9,10 @@
 //! ```
 //!
 //! [`run()`] reads the event and hands it to one file of `run/`: `request` for what somebody asked for, `sweep` for
-//! everything that is there, `readiness` for what Flux says of an environment. `publish` is the loop that lands a change. Each outside system has a folder or file of its own:
-//! `git/`, `github/` and `runner`; the first two share `http`. The values that everything speaks of are in `model/`, and every sentence that a person
-//! reads is in `message/`. No import points up; a test holds that.
+//! everything that is there, `readiness` for what Flux says of an environment. `publish` is the loop that lands a change.
+//! Each outside system has a folder or file of its own: `git/`, `github/` and `runner`; the first two share `http`. The
+//! values that everything speaks of are in `model/`, and every sentence that a person reads is in `message/`. No import
+//! points up; a test holds that.
 
 mod command;
 mod config;

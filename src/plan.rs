@@ -11,7 +11,7 @@ use crate::decide::refusal::Refusal;
 use crate::decide::sweep::Removal;
 use crate::decide::{Create, Decision, Destroy};
 use crate::manifest::overlay::{Listing, claimed_namespaces, listing};
-use crate::manifest::read::{applied, deployed_at, read, requested_at};
+use crate::manifest::read::{applied, deployed_at, read};
 use crate::manifest::render::Manifest;
 use crate::manifest::search::Search;
 use crate::model::instance::{DeployedInstance, Instance, Owner, hexadecimal};
@@ -241,8 +241,13 @@ fn destroy(destroy: &Destroy, tip: &Tip) -> Plan {
 
 /// Whether no file is called `sync-<name>.yaml`.
 pub(crate) fn is_name_free(name: &str, tip: &Tip) -> bool {
-    let mut paths = tip.instances.keys();
-    !paths.any(|path| instance_name(path) == Some(name))
+    entry_called(name, tip).is_none()
+}
+
+/// What is called `sync-<name>.yaml`, and its path.
+fn entry_called<'a>(name: &str, tip: &'a Tip) -> Option<(&'a String, &'a Entry)> {
+    let mut entries = tip.instances.iter();
+    entries.find(|(path, _)| instance_name(path) == Some(name))
 }
 
 /// Plans the removal of what is to go, in one commit: of what is still there as it was when that was judged, for a file that
@@ -326,10 +331,12 @@ fn is_deployed(manifest: &Manifest, entry: Option<&Entry>) -> Result<bool> {
     let Some(Entry::File(content)) = entry else {
         return Ok(false);
     };
-    let requested_by = read(content).map(|instance| instance.requested_by);
+    let Some(instance) = read(content) else {
+        return Ok(false);
+    };
     let as_first_asked = Manifest {
-        requested_by: requested_by.unwrap_or_default(),
-        requested_at: requested_at(content),
+        requested_by: instance.requested_by,
+        requested_at: instance.requested_at,
         ..manifest.clone()
     };
     Ok(as_first_asked.render()?.as_bytes() == content)
@@ -435,8 +442,7 @@ pub(crate) fn instances_of(owner: &Owner, tip: &Tip) -> Vec<DeployedInstance> {
 
 /// Returns the instance in the file `sync-<name>.yaml`.
 pub(crate) fn instance_called(name: &str, tip: &Tip) -> Option<DeployedInstance> {
-    let mut entries = tip.instances.iter();
-    match entries.find(|(path, _)| instance_name(path) == Some(name))? {
+    match entry_called(name, tip)? {
         (path, Entry::File(content)) => deployed_at(path, content),
         (_, Entry::Other) => None,
     }

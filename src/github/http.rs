@@ -356,16 +356,11 @@ impl Http {
         let known = watched.etag.as_deref().filter(|_| watched.answer.is_some());
         let answer = self.exchange(&Method::Get, url, None::<&Value>, known);
         let (status, headers, text) = answer.await?;
-        // An answer that is no use leaves what is known.
-        let answer = match status == StatusCode::NOT_MODIFIED && watched.answer.is_some() {
-            true => watched.answer.take(),
-            false => {
-                let (answer, headers) = self.read(&Method::Get, url, status, headers, &text)?;
-                watched.etag = headers.etag;
-                Some(answer)
-            }
-        };
-        watched.answer = answer;
+        if status != StatusCode::NOT_MODIFIED || watched.answer.is_none() {
+            // An answer that is no use leaves what is known.
+            let (answer, headers) = self.read(&Method::Get, url, status, headers, &text)?;
+            (watched.etag, watched.answer) = (headers.etag, Some(answer));
+        }
         watched
             .answer
             .as_ref()

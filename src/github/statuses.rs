@@ -19,33 +19,7 @@ const PAGES: usize = 10;
 /// The newest status of each context of a commit.
 #[derive(Deserialize)]
 pub(crate) struct CombinedObject {
-    statuses: Vec<NewestObject>,
-}
-
-/// The newest status of a context.
-#[derive(Deserialize)]
-struct NewestObject {
-    state: String,
-    context: String,
-    description: Option<String>,
-}
-
-impl CombinedObject {
-    /// Returns the newest status of a context.
-    pub(crate) fn newest(&self, context: &str) -> Option<FluxStatus> {
-        let mut statuses = self.statuses.iter();
-        let newest = statuses.find(|status| status.context == context)?;
-        Some(newest.found())
-    }
-}
-
-impl NewestObject {
-    fn found(&self) -> FluxStatus {
-        FluxStatus {
-            state: self.state.clone(),
-            description: self.description.clone().unwrap_or_default(),
-        }
-    }
+    statuses: Vec<StatusObject>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +28,27 @@ struct StatusObject {
     context: String,
     target_url: Option<String>,
     description: Option<String>,
+}
+
+impl CombinedObject {
+    /// Returns the newest status of a context.
+    fn newest(&self, context: &str) -> Option<FluxStatus> {
+        newest(&self.statuses, context).map(StatusObject::found)
+    }
+}
+
+impl StatusObject {
+    fn found(&self) -> FluxStatus {
+        FluxStatus {
+            state: self.state.clone(),
+            description: self.description.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// The newest status of a context, where each comes before older ones of its context.
+fn newest<'a>(statuses: &'a [StatusObject], context: &str) -> Option<&'a StatusObject> {
+    statuses.iter().find(|status| status.context == context)
 }
 
 impl GitHub {
@@ -87,11 +82,10 @@ impl GitHub {
             let route = self.route(&format!(
                 "commits/{commit}/statuses?per_page={PAGE}&page={page}"
             ));
-            let newest_first: Vec<NewestObject> = self.http.get(&route).await?;
-            let mut statuses = newest_first.iter();
-            let newest = statuses.find(|status| status.context == context);
-            if newest.is_some() || newest_first.len() < PAGE {
-                return Ok(newest.map(NewestObject::found));
+            let newest_first: Vec<StatusObject> = self.http.get(&route).await?;
+            let found = newest(&newest_first, context);
+            if found.is_some() || newest_first.len() < PAGE {
+                return Ok(found.map(StatusObject::found));
             }
         }
         Ok(None)
@@ -147,21 +141,18 @@ impl GitHub {
             Ok(())
         };
         let find = || async {
-            let newest: Vec<StatusObject> = self
+            let newest_first: Vec<StatusObject> = self
                 .http
                 .send(Method::Get, &statuses, None::<&Value>)
                 .await?;
-            let is_there = newest
-                .iter()
-                .find(|status| status.context == context)
-                .is_some_and(|status| {
-                    status.state == state
-                        && status.target_url.as_deref() == Some(run_url)
-                        && status
-                            .description
-                            .as_ref()
-                            .is_none_or(|words| words == description)
-                });
+            let is_there = newest(&newest_first, context).is_some_and(|status| {
+                status.state == state
+                    && status.target_url.as_deref() == Some(run_url)
+                    && status
+                        .description
+                        .as_ref()
+                        .is_none_or(|words| words == description)
+            });
             Ok(is_there.then_some(()))
         };
         self.http.sent_once(send, find).await

@@ -93,18 +93,9 @@ pub(crate) fn read(file: &[u8]) -> Option<Instance> {
             .iter()
             .find_map(|document| document.spec.r#ref.commit.clone()),
         requested_by: annotation(REQUESTED_BY).unwrap_or_default(),
+        requested_at: annotation(REQUESTED_AT),
         expires: annotation(EXPIRES).map_or(Expiry::Never, |text| Expiry::read(&text)),
     })
-}
-
-/// When Flux was last asked to look at what the file describes.
-pub(crate) fn requested_at(file: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(file).ok()?;
-    let documents: Vec<Read> =
-        serde_yaml::from_multiple_with_options(text, as_flux_reads()).ok()?;
-    documents
-        .iter()
-        .find_map(|document| document.metadata.annotations.get(REQUESTED_AT)?.clone())
 }
 
 /// What a file has Flux apply: of each document what it is, its name and its `spec`, without labels and annotations. Flux

@@ -560,6 +560,7 @@ proptest! {
                 pinned: (manifest.pinned || !can_be_followed(&branch)).then(|| manifest.commit.clone()),
                 commit: manifest.commit,
                 requested_by: manifest.requested_by,
+                requested_at: manifest.requested_at,
                 expires: manifest.expires.map_or(Expiry::Never, Expiry::At),
             })
         );
@@ -601,6 +602,7 @@ fn instance() -> Instance {
         commit: manifest().commit,
         pinned: None,
         requested_by: "rita".to_owned(),
+        requested_at: None,
         expires: Expiry::Never,
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Instance {
     pub(crate) pinned: Option<String>,
     /// Login of the requester; empty where the file does not say.
     pub(crate) requested_by: String,
+    /// When Flux was last asked to look at what the file describes.
+    pub(crate) requested_at: Option<String>,
     /// From when on it may go.
     pub(crate) expires: Expiry,
 }

@@ -202,15 +202,26 @@ impl Notifier<'_> {
         if !self.config.inputs.does_flux_report {
             return Readiness::Unreported;
         }
+        let known = self.reported_readiness(object_name, commit).await;
+        known.unwrap_or_else(|error| {
+            self.log
+                .line(&format!("could not read what Flux reports: {error}"));
+            Readiness::ComingUp
+        })
+    }
+
+    /// Returns what Flux says of a commit.
+    ///
+    /// # Errors
+    /// GitHub gives no usable answer.
+    pub(crate) async fn reported_readiness(
+        &self,
+        object_name: &str,
+        commit: &str,
+    ) -> Result<Readiness, ApiError> {
         let context = status_context(object_name);
-        match self.github.flux_status(commit, &context).await {
-            Ok(newest) => readiness(newest.as_ref()),
-            Err(error) => {
-                self.log
-                    .line(&format!("could not read what Flux reports: {error}"));
-                Readiness::ComingUp
-            }
-        }
+        let newest = self.github.flux_status(commit, &context).await?;
+        Ok(readiness(newest.as_ref()))
     }
 
     async fn write_comment(
@@ -353,17 +364,21 @@ impl Notifier<'_> {
             let change = change.filter(|_| !undelivered.is_forbidden(Channel::Deployment));
             let deployed = async {
                 let update = self.update_deployments(change.as_ref()?);
-                timeout(CHECK_TIMEOUT, update).await.ok()
+                Some(timeout(CHECK_TIMEOUT, update).await)
             };
             let (corrected, status, deployed) = tokio::join!(corrected, status, deployed);
-            if let Some(deployed) = deployed {
-                undelivered.note(Channel::Deployment, deployed);
-            }
+            let seconds = CHECK_TIMEOUT.as_secs();
             match status {
                 Some(Ok(status)) => undelivered.note(Channel::CommitStatus, status),
                 Some(Err(_)) => self.log.warning(&format!(
-                    "the commit status could not be corrected: no answer within {} s",
-                    CHECK_TIMEOUT.as_secs()
+                    "the commit status could not be corrected: no answer within {seconds} s"
+                )),
+                None => {}
+            }
+            match deployed {
+                Some(Ok(deployed)) => undelivered.note(Channel::Deployment, deployed),
+                Some(Err(_)) => self.log.warning(&format!(
+                    "the deployment could not be corrected: no answer within {seconds} s"
                 )),
                 None => {}
             }

@@ -288,7 +288,11 @@ impl ReportRun<'_> {
         let mut undelivered = Undelivered::default();
         let mut told: Option<(Readiness, Report)> = None;
         for _ in 0..UPDATES {
-            let known = match self.readiness().await {
+            // The event may be old.
+            let known = notifier
+                .reported_readiness(&self.request.object_name, self.request.commit.as_str())
+                .await;
+            let known = match known {
                 Ok(Readiness::ComingUp) if told.is_none() => return Ok(Err(NoOp::StatusPending)),
                 Ok(known) => known,
                 Err(error) if told.is_none() => return Err(unanswered(error.into())),
@@ -332,13 +336,5 @@ impl ReportRun<'_> {
         let mut report = told.map(|(_, report)| report).unwrap_or_default();
         report.warnings.extend(undelivered.warnings());
         Ok(Ok(report))
-    }
-
-    /// What Flux says of the commit by now: the event may be old.
-    async fn readiness(&self) -> Result<Readiness, ApiError> {
-        let context = status_context(&self.request.object_name);
-        let commit = self.request.commit.as_str();
-        let newest = self.notifier.github.flux_status(commit, &context).await?;
-        Ok(readiness(newest.as_ref()))
     }
 }

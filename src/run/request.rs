@@ -392,13 +392,15 @@ impl RequestRun<'_> {
     ) {
         let config = self.notifier.config;
         let does_wait = !config.inputs.wait.is_zero();
+        let misleads = outcome.reset.as_ref().and_then(Reset::misleads);
+        let is_misled = misleads.is_some();
         let readiness = match (decision, &published, &outcome.reset) {
             (Decision::Destroy(_), _, _) => Readiness::Unreported,
             (Decision::Create(_), Published::Refused(_), _) => {
                 self.undo_reset(outcome, decision, cancellation).await;
                 Readiness::Unreported
             }
-            (Decision::Create(_), _, Some(reset)) => match reset.misleads() {
+            (Decision::Create(_), _, Some(_)) => match misleads {
                 Some(error) if does_wait => Readiness::Late {
                     waited: Duration::ZERO,
                     answer: Some(error.to_string()),
@@ -425,13 +427,9 @@ impl RequestRun<'_> {
             &readiness,
         );
         let is_reported = readiness != Readiness::Unreported;
-        let may_follow = outcome
-            .reset
-            .as_ref()
-            .is_none_or(|reset| reset.misleads().is_none());
         if let Decision::Create(create) = decision
             && is_reported
-            && may_follow
+            && !is_misled
         {
             outcome.reported = Some(ReportedDeploy {
                 create: create.clone(),
@@ -483,13 +481,9 @@ impl RequestRun<'_> {
         if deploy.readiness == Readiness::Unwatched {
             return false;
         }
-        let manifest = &deploy.create.manifest;
-        let commit = match manifest.pinned {
-            true => &manifest.commit,
-            false => head.as_str(),
-        };
+        let object_name = &deploy.create.manifest.object_name;
         let now = tokio::select! {
-            now = self.notifier.readiness(&manifest.object_name, commit) => now,
+            now = self.notifier.readiness(object_name, head.as_str()) => now,
             () = cancellation.cancelled() => return false,
         };
         let is_new = now != deploy.readiness && now != Readiness::ComingUp;

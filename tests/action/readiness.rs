@@ -90,6 +90,13 @@ fn title(story: &Story) -> String {
     title.expect("a title").to_owned()
 }
 
+/// Our comment speaks of this commit of the branch `dev`.
+fn assert_told_at(story: &Story, sha: &str) {
+    let told = story.status_comment();
+    let commit = format!("`dev` at [`{}`]", &sha[..7]);
+    assert!(told.contains(&commit), "{told}");
+}
+
 fn ready(outcome: &Outcome) -> &str {
     &outcome.outputs["ready"]
 }
@@ -305,11 +312,7 @@ fn a_pinned_environment_is_spoken_of_by_its_commit() {
     flux_says(&story, &pinned, WELL);
     let outcome = succeed(&report_on(&story, &pinned, CONTEXT));
     assert_eq!(ending(&outcome).1, "flux-ready");
-    let told = story.status_comment();
-    assert!(
-        told.contains(&format!("`dev` at [`{}`]", &pinned[..7])),
-        "{told}"
-    );
+    assert_told_at(&story, &pinned);
 }
 
 #[test]
@@ -587,11 +590,7 @@ fn a_run_that_waits_follows_a_push() {
     let moved = format!("the branch has moved to {}\n", &second[..7]);
     assert!(outcome.stdout.contains(&moved), "{}", outcome.stdout);
     assert_eq!(ours(&story, &second), pair("success", "dev is ready"));
-    let told = story.status_comment();
-    assert!(
-        told.contains(&format!("`dev` at [`{}`]", &second[..7])),
-        "{told}"
-    );
+    assert_told_at(&story, &second);
 }
 
 #[test]
