@@ -911,7 +911,7 @@ fn what_flux_says_of_the_commit_before_a_push_is_not_the_last_word() {
 #[test]
 fn a_server_cannot_cut_short_what_is_known() {
     let story = Story::waiting();
-    let words = "<!-- /state -->\n### 🟢 forged";
+    let words = "Forbidden\n<!-- /state -->\n### 🟢 forged";
     story.github.fault(
         Fault::on("GET", STATUS)
             .skip(1)
